@@ -1,0 +1,1 @@
+"""The application: jobs, quotas, media, delivery and the Discord client that holds them together."""

@@ -1,0 +1,33 @@
+"""What a person can be told. Raised anywhere below a command; one place turns it into a reply.
+
+UserFault              the message is a sentence for the person: what happened, what to do, what was charged
+├── BadImage           the attached picture cannot be used
+├── BadRequest         an option, the prompt or the provider does not fit
+├── NotAllowed         the person or the bot lacks a permission
+├── OverAllowance      nothing is left in this window
+└── NotNow             the bot or the job is in a state in which this cannot be done
+"""
+
+
+class UserFault(Exception):
+    """Something to tell the person who asked. Nothing was charged when it is raised."""
+
+
+class BadImage(UserFault):
+    pass
+
+
+class BadRequest(UserFault):
+    pass
+
+
+class NotAllowed(UserFault):
+    pass
+
+
+class OverAllowance(UserFault):
+    pass
+
+
+class NotNow(UserFault):
+    pass

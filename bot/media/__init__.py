@@ -1,0 +1,1 @@
+"""Pictures in, videos out. Whatever decodes foreign bytes runs in a child process."""
