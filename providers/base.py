@@ -95,7 +95,7 @@ OPTIONS: Mapping[str, str] = {
     "seed": "seed",
     "steps": "number of steps",
 }
-"""The options that only some models take: the field of VideoRequest and ModelSpec, and its name in a sentence."""
+"""Options that only some models take: the field of VideoRequest and ModelSpec, and its name in a sentence."""
 
 
 class ImageLimits(Frozen):

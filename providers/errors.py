@@ -9,7 +9,7 @@ ProviderError
 │   └── Overloaded       429, 503: not now; `retry_after` where the vendor says when
 ├── Unreachable          no connection came about, so nothing was sent
 ├── Uncertain            sent, and no usable answer: time-outs, cut connections, 5xx, unreadable bodies
-└── Unusable             downloads only: what came is no video, or more than the cap, or not allowed to be fetched
+└── Unusable             downloads only: no video, above the size cap, or a link that may not be followed
 """
 
 

@@ -5,17 +5,16 @@ addresses, few redirects, each looked at again, capped in size and in silence.
 """
 
 import ipaddress
-import json
 import socket
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 from yarl import URL
 
 from providers.base import RemoteConfig, Resources, Sink
@@ -33,6 +32,8 @@ from providers.errors import (
 )
 
 JsonObject: TypeAlias = dict[str, JsonValue]
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 
 CONNECT_TIMEOUT = 15.0
 MAX_BODY = 8 * 1024 * 1024
@@ -205,14 +206,14 @@ def open_session(trusted_hosts: Iterable[str]) -> aiohttp.ClientSession:
 def error_text(body: bytes) -> str:
     """The vendor's own words, from any of the shapes that vendors put them in; at most 300 characters."""
     try:
-        found = _find_text(json.loads(body))
+        found = _find_text(_JSON.validate_json(body))
     except ValueError:
         found = None
     text = found if found is not None else body.decode("utf-8", "replace")
     return " ".join(text.split())[:300]
 
 
-def _find_text(value: Any) -> str | None:  # noqa: ANN401 - any JSON at all
+def _find_text(value: JsonValue) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -260,9 +261,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 async def _read_object(response: aiohttp.ClientResponse) -> JsonObject:
     body = await _read(response)
     try:
-        answer = json.loads(body)
+        return _OBJECT.validate_json(body)
     except ValueError as error:
-        raise Uncertain(f"HTTP {response.status} without readable JSON", status=response.status) from error
-    if not isinstance(answer, dict):
-        raise Uncertain("JSON, but not an object", status=response.status)
-    return answer
+        raise Uncertain(f"HTTP {response.status} without a JSON object", status=response.status) from error
