@@ -1,0 +1,45 @@
+# Everything a person does with Stillmotion. Each target sets up what it needs by itself.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help demo test run check lint types lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+demo: $(READY) ## Try the bot in a browser: no token, no key, no server
+	@$(BIN)/python -m bot demo
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest -q
+
+run: $(READY) ## Run the bot with the settings in .env
+	@$(BIN)/python -m bot run
+
+check: $(READY) lint types ## Everything that must be green before a commit
+	@$(MAKE) --no-print-directory test PYTEST_ADDOPTS='--cov --cov-report=term'
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/basedpyright
+
+lock: $(READY) ## Renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --generate-hashes \
+		--no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+
+clean: ## Remove the virtual environment and everything built
+	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage*
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Stillmotion needs Python 3.11 or newer: https://www.python.org/downloads/"; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) (once, about a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
