@@ -31,3 +31,25 @@ class OverAllowance(UserFault):
 
 class NotNow(UserFault):
     pass
+
+
+class DeliveryFault(Exception):
+    """A message could not be brought to Discord. For the engine, not for people.
+
+    DeliveryFault
+    ├── Undelivered    not now: an outage, a cut connection, a rate limit; worth another try
+    ├── Undeliverable  the channel, the permission or the message is gone
+    └── TooLarge       Discord does not take a file of this size here
+    """
+
+
+class Undelivered(DeliveryFault):
+    pass
+
+
+class Undeliverable(DeliveryFault):
+    pass
+
+
+class TooLarge(DeliveryFault):
+    pass

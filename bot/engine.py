@@ -1,0 +1,112 @@
+"""The life of a job: look at the row, do the one thing its state asks for, write the next state.
+
+A new job and one found after a crash take the same path; the row is all that either has.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bot.catalogue import Catalogue
+from bot.clock import Clock
+from bot.jobs import Failure, Job, JobState, TimeLimits, deadline
+from bot.media.jobfiles import JobFiles
+from bot.stages import Stages, Stopping
+from bot.store import Store
+from bot.store.jobs import Moved
+from providers.errors import ProviderError
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(minutes=2)
+"""Even past its deadline, a job found after a long pause gets this long: its video may be waiting."""
+KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
+"""Failures after which the finished video stays on disk."""
+
+
+class Engine:
+    def __init__(
+        self, store: Store, catalogue: Catalogue, stages: Stages, files: JobFiles, clock: Clock
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._stages = stages
+        self._files = files
+        self._clock = clock
+        self.show = stages.show
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set to make every drive end after the call it has in flight."""
+        return self._stages.stopping
+
+    async def drive(self, job: Job, *, promoted: bool = False) -> Job:
+        """Live the job's life from its present state until it is over, queued again, or the bot stops.
+
+        `promoted` says that this very run moved it to `submitting`: only then is the vendor asked to start.
+        """
+        started = self._clock.now()
+        try:
+            while job.state.is_open and job.state is not JobState.QUEUED:
+                await self.show(job)
+                job = await self._step(job, started, promoted=promoted)
+                promoted = False
+        except Moved:
+            # Whoever was faster shows the end; should the job still be open, it is driven again from its row.
+            return await self._store.jobs.get(job.id) or job
+        except Stopping:
+            return job
+        if not job.state.is_open:
+            await self._finish(job)
+        return job
+
+    async def expire(self, job: Job) -> bool:
+        """End a queued job whose time is up; whether it is no longer in the queue."""
+        if self._clock.now() < deadline(job, TimeLimits()):
+            return False
+        with suppress(Moved):
+            await self._finish(await self._stages.fail(job, Failure.TIMED_OUT))
+        return True
+
+    async def cancel(self, job: Job, user_id: int) -> Job:
+        """End a job because a person wants it to. Raises Moved if it has got on meanwhile."""
+        cancelled = await self._store.jobs.move(job, JobState.CANCELLED, ended_by=user_id)
+        if cancelled.operation is not None:
+            await self._stages.abandon(cancelled.provider, cancelled.operation)
+        await self._finish(cancelled)
+        return cancelled
+
+    async def _step(self, job: Job, started: datetime, *, promoted: bool) -> Job:
+        give_up_at = max(self._deadline(job), started + GRACE)
+        match job.state:
+            case JobState.SUBMITTING if not promoted:
+                # Whoever made this move died before it could write down what came of it.
+                return await self._stages.fail(job, Failure.OUTCOME_UNKNOWN)
+            case JobState.DELIVERING:
+                return await self._stages.deliver(job, give_up_at)
+            case _ if job.provider not in self._catalogue.providers:
+                return await self._stages.fail(job, Failure.NO_PROVIDER)
+            case JobState.SUBMITTING:
+                return await self._stages.submit(job, give_up_at)
+            case JobState.RUNNING:
+                return await self._stages.watch(job, give_up_at)
+            case _:
+                return await self._stages.fetch(job, give_up_at)
+
+    def _deadline(self, job: Job) -> datetime:
+        limits = TimeLimits()
+        if spec := self._catalogue.spec(job.provider, job.request.model):
+            limits = replace(limits, running=timedelta(seconds=spec.deadline_seconds))
+        return deadline(job, limits)
+
+    async def _finish(self, job: Job) -> None:
+        """Show the end, and let go of what the job has left at the vendor and on disk."""
+        await self.show(job)
+        provider = self._catalogue.providers.get(job.provider)
+        if provider is not None and job.operation is not None:
+            with suppress(ProviderError, TimeoutError):
+                await provider.cleanup(job.operation)
+        if job.failure not in KEPT:
+            await self._files.remove(job.id)

@@ -1,0 +1,124 @@
+"""What a job is, the states it passes through, and which moves are legal. Pure: no I/O, no clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from providers.base import Operation, Succeeded, VideoRequest
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    DOWNLOADING = "downloading"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_open(self) -> bool:
+        return self in OPEN
+
+
+UNDER_WAY = frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.DOWNLOADING, JobState.DELIVERING})
+"""What counts against the caps on jobs at once."""
+AT_THE_PROVIDER = frozenset({JobState.SUBMITTING, JobState.RUNNING})
+"""What counts against a provider's own cap: once it has finished, its place is free."""
+OPEN = UNDER_WAY | {JobState.QUEUED}
+RELEASED = frozenset({JobState.FAILED, JobState.CANCELLED})
+"""States in which the reservation is given back: no member is charged for what did not arrive."""
+CANCELLABLE = frozenset({JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING, JobState.DOWNLOADING})
+"""Not while delivering: the video may already be in the channel, and then it must count."""
+
+MOVES: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.SUBMITTING, *RELEASED}),
+    JobState.SUBMITTING: frozenset({JobState.RUNNING, JobState.QUEUED, *RELEASED}),
+    JobState.RUNNING: frozenset({JobState.DOWNLOADING, *RELEASED}),
+    JobState.DOWNLOADING: frozenset({JobState.DELIVERING, *RELEASED}),
+    # to itself, to record the message that will carry the video
+    JobState.DELIVERING: frozenset({JobState.DELIVERING, JobState.DELIVERED, JobState.FAILED}),
+    JobState.DELIVERED: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+
+
+class Failure(StrEnum):
+    """Why a job failed. Each has its sentence in `bot.notices`."""
+
+    REJECTED = "rejected"
+    UNAUTHORIZED = "unauthorized"
+    OUT_OF_FUNDS = "out-of-funds"
+    NO_PROVIDER = "no-provider"
+    IMAGE_LOST = "image-lost"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    PROVIDER_FAILED = "provider-failed"
+    BAD_VIDEO = "bad-video"
+    TIMED_OUT = "timed-out"
+    TOO_LARGE = "too-large"
+    UNDELIVERABLE = "undeliverable"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row: a request, its reservation and how far it has come. Times are aware and in UTC."""
+
+    id: int
+    """The id of the interaction that asked for it, so that a repeated event is the same job."""
+    guild_id: int
+    channel_id: int
+    user_id: int
+    """Who asked for it."""
+    provider: str
+    request: VideoRequest
+    """Without its image, which is a file in the job's folder."""
+    state: JobState
+    price: int
+    """Credits."""
+    charged: int
+    """What counts against the allowance now: the price, or 0 once it is released."""
+    created_at: datetime
+    state_at: datetime
+    """When the job came into its state."""
+    not_before: datetime
+    """A queued job is not promoted before this: a provider asked us to come back later."""
+    submitted_at: datetime | None = None
+    """When the provider accepted it."""
+    ready_at: datetime | None = None
+    """When the provider was seen to have finished."""
+    operation: Operation | None = None
+    video: Succeeded | None = None
+    card_id: int | None = None
+    """The message that shows the state."""
+    message_id: int | None = None
+    """The message that carries the video, or is about to."""
+    failure: Failure | None = None
+    detail: str | None = None
+    """For operators: what the provider said. It never reaches a channel."""
+    ended_by: int | None = None
+    """The member who cancelled it."""
+
+
+@dataclass(frozen=True)
+class TimeLimits:
+    """How long a job may stay in each state; a running one is bounded by its model's deadline."""
+
+    queued: timedelta = timedelta(hours=2)
+    submitting: timedelta = timedelta(minutes=10)
+    running: timedelta = timedelta(minutes=15)
+    downloading: timedelta = timedelta(minutes=20)
+    delivering: timedelta = timedelta(minutes=30)
+
+
+def deadline(job: Job, limits: TimeLimits) -> datetime:
+    """When an open job is given up if it is still in its present state.
+
+    A job that was sent back to the queue counts from its creation, so that a provider which keeps saying
+    "later" cannot hold it for ever.
+    """
+    if job.state is JobState.QUEUED:
+        return job.created_at + limits.queued
+    return job.state_at + getattr(limits, job.state.value)

@@ -1,0 +1,112 @@
+"""Child processes for whatever decodes foreign bytes: a crash or an endless loop ends one job only."""
+
+import asyncio
+import math
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+from bot.media._wire import Answer, Fact, Job, pack_job, unpack_answer
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+"""All that a child sees of the environment: what an interpreter may need to start, and no keys."""
+_LAST_WORDS = 800
+"""How much of a failed child's error output goes to the log, in characters."""
+
+
+class ChildFailed(Exception):
+    """The child crashed, ran out of time or memory, or could not start. The message is for the log."""
+
+
+class ChildrenClosed(ChildFailed):
+    """The bot is stopping; this says nothing about the input."""
+
+
+class Children:
+    """Runs tasks in child processes, a few at a time. The application makes one and closes it."""
+
+    def __init__(self, at_once: int | None = None) -> None:
+        self._slots = asyncio.Semaphore(at_once or max(1, os.cpu_count() or 1))
+        self._running: set[Process] = set()
+        self._closed = False
+
+    async def run(
+        self, task: str, data: bytes | None = None, *, seconds: float, memory: int, **options: Fact
+    ) -> Answer:
+        """Call `task` ("module:function") in a child; raises what it refuses (Refused), or ChildFailed.
+
+        `data` is its first argument, `options` are the named ones. `memory` is in bytes; `seconds` counts
+        from the child's start, not from the wait for a free slot.
+        """
+        message = pack_job(Job(task, memory, math.ceil(seconds) + 1, options, data))
+        async with self._slots:
+            self._check_open(task)
+            process = await _start(task)
+            self._running.add(process)
+            try:
+                self._check_open(task)
+                async with asyncio.timeout(seconds):
+                    reply, errors = await process.communicate(message)
+            except TimeoutError:
+                raise ChildFailed(f"{task} took longer than {seconds:g} s") from None
+            finally:
+                await _end(process)
+                self._running.discard(process)
+        return self._read(task, process, reply, errors)
+
+    async def close(self) -> None:
+        """End every child; whoever waits for one gets ChildrenClosed."""
+        self._closed = True
+        await asyncio.gather(*(_end(process) for process in self._running))
+
+    def _check_open(self, task: str) -> None:
+        if self._closed:
+            raise ChildrenClosed(f"{task} was stopped")
+
+    def _read(self, task: str, process: Process, reply: bytes, errors: bytes) -> Answer:
+        if process.returncode == 0:
+            try:
+                return unpack_answer(reply)
+            except ValueError as error:
+                raise ChildFailed(f"{task}: {error}") from error
+        self._check_open(task)
+        last_words = errors.decode(errors="replace").strip()[-_LAST_WORDS:]
+        raise ChildFailed(f"{task} ended with {_reason(process.returncode)}: {last_words}")
+
+
+async def _start(task: str) -> Process:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    # Each thread's own arena would count against the limit on address space.
+    environment |= {"PYTHONPATH": str(_ROOT), "MALLOC_ARENA_MAX": "2"}
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "bot.media._worker",
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
+            env=environment,
+            # Ctrl-C is for the bot: it lets its children finish.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ChildFailed(f"{task} could not start: {error}") from error
+
+
+async def _end(process: Process) -> None:
+    """Return once the child is gone, killed if need be, even when the caller is cancelled a second time."""
+    if process.returncode is None:
+        process.kill()
+    await asyncio.shield(process.wait())
+
+
+def _reason(returncode: int | None) -> str:
+    try:
+        return signal.Signals(-(returncode or 0)).name
+    except ValueError:
+        return f"exit code {returncode}"

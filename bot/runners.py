@@ -1,0 +1,112 @@
+"""Who keeps jobs moving. Rows hold the truth; a runner only sees to it that somebody drives them."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bot.clock import Clock
+from bot.engine import Engine
+from bot.jobs import Job, JobState
+from bot.store import Store
+from bot.store.db import StoreError
+from bot.store.jobs import Caps
+from bot.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+ROUND = 15.0
+"""Seconds after which the queue is looked at even if nobody said that something has changed."""
+AFTER_TROUBLE = 5.0
+"""Seconds until a drive that failed for a reason of ours is taken up again."""
+IN_FLIGHT = 15.0
+"""Seconds that calls in flight get to end when the bot stops."""
+LATELY = timedelta(hours=1)
+"""Cards of jobs that ended this recently are shown again at start: the last edit may not have come through."""
+
+
+class AlreadyRunning(Exception):
+    """Another process works in the same data folder."""
+
+
+class Local:
+    """One process: a task for each job under way, and one that promotes the queue."""
+
+    def __init__(self, engine: Engine, store: Store, caps: Caps, clock: Clock, lock_file: Path) -> None:
+        self._engine = engine
+        self._store = store
+        self._caps = caps
+        self._clock = clock
+        self._lock = FileLock(lock_file, thread_local=False)
+        self._tasks = Tasks()
+        self._wake = asyncio.Event()
+
+    async def start(self) -> None:
+        """Take up every open job. Raises AlreadyRunning."""
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout as error:
+            raise AlreadyRunning(f"another Stillmotion uses {self._lock.lock_file}") from error
+        for job in await self._store.jobs.ended_since(self._clock.now() - LATELY):
+            await self._engine.show(job)
+        for job in await self._store.jobs.open():
+            if job.state is not JobState.QUEUED:
+                self._take(job, promoted=False)
+        self._tasks.spawn(self._promote(), "promoter")
+
+    def wake(self) -> None:
+        """Something has changed that may let a queued job go."""
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Promote nothing more, let calls in flight end, and leave the rest to the next start."""
+        self._engine.stopping.set()
+        self.wake()
+        await self._tasks.close(patience=IN_FLIGHT)
+        self._lock.release()
+
+    def _take(self, job: Job, *, promoted: bool) -> None:
+        self._tasks.spawn(self._drive(job, promoted=promoted), f"job {job.id}")
+
+    async def _drive(self, job: Job, *, promoted: bool) -> None:
+        """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
+        current: Job | None = job
+        while current and current.state.is_open and not self._engine.stopping.is_set():
+            try:
+                current = await self._engine.drive(current, promoted=promoted)
+                if current.state is JobState.QUEUED:
+                    break
+            except Exception:
+                log.exception("the drive of job %d failed", job.id)
+                await self._clock.wait(self._engine.stopping, AFTER_TROUBLE)
+                with suppress(StoreError):
+                    current = await self._store.jobs.get(job.id)
+            promoted = False
+        self.wake()
+
+    async def _promote(self) -> None:
+        while not self._engine.stopping.is_set():
+            self._wake.clear()
+            try:
+                while not self._engine.stopping.is_set() and (
+                    job := await self._store.jobs.promote(self._caps)
+                ):
+                    self._take(job, promoted=True)
+                wait = await self._attend_queue()
+            except StoreError:
+                log.exception("the queue could not be looked at")
+                wait = AFTER_TROUBLE
+            await self._clock.wait(self._wake, wait)
+
+    async def _attend_queue(self) -> float:
+        """End what has waited too long and tell the others where they stand; seconds until the next round."""
+        wait = ROUND
+        for position, job in enumerate(await self._store.jobs.queue(), start=1):
+            if not await self._engine.expire(job):
+                await self._engine.show(job, position=position)
+                pause = (job.not_before - self._clock.now()).total_seconds()
+                wait = min(wait, pause) if pause > 0 else wait
+        return wait

@@ -1,0 +1,173 @@
+"""Every setting, from the environment and from `.env`. A provider's own are `<PROVIDER>_<FIELD>`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_origin
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from bot.quotas import Allowance, WindowKind
+from providers import discover
+from providers.base import ProviderConfig
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+"""A list that people write as `one, two`."""
+
+
+class Settings(BaseSettings):
+    """What an operator can decide. Raises ValidationError; `complaints` turns it into sentences."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    discord_token: SecretStr | None = None
+    data_dir: Path = Path("data")
+    """Database, pictures and videos of open jobs."""
+    database_url: str = ""
+    """`sqlite:///path` or `postgresql://...`; empty is a SQLite file in the data folder."""
+
+    default_provider: str | None = None
+    default_allowance: int = Field(default=5, ge=0)
+    """Credits for each member in each window."""
+    default_window: WindowKind = WindowKind.DAY
+    member_jobs: int = Field(default=2, ge=1)
+    """How many jobs of one member may be under way at once; more of them wait in the queue."""
+    server_jobs: int = Field(default=20, ge=1)
+    """The same for one server."""
+
+    max_image_mb: int = Field(default=25, ge=1)
+    max_video_mb: int = Field(default=200, ge=1)
+    upload_limit_mb: int = Field(default=20, ge=1)
+    """What Discord takes from a bot in a server without boosts."""
+    card_seconds: float = Field(default=5, gt=0)
+    """The shortest time between two edits of one status card."""
+    blocked_words: CommaSeparated = ()
+    trusted_hosts: CommaSeparated = ()
+    """Hosts that vendors may name in links although they are private or plain http."""
+    log_level: str = Field(default="INFO", pattern="(?i)^(debug|info|warning|error)$")
+
+    providers: Mapping[str, ProviderConfig] = Field(default_factory=dict, exclude=True)
+    """The settings of every provider by its name, whether enabled or not."""
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'stillmotion.db'}"
+
+    @property
+    def allowance(self) -> Allowance:
+        return Allowance(self.default_allowance, self.default_window)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Hosts that may be private: the trusted ones and those the providers are configured with."""
+        urls = (getattr(config, "base_url", "") for config in self.providers.values())
+        return frozenset({*self.trusted_hosts, *(host for url in urls if (host := urlsplit(url).hostname))})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_providers(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Turn the flat names of the environment into one settings object for each provider."""
+        known = provider_fields()
+        flat = {name: values.pop(name) for name in list(values) if name in known}
+        return {**values, "providers": {name: _configure(name, flat) for name in discover()}}
+
+    @field_validator("trusted_hosts", "blocked_words", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return _split(value)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _default_is_enabled(self) -> "Settings":
+        name = self.default_provider
+        enabled = [key for key, config in self.providers.items() if config.enabled]
+        if name is not None and name not in enabled:
+            known = "not enabled: set its key" if name in self.providers else "not known"
+            raise ValueError(
+                f"DEFAULT_PROVIDER is {name}, which is {known}. Enabled: {', '.join(enabled) or 'none'}."
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _ProviderVariables(settings_cls), dotenv_settings
+
+
+def _configure(name: str, flat: Mapping[str, Any]) -> ProviderConfig:
+    """One provider's settings out of the flat names of all. Raises ValueError with our sentences."""
+    config = discover()[name].Config
+    own: dict[str, Any] = {}
+    for field, info in config.model_fields.items():
+        if (key := f"{name}_{field}") in flat:
+            own[field] = _split(flat[key]) if get_origin(info.annotation) is tuple else flat[key]
+    try:
+        return config.model_validate(own)
+    except ValidationError as error:
+        raise ValueError("\n".join(complaints(error, prefix=(name,)))) from error
+
+
+def _split(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(item for part in value.split(",") if (item := part.strip()))
+
+
+class _ProviderVariables(PydanticBaseSettingsSource):
+    """The variables of the environment that belong to providers; pydantic looks for our own fields only."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        raise NotImplementedError  # called for the fields of Settings, of which this source gives none
+
+    def __call__(self) -> dict[str, Any]:
+        present = {name.lower(): value for name, value in os.environ.items() if value}
+        return {name: present[name] for name in provider_fields() if name in present}
+
+
+def provider_fields() -> frozenset[str]:
+    """The names of all variables that belong to providers, in lower case."""
+    return frozenset(
+        f"{name}_{field}" for name, provider in discover().items() for field in provider.Config.model_fields
+    )
+
+
+def complaints(error: ValidationError, prefix: tuple[str, ...] = ()) -> list[str]:
+    """A sentence for each thing that is wrong with the settings. No value is quoted: it may be a key."""
+    sentences: list[str] = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        name = "_".join(str(part) for part in (*prefix, *problem["loc"])).upper()
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            sentences.append(f"{name} is not a setting of Stillmotion: remove it from .env or correct it.")
+        elif problem["loc"]:
+            sentences.append(f"{name} cannot be used: {message[:1].lower()}{message[1:]}.")
+        else:
+            sentences.extend(message.splitlines())
+    return sentences

@@ -1,0 +1,23 @@
+"""What the bot knows, in SQL. Nothing else in the program speaks it."""
+
+from bot.clock import Clock
+from bot.store.db import Database, migrate
+from bot.store.jobs import Jobs
+from bot.store.notes import Notes
+
+
+class Store:
+    """The open database, one attribute for each noun."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self.jobs = Jobs(database, clock)
+        self.notes = Notes(database)
+
+    async def open(self) -> None:
+        """Connect and bring the schema up to date. Raises StoreError."""
+        await self._database.open()
+        await migrate(self._database)
+
+    async def close(self) -> None:
+        await self._database.close()

@@ -1,0 +1,115 @@
+"""One small door to SQLite and PostgreSQL: the same SQL, with `:name` parameters, means the same to both."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Protocol, TypeAlias, TypeVar
+
+from bot.tasks import Tasks
+
+Value: TypeAlias = str | int | None
+Row: TypeAlias = dict[str, Value]
+T = TypeVar("T")
+
+CLOSING_PATIENCE = 10.0
+"""Seconds that transactions under way get when the database is closed."""
+
+
+class StoreError(Exception):
+    """The database could not do what was asked; nothing of the transaction was kept."""
+
+
+class Transaction(Protocol):
+    """All or nothing. Never await anything but the database inside one."""
+
+    async def rows(self, sql: str, /, **values: Value) -> list[Row]:
+        """Run one statement and return what it selects or RETURNs."""
+        ...
+
+    async def lock(self, name: str) -> None:
+        """Until the end of this transaction nobody else passes a lock of that name."""
+        ...
+
+
+class Database(ABC):
+    """A database; transactions run to their end even when whoever waits for them is cancelled."""
+
+    def __init__(self) -> None:
+        self._tasks = Tasks()
+
+    async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and return its result, committed. Raises StoreError."""
+        return await self._tasks.detached(self._transaction(work), "transaction")
+
+    async def close(self) -> None:
+        await self._tasks.close(patience=CLOSING_PATIENCE)
+        await self._close()
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def read(self, sql: str, /, **values: Value) -> list[Row]:
+        """One SELECT that sees only what is committed. Raises StoreError."""
+
+    @abstractmethod
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T: ...
+
+    @abstractmethod
+    async def _close(self) -> None: ...
+
+
+def connect(url: str) -> Database:
+    """The unopened database behind `sqlite:///path` or `postgresql://...`."""
+    if url.startswith("sqlite:///"):
+        from bot.store.sqlite import SQLite  # noqa: PLC0415 - it builds on this module
+
+        return SQLite(url.removeprefix("sqlite:///"))
+    from bot.store.postgres import PostgreSQL  # noqa: PLC0415 - psycopg is an extra
+
+    return PostgreSQL(url)
+
+
+def to_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+async def migrate(database: Database) -> list[str]:
+    """Bring the schema up to date, all or nothing, and return the names of the migrations applied."""
+    return await database.write(_apply_missing)
+
+
+async def _apply_missing(transaction: Transaction) -> list[str]:
+    await transaction.lock("migrations")
+    await transaction.rows(
+        "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
+    )
+    applied = {row["name"] for row in await transaction.rows("SELECT name FROM migration")}
+    known = _migrations()
+    if unknown := sorted(str(name) for name in applied - {file.name for file in known}):
+        raise StoreError(f"the database was written by a newer version: {', '.join(unknown)}")
+    missing = [file for file in known if file.name not in applied]
+    for file in missing:
+        for statement in _statements(file.read_text(encoding="utf-8")):
+            await transaction.rows(statement)
+        await transaction.rows(
+            "INSERT INTO migration (name, applied_at) VALUES (:name, :now)",
+            name=file.name,
+            now=to_text(datetime.now(UTC)),
+        )
+    return [file.name for file in missing]
+
+
+def _migrations() -> Sequence[Traversable]:
+    folder = resources.files("bot.store") / "migrations"
+    return sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
+
+
+def _statements(script: str) -> list[str]:
+    """Our migrations hold no semicolon but those that end a statement."""
+    code = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
+    return [statement for part in code.split(";") if (statement := part.strip())]

@@ -1,0 +1,266 @@
+"""The jobs: booking one, moving it, finding it again. `move` is the one place where a job changes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import TypedDict, Unpack, cast
+
+from pydantic import TypeAdapter
+
+from bot.clock import Clock
+from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState
+from bot.quotas import Balance, Window
+from bot.store.db import Database, Row, Transaction, Value, to_text
+from providers.base import Operation, Succeeded
+
+
+class Moved(Exception):
+    """The job is no longer in the state it was read in: somebody moved it, and the loser does nothing."""
+
+
+class Changes(TypedDict, total=False):
+    """What may change together with the state, in the same commit."""
+
+    operation: Operation
+    video: Succeeded
+    submitted_at: datetime
+    ready_at: datetime
+    not_before: datetime
+    message_id: int
+    failure: Failure
+    detail: str
+    ended_by: int
+
+
+@dataclass(frozen=True)
+class Caps:
+    """How many jobs may be under way at once."""
+
+    member: int
+    server: int
+    providers: Mapping[str, int | None]
+    """By name, for every enabled provider; None is no cap. Jobs of other providers are not promoted."""
+
+
+def _among(states: frozenset[JobState]) -> str:
+    """States as an SQL list; they are our own words."""
+    return "(" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
+
+
+_QUEUE = f"""
+    SELECT job.*,
+        COALESCE(member.jobs, 0) AS member_jobs,
+        COALESCE(server.jobs, 0) AS server_jobs,
+        COALESCE(vendor.jobs, 0) AS vendor_jobs
+    FROM job
+    LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
+        GROUP BY user_id) AS member ON member.user_id = job.user_id
+    LEFT JOIN (SELECT guild_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
+        GROUP BY guild_id) AS server ON server.guild_id = job.guild_id
+    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE state IN {_among(AT_THE_PROVIDER)}
+        GROUP BY provider) AS vendor ON vendor.provider = job.provider
+    WHERE job.state = 'queued'
+    ORDER BY member_jobs, server_jobs, job.created_at, job.id
+"""  # noqa: S608 - made of our own words
+
+
+_OPEN = f"SELECT * FROM job WHERE state IN {_among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - as above
+
+_ENDED = f"SELECT * FROM job WHERE state NOT IN {_among(OPEN)} AND state_at > :moment"  # noqa: S608 - as above
+
+
+class Jobs:
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def reserve(self, job: Job, balance: Balance) -> Job | None:
+        """Book a job if its price fits into what is left; None if it does not.
+
+        The row is the reservation. A job whose id is booked already is returned as it stands.
+        """
+
+        async def book(transaction: Transaction) -> Job | None:
+            await transaction.lock(f"quota {job.guild_id} {job.user_id}")
+            booked = await transaction.rows(
+                """
+                INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state,
+                    price, charged, created_at, state_at, not_before)
+                SELECT :id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state,
+                    :price, :price, :created_at, :created_at, :created_at
+                WHERE :price <= :amount - (
+                    SELECT COALESCE(SUM(charged), 0) FROM job
+                    WHERE guild_id = :guild_id AND user_id = :user_id
+                        AND created_at >= :window_start AND created_at < :window_end
+                )
+                ON CONFLICT (id) DO NOTHING
+                RETURNING *
+                """,
+                id=job.id,
+                guild_id=job.guild_id,
+                channel_id=job.channel_id,
+                user_id=job.user_id,
+                provider=job.provider,
+                model=job.request.model,
+                request=job.request.model_dump_json(exclude_none=True),
+                state=job.state,
+                price=job.price,
+                created_at=to_text(job.created_at),
+                amount=balance.allowance.amount,
+                window_start=to_text(balance.window.start),
+                window_end=to_text(balance.window.end),
+            )
+            rows = booked or await transaction.rows("SELECT * FROM job WHERE id = :id", id=job.id)
+            return _job(rows[0]) if rows else None
+
+        return await self._database.write(book)
+
+    async def used(self, guild_id: int, user_id: int, window: Window) -> int:
+        """The credits that count against the member's allowance in this window."""
+        rows = await self._database.read(
+            """
+            SELECT COALESCE(SUM(charged), 0) AS used FROM job
+            WHERE guild_id = :guild_id AND user_id = :user_id AND created_at >= :start AND created_at < :end
+            """,
+            guild_id=guild_id,
+            user_id=user_id,
+            start=to_text(window.start),
+            end=to_text(window.end),
+        )
+        return int(rows[0]["used"] or 0)
+
+    async def move(self, job: Job, state: JobState, **changes: Unpack[Changes]) -> Job:
+        """Move the job on from the state it was read in, and return it as it then stands.
+
+        Ending without a video gives the reservation back in the same commit. Raises Moved if somebody else
+        was faster, ValueError for a move that does not exist.
+        """
+        return await self._database.write(lambda transaction: self._move(transaction, job, state, changes))
+
+    async def promote(self, caps: Caps) -> Job | None:
+        """Move the queued job whose turn it is to `submitting`; None while none may go.
+
+        Fair: the member with the fewest jobs under way comes first, then such a server, then age.
+        """
+
+        async def choose(transaction: Transaction) -> Job | None:
+            await transaction.lock("promote")
+            now = to_text(self._clock.now())
+            for row in await transaction.rows(_QUEUE):
+                if str(row["not_before"]) <= now and _fits(row, caps):
+                    return await self._move(transaction, _job(row), JobState.SUBMITTING, {})
+            return None
+
+        return await self._database.write(choose)
+
+    async def record_card(self, job_id: int, message_id: int) -> None:
+        """Remember the message that shows the job. It is no part of the job's life, so any state will do."""
+        sql = "UPDATE job SET card_id = :message_id WHERE id = :id RETURNING id"
+        await self._database.write(
+            lambda transaction: transaction.rows(sql, id=job_id, message_id=message_id)
+        )
+
+    async def get(self, job_id: int) -> Job | None:
+        rows = await self._database.read("SELECT * FROM job WHERE id = :id", id=job_id)
+        return _job(rows[0]) if rows else None
+
+    async def open(self) -> list[Job]:
+        """Every job that is not over, oldest first."""
+        return _jobs(await self._database.read(_OPEN))
+
+    async def ended_since(self, moment: datetime) -> list[Job]:
+        """Jobs that came to an end after this moment."""
+        return _jobs(await self._database.read(_ENDED, moment=to_text(moment)))
+
+    async def queue(self) -> list[Job]:
+        """The queued jobs in the order in which they would be promoted now."""
+        return _jobs(await self._database.read(_QUEUE))
+
+    async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
+        """The member's latest jobs in this server, newest first."""
+        return _jobs(
+            await self._database.read(
+                """
+                SELECT * FROM job WHERE guild_id = :guild_id AND user_id = :user_id
+                ORDER BY created_at DESC, id DESC LIMIT :limit
+                """,
+                guild_id=guild_id,
+                user_id=user_id,
+                limit=limit,
+            )
+        )
+
+    async def durations(self, provider: str, model: str, limit: int = 20) -> list[float]:
+        """Seconds from submit to finished of this model's latest videos, newest first."""
+        rows = await self._database.read(
+            """
+            SELECT submitted_at, ready_at FROM job
+            WHERE provider = :provider AND model = :model AND ready_at IS NOT NULL
+            ORDER BY ready_at DESC LIMIT :limit
+            """,
+            provider=provider,
+            model=model,
+            limit=limit,
+        )
+        return [(_time(row["ready_at"]) - _time(row["submitted_at"])).total_seconds() for row in rows]
+
+    async def _move(self, transaction: Transaction, job: Job, state: JobState, changes: Changes) -> Job:
+        if state not in MOVES[job.state]:
+            raise ValueError(f"a job cannot move from {job.state} to {state}")
+        values: dict[str, Value] = {name: _to_value(value) for name, value in changes.items()}
+        values["state"] = state
+        if state is not job.state:
+            values["state_at"] = to_text(self._clock.now())
+        if state in RELEASED:
+            values["charged"] = 0
+        assignments = ", ".join(f"{name} = :{name}" for name in values)
+        sql = f"UPDATE job SET {assignments} WHERE id = :id AND state = :old RETURNING *"  # noqa: S608 - own names
+        rows = await transaction.rows(sql, id=job.id, old=job.state, **values)
+        if not rows:
+            raise Moved(f"job {job.id} is no longer {job.state}")
+        return _job(rows[0])
+
+
+def _fits(row: Row, caps: Caps) -> bool:
+    provider = str(row["provider"])
+    if provider not in caps.providers:
+        return False
+    cap = caps.providers[provider]
+    return (
+        cast("int", row["member_jobs"]) < caps.member
+        and cast("int", row["server_jobs"]) < caps.server
+        and (cap is None or cast("int", row["vendor_jobs"]) < cap)
+    )
+
+
+def _to_value(value: object) -> Value:
+    match value:
+        case datetime():
+            return to_text(value)
+        case Succeeded():
+            return value.model_dump_json()
+        case dict():
+            return json.dumps(value)
+        case str() | int() | None:
+            return value
+        case _:
+            raise TypeError(f"no column takes a {type(value).__name__}")
+
+
+def _time(value: Value) -> datetime:
+    return datetime.fromisoformat(str(value))
+
+
+def _jobs(rows: Sequence[Row]) -> list[Job]:
+    return [_job(row) for row in rows]
+
+
+_JOB = TypeAdapter(Job)
+_COLUMNS = tuple(field.name for field in fields(Job))
+_JSON_COLUMNS = ("request", "operation", "video")
+
+
+def _job(row: Row) -> Job:
+    parsed = {name: json.loads(str(row[name])) for name in _JSON_COLUMNS if row[name] is not None}
+    return _JOB.validate_python({name: row[name] for name in _COLUMNS} | parsed)

@@ -1,0 +1,20 @@
+"""Single facts that the bot has to remember, each under its name."""
+
+from bot.store.db import Database
+
+
+class Notes:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, name: str) -> str | None:
+        rows = await self._database.read("SELECT value FROM note WHERE name = :name", name=name)
+        return str(rows[0]["value"]) if rows else None
+
+    async def set(self, name: str, value: str) -> None:
+        sql = """
+            INSERT INTO note (name, value) VALUES (:name, :value)
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value
+            RETURNING name
+        """
+        await self._database.write(lambda transaction: transaction.rows(sql, name=name, value=value))

@@ -1,0 +1,81 @@
+"""SQLite: one writer at a time in WAL mode, every commit on disk before it counts."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiosqlite
+
+from bot.store.db import Database, Row, StoreError, T, Transaction, Value
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # A commit that a power cut could take back would allow a second paid submission.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class SQLite(Database):
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = Path(path)
+        self._one_writer = asyncio.Lock()
+        self._connections: list[aiosqlite.Connection] = []
+
+    async def open(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = await self._connect()
+            # Of its own, so that it never sees what the writer has not committed.
+            self._reader = await self._connect()
+        except (sqlite3.Error, OSError) as error:
+            await self._close()
+            raise StoreError(f"cannot open {self._path}: {error}") from error
+
+    async def read(self, sql: str, /, **values: Value) -> list[Row]:
+        return await _rows(self._reader, sql, values)
+
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._one_writer:
+            await _rows(self._writer, "BEGIN IMMEDIATE", {})
+            try:
+                result = await work(_SQLiteTransaction(self._writer))
+                await _rows(self._writer, "COMMIT", {})
+            except BaseException:
+                if self._writer.in_transaction:
+                    await _rows(self._writer, "ROLLBACK", {})
+                raise
+            return result
+
+    async def _close(self) -> None:
+        while self._connections:
+            await self._connections.pop().close()
+
+    async def _connect(self) -> aiosqlite.Connection:
+        connection = await aiosqlite.connect(self._path, isolation_level=None)
+        self._connections.append(connection)
+        connection.row_factory = sqlite3.Row
+        for pragma in _PRAGMAS:
+            await connection.execute_fetchall(pragma)
+        return connection
+
+
+class _SQLiteTransaction:
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, /, **values: Value) -> list[Row]:
+        return await _rows(self._connection, sql, values)
+
+    async def lock(self, name: str) -> None:
+        """BEGIN IMMEDIATE has locked everybody else out already."""
+
+
+async def _rows(connection: aiosqlite.Connection, sql: str, values: dict[str, Value]) -> list[Row]:
+    try:
+        return [dict(row) for row in await connection.execute_fetchall(sql, values)]
+    except (sqlite3.Error, ValueError) as error:
+        raise StoreError(str(error)) from error

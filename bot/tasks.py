@@ -1,0 +1,54 @@
+"""Background tasks with an owner that awaits them and hears of their failures."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Tasks:
+    """A group of tasks that end together.
+
+    They start in an empty context: nothing of the interaction that led to them travels along, and what they
+    do lives on when its handler is gone.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Start a task that nobody waits for; its failure is logged."""
+        task = self._start(work, name)
+        task.add_done_callback(_report)
+        return task
+
+    async def detached(self, work: Coroutine[Any, Any, T], name: str) -> T:
+        """Run to the end in an empty context, even if whoever waits for it is cancelled."""
+        return await asyncio.shield(self._start(work, name))
+
+    async def close(self, patience: float = 0.0) -> None:
+        """Give the tasks so many seconds to end by themselves, cancel the rest, and await every one."""
+        if self._running and patience > 0:
+            await asyncio.wait(self._running, timeout=patience)
+        while self._running:
+            tasks = list(self._running)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        loop = asyncio.get_running_loop()
+        task = contextvars.Context().run(loop.create_task, work)
+        task.set_name(name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+
+def _report(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s failed", task.get_name(), exc_info=error)
