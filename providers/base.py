@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from yarl import URL
 
 Operation: TypeAlias = dict[str, JsonValue]
 """Whatever a vendor needs to find its work again. Callers store it and never look in."""
@@ -190,7 +191,8 @@ class Sink(Protocol):
 class ProviderConfig(BaseModel):
     """A provider's settings: field `x` is read from the environment variable `<PROVIDER>_X`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A key read from a file ends in a newline, which no header can carry.
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     max_jobs: int | None = Field(default=None, ge=1)
     """How many of its jobs may be under way at once, over all servers."""
@@ -199,6 +201,17 @@ class ProviderConfig(BaseModel):
     def enabled(self) -> bool:
         """Whether the operator has set up this provider."""
         return True
+
+
+def _base_url(value: str) -> str:
+    url = URL(value)
+    if url.scheme not in {"http", "https"} or not url.host or url.user or url.query_string or url.fragment:
+        raise ValueError("should be an http or https address without a user, a query or a fragment")
+    return value.rstrip("/")
+
+
+BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
+"""Where a vendor's API lives; paths are appended to it."""
 
 
 class RemoteConfig(ProviderConfig):

@@ -5,9 +5,10 @@ addresses, few redirects, each looked at again, capped in size and in silence.
 """
 
 import ipaddress
+import math
 import socket
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
@@ -94,7 +95,7 @@ class Api:
 
         Raises Unusable where text comes in place of a file or the file is above the size cap.
         """
-        url = URL(location) if "://" in location else self._url(location).with_query(params or {})
+        url = _link(location) if "://" in location else self._url(location).with_query(params or {})
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
         )
@@ -102,11 +103,18 @@ class Api:
             self._guard(url)
             async with self._request("GET", url, timeout=timeout) as response:
                 if response.status in _REDIRECTS:
-                    url = url.join(URL(response.headers.get("Location", "")))
+                    url = _link(response.headers.get("Location", ""), seen_from=url)
                     continue
                 await self._copy(response, sink)
                 return
         raise Unusable(f"more than {MAX_REDIRECTS} redirects")
+
+    def quote(self, said: JsonValue) -> str:
+        """The vendor's own words, without the key that some of them repeat; at most 300 characters."""
+        text = _find_text(said)
+        words = " ".join((str(said) if text is None else text).split())
+        key = self._config.api_key.get_secret_value() if self._config.api_key else ""
+        return (words.replace(key, "[key]") if key else words)[:300]
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._base}{path}")
@@ -137,21 +145,18 @@ class Api:
         json: JsonObject | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         headers = self._headers if self._is_own(url) else {}
-        try:
-            async with self._resources.session.request(
+        with _translated(url):
+            response = await self._resources.session.request(
                 method, url, headers=headers, data=data, json=json, timeout=timeout, allow_redirects=False
-            ) as response:
-                if response.status >= 400:  # noqa: PLR2004 - the first error status of HTTP
-                    raise await self._error(response)
-                yield response
-        except _NOTHING_SENT as error:
-            raise Unreachable(f"{type(error).__name__} at {url.host}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Uncertain(f"{type(error).__name__} at {url.host}") from error
+            )
+        async with response:
+            if response.status >= 400:  # noqa: PLR2004 - the first error status of HTTP
+                raise await self._error(response)
+            yield response
 
     async def _error(self, response: aiohttp.ClientResponse) -> ProviderError:
         status = response.status
-        detail = self._redact(f"HTTP {status}: {error_text(await _read(response))}")
+        detail = f"HTTP {status}: {await self._said(response)}"
         if status in {429, 503}:
             return Overloaded(detail, status=status, retry_after=retry_after(response.headers))
         if status >= 500 or status == 408:  # noqa: PLR2004 - the server may have acted before it failed
@@ -160,19 +165,20 @@ class Api:
 
     async def _copy(self, response: aiohttp.ClientResponse, sink: Sink) -> None:
         if response.content_type.startswith(_TEXT_TYPES):
-            text = error_text(await _read(response))
-            raise Unusable(self._redact(f"{response.content_type} in place of a video: {text}"))
+            raise Unusable(f"{response.content_type} in place of a video: {await self._said(response)}")
         size = 0
-        async for chunk in response.content.iter_chunked(CHUNK):
+        while chunk := await _next_chunk(response):
             size += len(chunk)
             if size > self._resources.max_video_bytes:
                 raise Unusable(f"the file is larger than {self._resources.max_video_bytes} bytes")
             await sink.write(chunk)
 
-    def _redact(self, text: str) -> str:
-        """Vendors like to quote the key they refuse."""
-        key = self._config.api_key.get_secret_value() if self._config.api_key else ""
-        return text.replace(key, "[key]") if key else text
+    async def _said(self, response: aiohttp.ClientResponse) -> str:
+        """What an unwelcome answer says. Where that cannot be read, its status still stands."""
+        try:
+            return self.quote(error_text(await _read(response)))
+        except Uncertain as error:
+            return error.detail
 
 
 class PublicResolver(AbstractResolver):
@@ -204,13 +210,12 @@ def open_session(trusted_hosts: Iterable[str]) -> aiohttp.ClientSession:
 
 
 def error_text(body: bytes) -> str:
-    """The vendor's own words, from any of the shapes that vendors put them in; at most 300 characters."""
+    """The vendor's own words, from any of the shapes that vendors put them in."""
     try:
         found = _find_text(_JSON.validate_json(body))
     except ValueError:
         found = None
-    text = found if found is not None else body.decode("utf-8", "replace")
-    return " ".join(text.split())[:300]
+    return found if found is not None else body.decode("utf-8", "replace")
 
 
 def _find_text(value: JsonValue) -> str | None:
@@ -232,13 +237,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _may_be_public(host: str) -> bool:
@@ -249,9 +254,33 @@ def _may_be_public(host: str) -> bool:
         return bool(host) and host != "localhost"
 
 
+def _link(link: str, *, seen_from: URL | None = None) -> URL:
+    """The URL that a vendor's link means, without a name and password: those would be a key to send along."""
+    try:
+        return (URL(link) if seen_from is None else seen_from.join(URL(link))).with_user(None)
+    except ValueError as error:
+        raise Unusable(f"the vendor names a link that is none: {error}") from error
+
+
+@contextmanager
+def _translated(url: URL) -> Generator[None]:
+    """Says in our words what aiohttp raises. It wraps aiohttp's calls alone: a full disk is no outage."""
+    try:
+        yield
+    except _NOTHING_SENT as error:
+        raise Unreachable(f"{type(error).__name__} at {url.host}") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Uncertain(f"{type(error).__name__} at {url.host}") from error
+
+
+async def _next_chunk(response: aiohttp.ClientResponse) -> bytes:
+    with _translated(response.url):
+        return await response.content.read(CHUNK)
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     body = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK):
+    while chunk := await _next_chunk(response):
         body += chunk
         if len(body) > MAX_BODY:
             raise Uncertain(f"an answer of more than {MAX_BODY} bytes", status=response.status)
@@ -259,6 +288,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _read_object(response: aiohttp.ClientResponse) -> JsonObject:
+    if response.status in _REDIRECTS:
+        raise Uncertain(f"HTTP {response.status}: calls follow no redirects", status=response.status)
     body = await _read(response)
     try:
         return _OBJECT.validate_json(body)

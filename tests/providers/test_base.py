@@ -1,0 +1,88 @@
+import pytest
+from pydantic import ValidationError
+
+from providers.base import (
+    Choice,
+    Mode,
+    ModelSpec,
+    OptionRefused,
+    Pending,
+    ProviderConfig,
+    SourceImage,
+    Span,
+    VideoRequest,
+)
+
+SPEC = ModelSpec(
+    id="pan-1",
+    name="Pan",
+    mode=Mode.IMAGE_TO_VIDEO,
+    prompt_limit=20,
+    duration=Choice(values=(5, 10), default=5),
+    resolution=Choice(values=("480p", "720p")),
+    steps=Span(low=1, high=20, default=8),
+    seed=Span(low=0, high=99),
+)
+PICTURE = SourceImage(data=b"picture", media_type="image/jpeg", width=1, height=1)
+
+
+def request(**options: object) -> VideoRequest:
+    return VideoRequest.model_validate({"model": "pan-1", "prompt": "a pan", "image": PICTURE, **options})
+
+
+def test_defaults_are_filled_in_where_nothing_was_chosen() -> None:
+    complete = SPEC.complete(request(steps=3, seed=0))
+    assert complete == request(duration=5, steps=3, seed=0)
+
+
+def test_a_completed_request_passes() -> None:
+    SPEC.check(SPEC.complete(request()))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"prompt": "x" * 21}, "Pan takes prompts of up to 20 characters; yours has 21."),
+        ({"image": None}, "Pan needs a picture."),
+        ({"duration": 7}, "Pan does not take 7 as duration; it takes 5, 10."),
+        ({"resolution": "4k"}, "Pan does not take 4k as resolution; it takes 480p, 720p."),
+        ({"steps": 0}, "Pan does not take 0 as number of steps; it takes 1 to 20."),
+        ({"steps": 21}, "Pan does not take 21 as number of steps; it takes 1 to 20."),
+        ({"aspect_ratio": "16:9"}, "Pan does not let you choose the aspect ratio; leave it out."),
+    ],
+)
+def test_a_refusal_is_a_sentence(options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(OptionRefused) as refusal:
+        SPEC.check(request(**options))
+    assert str(refusal.value) == sentence
+
+
+def test_a_model_that_works_from_text_takes_no_picture() -> None:
+    spec = ModelSpec(id="pan-2", name="Words", mode=Mode.TEXT_TO_VIDEO)
+    spec.check(request(image=None))
+    with pytest.raises(OptionRefused, match=r"^Words works from the prompt alone, without a picture\.$"):
+        spec.check(request())
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    SPEC.check(request(prompt="x" * 20, steps=1, seed=99, duration=10))
+
+
+def test_a_picture_stays_out_of_the_json_form_and_out_of_logs() -> None:
+    assert "image" not in request().model_dump()
+    assert "picture" not in repr(request())
+    assert VideoRequest.model_validate_json(request().model_dump_json()) == request(image=None)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        request(negative_prompt="rain")
+
+
+def test_progress_is_a_fraction() -> None:
+    with pytest.raises(ValidationError):
+        Pending(progress=50)
+
+
+def test_a_provider_without_a_key_is_enabled() -> None:
+    assert ProviderConfig().enabled

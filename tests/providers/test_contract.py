@@ -1,0 +1,381 @@
+"""The same questions for every vendor. A new provider is asked them by its entry in VENDORS."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+import providers
+from providers import AnyProvider
+from providers.base import Failed, Mode, Operation, Pending, RemoteConfig, Resources, Succeeded, VideoRequest
+from providers.errors import (
+    InvalidRequest,
+    NotFound,
+    OutOfFunds,
+    Overloaded,
+    ProviderError,
+    Unauthorized,
+    Uncertain,
+    Unreachable,
+    Unusable,
+)
+from tests.providers.conftest import FileHost, Received
+from tests.vendors.base import VendorServer, nobody_home
+from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.faults import (
+    Fault,
+    after_accepting,
+    cut,
+    cut_midway,
+    empty,
+    half_a_file,
+    hang,
+    html,
+    redirect,
+    sample_video,
+    says,
+    status,
+)
+
+VENDORS: Mapping[str, type[VendorServer]] = {
+    "eigenai": EigenAIServer,
+}
+
+AskFor = Callable[..., VideoRequest]
+
+REFUSALS: Mapping[int, type[ProviderError]] = {
+    400: InvalidRequest,
+    401: Unauthorized,
+    402: OutOfFunds,
+    403: Unauthorized,
+    404: NotFound,
+    413: InvalidRequest,
+    422: InvalidRequest,
+    429: Overloaded,
+    503: Overloaded,
+}
+NO_ANSWER: Mapping[str, Fault] = {
+    "500": status(500),
+    "502": status(502),
+    "cut": cut,
+    "html": html(),
+    "empty": empty(),
+}
+IN_DOUBT: Mapping[str, Fault] = {
+    **NO_ANSWER,
+    "cut after accepting": after_accepting(cut),
+    "500 after accepting": after_accepting(status(500)),
+    "no fields": says(b"{}"),
+}
+
+
+def test_every_vendor_is_asked() -> None:
+    remote = {name for name, cls in providers.discover().items() if issubclass(cls.Config, RemoteConfig)}
+    assert remote == set(VENDORS)
+
+
+@pytest.fixture(params=sorted(VENDORS))
+async def vendor(request: pytest.FixtureRequest) -> AsyncIterator[VendorServer]:
+    async with VENDORS[request.param]() as server:
+        yield server
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return request.node.callspec.params["vendor"]
+
+
+def build(name: str, resources: Resources, url: str, **settings: object) -> AnyProvider:
+    cls = providers.discover()[name]
+    settings = {"api_key": VendorServer.KEY, "base_url": url, **settings}
+    return cls(cls.Config.model_validate(settings), resources)
+
+
+@pytest.fixture
+def provider(name: str, vendor: VendorServer, resources: Resources) -> AnyProvider:
+    return build(name, resources, vendor.url)
+
+
+@pytest.fixture
+def hurried(name: str, vendor: VendorServer, resources: Resources) -> AnyProvider:
+    return build(name, resources, vendor.url, request_timeout=0.2, transfer_timeout=0.2)
+
+
+@pytest.fixture
+async def wish(provider: AnyProvider, ask_for: AskFor) -> VideoRequest:
+    """The least that the provider's first model takes."""
+    spec = (await provider.models())[0]
+    least = ask_for(spec.id) if spec.mode is Mode.IMAGE_TO_VIDEO else ask_for(spec.id, image=None)
+    return spec.complete(least)
+
+
+@pytest.fixture
+async def operation(provider: AnyProvider, wish: VideoRequest) -> Operation:
+    return await provider.submit(wish)
+
+
+@pytest.fixture
+def leak_check(caplog: pytest.LogCaptureFixture) -> Callable[[BaseException], bool]:
+    caplog.set_level(logging.DEBUG)
+
+    def leaks(error: BaseException) -> bool:
+        told = [str(error), repr(error), str(vars(error)), str(error.__cause__), caplog.text]
+        return any(VendorServer.KEY in text for text in told)
+
+    return leaks
+
+
+async def test_every_model_takes_a_request_without_options(provider: AnyProvider, ask_for: AskFor) -> None:
+    specs = await provider.models()
+    assert len({spec.id for spec in specs}) == len(specs) > 0
+    for spec in specs:
+        least = ask_for(spec.id) if spec.mode is Mode.IMAGE_TO_VIDEO else ask_for(spec.id, image=None)
+        complete = spec.complete(least)
+        spec.check(complete)
+        provider.check(complete, spec)
+
+
+async def test_a_key_that_works_is_verified_without_a_purchase(
+    provider: AnyProvider, vendor: VendorServer
+) -> None:
+    await provider.verify()
+    assert vendor.seen("submit") == []
+
+
+async def test_a_wrong_key_is_refused(
+    name: str, vendor: VendorServer, resources: Resources, wish: VideoRequest
+) -> None:
+    with pytest.raises(Unauthorized):
+        await build(name, resources, vendor.url, api_key="wrong").submit(wish)
+    assert vendor.jobs == {}
+
+
+async def test_from_submit_to_the_file(
+    provider: AnyProvider, vendor: VendorServer, operation: Operation, sink: Received
+) -> None:
+    vendor.finish_after(looks=3)
+    verdicts = [await provider.poll(operation) for _ in range(3)]
+    assert [type(verdict) for verdict in verdicts] == [Pending, Pending, Succeeded]
+    assert isinstance(verdicts[-1], Succeeded)
+    await provider.download(operation, verdicts[-1], sink)
+    assert sink.data == sample_video()
+
+
+async def test_another_instance_finds_the_work_again(
+    name: str, vendor: VendorServer, resources: Resources, operation: Operation
+) -> None:
+    vendor.finish_after(looks=1)
+    assert isinstance(await build(name, resources, vendor.url).poll(operation), Succeeded)
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_a_refused_submit_says_that_nothing_was_accepted(
+    provider: AnyProvider,
+    vendor: VendorServer,
+    wish: VideoRequest,
+    leak_check: Callable[[BaseException], bool],
+    code: int,
+) -> None:
+    vendor.next("submit", status(code, Retry_After="7"))
+    with pytest.raises(ProviderError) as raised:
+        await provider.submit(wish)
+    assert type(raised.value) is REFUSALS[code]
+    assert getattr(raised.value, "retry_after", 7) == 7
+    assert len(vendor.seen("submit")) == 1
+    assert not leak_check(raised.value)
+
+
+@pytest.mark.parametrize("fault", IN_DOUBT.values(), ids=IN_DOUBT)
+async def test_a_submit_without_an_answer_is_in_doubt_and_not_repeated(
+    provider: AnyProvider,
+    vendor: VendorServer,
+    wish: VideoRequest,
+    leak_check: Callable[[BaseException], bool],
+    fault: Fault,
+) -> None:
+    vendor.next("submit", fault)
+    with pytest.raises(Uncertain) as raised:
+        await provider.submit(wish)
+    assert len(vendor.seen("submit")) == 1
+    assert not leak_check(raised.value)
+
+
+@pytest.mark.parametrize("fault", [hang, after_accepting(hang)], ids=["before", "after accepting"])
+async def test_a_submit_that_hangs_is_in_doubt_and_not_repeated(
+    hurried: AnyProvider, vendor: VendorServer, wish: VideoRequest, fault: Fault
+) -> None:
+    vendor.next("submit", fault)
+    with pytest.raises(Uncertain):
+        await hurried.submit(wish)
+    assert len(vendor.seen("submit")) == 1
+
+
+async def test_a_submit_that_reaches_nobody_was_not_sent(
+    name: str, resources: Resources, wish: VideoRequest
+) -> None:
+    async with nobody_home() as url:
+        with pytest.raises(Unreachable):
+            await build(name, resources, url).submit(wish)
+
+
+async def test_a_submit_on_a_connection_that_has_died_is_sent_once(
+    provider: AnyProvider, vendor: VendorServer, wish: VideoRequest
+) -> None:
+    await provider.submit(wish)
+    vendor.next("submit", cut)
+    with pytest.raises(Uncertain):
+        await provider.submit(wish)
+    assert len(vendor.seen("submit")) == 2
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+async def test_a_refused_look_is_no_verdict(
+    provider: AnyProvider,
+    vendor: VendorServer,
+    operation: Operation,
+    leak_check: Callable[[BaseException], bool],
+    code: int,
+) -> None:
+    vendor.next("poll", status(code))
+    with pytest.raises(ProviderError) as raised:
+        await provider.poll(operation)
+    assert type(raised.value) is REFUSALS[code]
+    assert not leak_check(raised.value)
+
+
+@pytest.mark.parametrize("fault", NO_ANSWER.values(), ids=NO_ANSWER)
+async def test_a_look_without_an_answer_is_no_verdict(
+    provider: AnyProvider, vendor: VendorServer, operation: Operation, fault: Fault
+) -> None:
+    vendor.next("poll", fault, fault)
+    with pytest.raises(Uncertain):
+        await provider.poll(operation)
+
+
+async def test_a_look_that_hangs_is_no_verdict(
+    hurried: AnyProvider, vendor: VendorServer, operation: Operation
+) -> None:
+    vendor.next("poll", hang)
+    with pytest.raises(Uncertain):
+        await hurried.poll(operation)
+
+
+async def test_an_unknown_status_is_pending(
+    provider: AnyProvider, vendor: VendorServer, operation: Operation
+) -> None:
+    vendor.word = "reticulating-splines"
+    assert isinstance(await provider.poll(operation), Pending)
+
+
+async def test_a_failure_is_returned_with_the_vendors_words_but_not_our_key(
+    provider: AnyProvider, vendor: VendorServer, operation: Operation
+) -> None:
+    vendor.finish_after(looks=1)
+    vendor.reason = f"out of memory for {vendor.KEY}"
+    verdict = await provider.poll(operation)
+    assert isinstance(verdict, Failed)
+    assert "out of memory" in verdict.detail
+    assert vendor.KEY not in verdict.detail
+
+
+DOWNLOADS: Mapping[str, tuple[Fault, type[ProviderError]]] = {
+    "html": (html(), Unusable),
+    "json": (says(b'{"message": "not yet"}'), Unusable),
+    "too short": (cut_midway, Uncertain),
+    "cut": (cut, Uncertain),
+    "500": (status(500), Uncertain),
+    "503": (status(503), Overloaded),
+    "404": (status(404), NotFound),
+    "401": (status(401), Unauthorized),
+    "http link": (redirect("http://example.com/v.mp4"), Unusable),
+    "private link": (redirect("https://10.0.0.1/v.mp4"), Unusable),
+}
+
+
+@pytest.fixture
+async def finished(provider: AnyProvider, vendor: VendorServer, operation: Operation) -> Succeeded:
+    vendor.finish_after(looks=1)
+    verdict = await provider.poll(operation)
+    assert isinstance(verdict, Succeeded)
+    return verdict
+
+
+@pytest.mark.parametrize(("fault", "kind"), DOWNLOADS.values(), ids=DOWNLOADS)
+async def test_a_download_that_brings_no_file(
+    provider: AnyProvider,
+    vendor: VendorServer,
+    operation: Operation,
+    finished: Succeeded,
+    sink: Received,
+    leak_check: Callable[[BaseException], bool],
+    fault: Fault,
+    kind: type[ProviderError],
+) -> None:
+    vendor.next("result", fault, fault)
+    with pytest.raises(ProviderError) as raised:
+        await provider.download(operation, finished, sink)
+    assert type(raised.value) is kind
+    assert not leak_check(raised.value)
+
+
+async def test_a_download_can_be_repeated(
+    provider: AnyProvider, vendor: VendorServer, operation: Operation, finished: Succeeded, sink: Received
+) -> None:
+    vendor.next("result", status(503))
+    with pytest.raises(Overloaded):
+        await provider.download(operation, finished, sink)
+    await provider.download(operation, finished, sink)
+    assert sink.data == sample_video()
+
+
+async def test_a_download_is_handed_over_unverified(
+    provider: AnyProvider, vendor: VendorServer, operation: Operation, finished: Succeeded, sink: Received
+) -> None:
+    vendor.next("result", half_a_file())
+    await provider.download(operation, finished, sink)
+    assert sample_video().startswith(sink.data)
+
+
+async def test_no_key_leaves_for_a_foreign_host(
+    name: str,
+    vendor: VendorServer,
+    resources: Resources,
+    operation: Operation,
+    finished: Succeeded,
+    sink: Received,
+) -> None:
+    trusting = replace(resources, trusted_hosts=frozenset({"127.0.0.1"}))
+    async with FileHost() as foreign:
+        vendor.next("result", redirect(f"{foreign.url}/file"))
+        await build(name, trusting, vendor.url).download(operation, finished, sink)
+        [asked] = foreign.requests
+    assert sink.data == sample_video()
+    assert VendorServer.KEY not in str(asked)
+
+
+@pytest.mark.parametrize("route", ["submit", "poll", "result"])
+async def test_a_call_in_flight_is_cancelled_cleanly(
+    provider: AnyProvider,
+    vendor: VendorServer,
+    wish: VideoRequest,
+    operation: Operation,
+    finished: Succeeded,
+    sink: Received,
+    route: str,
+) -> None:
+    calls = {
+        "submit": lambda: provider.submit(wish),
+        "poll": lambda: provider.poll(operation),
+        "result": lambda: provider.download(operation, finished, sink),
+    }
+    before = len(vendor.seen(route))
+    vendor.next(route, hang)
+    call = asyncio.ensure_future(calls[route]())
+    await vendor.arrived(route, before + 1)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await calls[route]()
+    assert len(vendor.seen(route)) == before + 2
