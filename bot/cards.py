@@ -1,7 +1,8 @@
-"""What a status card has to say, free of how Discord shows it."""
+"""What a status card has to say, free of how Discord shows it, and the letter box that takes it there."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from bot.jobs import Job, JobState
 
@@ -27,3 +28,22 @@ class Card:
         if self.job.state is not JobState.RUNNING or not self.job.submitted_at or not self.typical_seconds:
             return None
         return self.job.submitted_at + timedelta(seconds=self.typical_seconds)
+
+
+class Letterbox(Protocol):
+    """Where cards and videos go."""
+
+    def show(self, card: Card) -> None:
+        """Bring the card up to date soon; a newer one replaces it on the way."""
+
+    async def open(self, card: Card) -> int | None:
+        """Show a card for the first time and wait for its message's id; None if it cannot be posted."""
+        ...
+
+    async def announce(self, job: Job) -> int:
+        """Create the message that will carry the video, and return its id. Raises DeliveryFault."""
+        ...
+
+    async def attach(self, job: Job, message_id: int) -> None:
+        """Put the video into that message; doing it again changes nothing. Raises DeliveryFault."""
+        ...

@@ -33,24 +33,31 @@ class Catalogue:
                 offers[name] = specs
         return offers
 
+    def candidates(self, mode: Mode, provider: str | None, model: str | None) -> list[tuple[str, ModelSpec]]:
+        """Provider and model for every offer that fits; what is None fits all. The best comes first."""
+        return [
+            (name, spec)
+            for name, specs in self.offers(mode).items()
+            for spec in specs
+            if provider in {None, name} and model in {None, spec.id}
+        ]
+
     def choose(self, mode: Mode, provider: str | None, model: str | None) -> tuple[str, ModelSpec]:
-        """The provider's name and the model that a person means; a model alone is looked for everywhere.
+        """The provider's name and the model that a person means.
 
         Raises BadRequest for names that are not on offer, NotNow while nothing is.
         """
+        if found := self.candidates(mode, provider, model):
+            return found[0]
         offers = self.offers(mode)
         if not offers:
             raise NotNow("No video provider is available right now. Try again later; nothing was charged.")
-        if provider is not None:
-            if provider not in offers:
-                raise BadRequest(f"There is no provider {provider} here. Choose {_either(offers)}.")
-            offers = {provider: offers[provider]}
-        for name, specs in offers.items():
-            for spec in specs:
-                if model in {None, spec.id}:
-                    return name, spec
-        models = [spec.id for specs in offers.values() for spec in specs]
-        raise BadRequest(f"There is no model {model} here. Choose {_either(models)}.")
+        if provider is not None and provider not in offers:
+            wrong, right = f"provider `{provider}`", list(offers)
+        else:
+            wrong = f"model `{model}`"
+            right = [spec.id for _, spec in self.candidates(mode, provider, None)]
+        raise BadRequest(f"There is no {wrong} here. Choose {_either(right)}; nothing was charged.")
 
     async def _refresh(self, provider: AnyProvider) -> None:
         try:
@@ -59,6 +66,6 @@ class Catalogue:
             log.warning("%s did not list its models: %s", provider.label, error.detail)
 
 
-def _either(names: Mapping[str, object] | Sequence[str]) -> str:
+def _either(names: Sequence[str]) -> str:
     *others, last = (f"`{name}`" for name in names)
     return f"{', '.join(others)} or {last}" if others else last

@@ -36,6 +36,7 @@ class Engine:
         self._files = files
         self._clock = clock
         self.show = stages.show
+        self.open = stages.open
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -63,8 +64,8 @@ class Engine:
         return job
 
     async def expire(self, job: Job) -> bool:
-        """End a queued job whose time is up; whether it is no longer in the queue."""
-        if self._clock.now() < deadline(job, TimeLimits()):
+        """End an open job whose time is up, and say whether it was."""
+        if self._clock.now() < self._deadline(job):
             return False
         with suppress(Moved):
             await self._finish(await self._stages.fail(job, Failure.TIMED_OUT))

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from bot.clock import Clock
 from bot.engine import Engine
-from bot.jobs import Job, JobState
+from bot.jobs import UNDER_WAY, Job
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.jobs import Caps
@@ -25,7 +24,7 @@ AFTER_TROUBLE = 5.0
 IN_FLIGHT = 15.0
 """Seconds that calls in flight get to end when the bot stops."""
 LATELY = timedelta(hours=1)
-"""Cards of jobs that ended this recently are shown again at start: the last edit may not have come through."""
+"""Cards of jobs that ended this recently are shown again at start: the last edit may have been lost."""
 
 
 class AlreadyRunning(Exception):
@@ -53,7 +52,7 @@ class Local:
         for job in await self._store.jobs.ended_since(self._clock.now() - LATELY):
             await self._engine.show(job)
         for job in await self._store.jobs.open():
-            if job.state is not JobState.QUEUED:
+            if job.state in UNDER_WAY:
                 self._take(job, promoted=False)
         self._tasks.spawn(self._promote(), "promoter")
 
@@ -74,18 +73,23 @@ class Local:
     async def _drive(self, job: Job, *, promoted: bool) -> None:
         """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
         current: Job | None = job
-        while current and current.state.is_open and not self._engine.stopping.is_set():
+        while current and current.state in UNDER_WAY and not self._engine.stopping.is_set():
             try:
                 current = await self._engine.drive(current, promoted=promoted)
-                if current.state is JobState.QUEUED:
-                    break
             except Exception:
                 log.exception("the drive of job %d failed", job.id)
                 await self._clock.wait(self._engine.stopping, AFTER_TROUBLE)
-                with suppress(StoreError):
-                    current = await self._store.jobs.get(job.id)
+                current = await self._after_trouble(current)
             promoted = False
         self.wake()
+
+    async def _after_trouble(self, job: Job) -> Job | None:
+        try:
+            fresh = await self._store.jobs.get(job.id)
+            return None if fresh is None or await self._engine.expire(fresh) else fresh
+        except StoreError:
+            log.exception("job %d cannot be read", job.id)
+            return job
 
     async def _promote(self) -> None:
         while not self._engine.stopping.is_set():
@@ -102,7 +106,7 @@ class Local:
             await self._clock.wait(self._wake, wait)
 
     async def _attend_queue(self) -> float:
-        """End what has waited too long and tell the others where they stand; seconds until the next round."""
+        """End what has waited too long, tell the others where they stand; seconds to the next round."""
         wait = ROUND
         for position, job in enumerate(await self._store.jobs.queue(), start=1):
             if not await self._engine.expire(job):

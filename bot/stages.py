@@ -7,10 +7,10 @@ from collections import Counter, deque
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from bot.cadence import Pace, backoff, next_look, typical
-from bot.cards import Card
+from bot.cards import Card, Letterbox
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import TooLarge, Undeliverable, Undelivered
@@ -44,21 +44,6 @@ UNKNOWN_LOOKS = 3
 """How often in a row a vendor must say that it does not know an operation before that is believed."""
 DOWNLOADS = 5
 """How often a finished file is fetched before what comes is believed to be all there is."""
-
-
-class Letterbox(Protocol):
-    """Where cards and videos go."""
-
-    def show(self, card: Card) -> None:
-        """Bring the card up to date soon; a newer one replaces it on the way."""
-
-    async def announce(self, job: Job) -> int:
-        """Create the message that will carry the video, and return its id. Raises DeliveryFault."""
-        ...
-
-    async def attach(self, job: Job, message_id: int) -> None:
-        """Put the video into that message; doing it again changes nothing. Raises DeliveryFault."""
-        ...
 
 
 class Stopping(Exception):
@@ -192,10 +177,10 @@ class Stages:
                 bad += 1
                 if bad >= DOWNLOADS:
                     return await self.fail(job, Failure.BAD_VIDEO, str(error))
-            except ProviderError as error:
-                log.info("job %d: the download failed: %s", job.id, error.detail)
             except TimeoutError:
                 return await self.fail(job, Failure.TIMED_OUT)
+            except (ProviderError, OSError) as error:
+                log.warning("job %d: the download failed: %s", job.id, error)
             failures += 1
             if self._clock.now() >= give_up_at:
                 return await self.fail(job, Failure.TIMED_OUT)
@@ -240,25 +225,32 @@ class Stages:
 
     async def show(self, job: Job, *, position: int | None = None, progress: float | None = None) -> None:
         """Tell the card how the job stands."""
-        spec = self._catalogue.spec(job.provider, job.request.model)
-        provider = self._catalogue.providers.get(job.provider)
-        times = await self._store.jobs.durations(job.provider, job.request.model)
-        self._letterbox.show(
-            Card(
-                job=job,
-                provider=provider.label if provider else job.provider,
-                model=spec.name if spec else job.request.model,
-                position=position,
-                progress=progress,
-                typical_seconds=typical(times, spec.typical_seconds if spec else None),
-            )
-        )
+        self._letterbox.show(await self._card(job, position, progress))
+
+    async def open(self, job: Job) -> int | None:
+        """Post the card of a new job; its message id, or None if Discord does not take it."""
+        return await self._letterbox.open(await self._card(job, None, None))
 
     async def abandon(self, provider_name: str, operation: Operation) -> None:
         provider = self._catalogue.providers.get(provider_name)
         if provider is not None:
             with suppress(ProviderError, TimeoutError):
                 await provider.cancel(operation)
+
+    async def _card(self, job: Job, position: int | None, progress: float | None) -> Card:
+        spec = self._catalogue.spec(job.provider, job.request.model)
+        provider = self._catalogue.providers.get(job.provider)
+        times: list[float] = []
+        with suppress(StoreError):  # a card without an estimate is better than a job that stands still
+            times = await self._store.jobs.durations(job.provider, job.request.model)
+        return Card(
+            job=job,
+            provider=provider.label if provider else job.provider,
+            model=spec.name if spec else job.request.model,
+            position=position,
+            progress=progress,
+            typical_seconds=typical(times, spec.typical_seconds if spec else None),
+        )
 
     def _until_next_look(
         self, provider: AnyProvider, submitted_at: datetime, times: list[float], pending: Pending

@@ -19,6 +19,7 @@ Operation: TypeAlias = dict[str, JsonValue]
 """Whatever a vendor needs to find its work again. Callers store it and never look in."""
 
 T = TypeVar("T", int, str)
+_CHOOSABLE = 50
 
 
 class Frozen(BaseModel):
@@ -68,6 +69,11 @@ class Choice(Frozen, Generic[T]):
     values: tuple[T, ...] = Field(min_length=1)
     default: T | None = None
 
+    @property
+    def suggestions(self) -> Sequence[T]:
+        """Values worth offering to somebody who chooses."""
+        return self.values
+
     def allows(self, value: object) -> bool:
         return value in self.values
 
@@ -81,6 +87,11 @@ class Span(Frozen):
     low: int
     high: int
     default: int | None = None
+
+    @property
+    def suggestions(self) -> Sequence[int]:
+        """Every value of a short span; nobody chooses from a long one."""
+        return range(self.low, self.high + 1) if self.high - self.low < _CHOOSABLE else ()
 
     def allows(self, value: object) -> bool:
         return isinstance(value, int) and self.low <= value <= self.high

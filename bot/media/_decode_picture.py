@@ -23,6 +23,7 @@ _BROKEN = (
     TypeError,
     LookupError,
     ArithmeticError,
+    AssertionError,
     EOFError,
     struct.error,
     zlib.error,
@@ -57,12 +58,12 @@ def _load(data: bytes, max_side: int) -> Image.Image:
         # Lets a JPEG be decoded at a half, a quarter or an eighth, which is faster and no worse.
         image.draft(None, (max_side, max_side))
         image.load()
+        image = _scalable(image)
     except _BROKEN as error:
         raise Refused(
             f"That {kind.replace('WEBP', 'WebP')} image is damaged or cut off. "
             "Open it, save it again and attach the new file; nothing was charged."
         ) from error
-    image = _scalable(image)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return _upright(image)
 
@@ -73,6 +74,8 @@ def _scalable(image: Image.Image) -> Image.Image:
         # Pillow would cut off at 255 what goes up to 65535.
         eight_bits = image.point(lambda value: value * (1 / 257))  # pyright: ignore[reportUnknownMemberType]
         image = eight_bits.convert("L")
+        # A transparent shade of grey is given in 16 bits too, and means nothing to the 8 that are left.
+        image.info.pop("transparency", None)
     if image.has_transparency_data:
         return image.convert("RGBA")
     return image if image.mode in {"RGB", "L", "CMYK"} else image.convert("RGB")

@@ -21,7 +21,7 @@ except ImportError:  # pragma: no cover - Windows has no such limits; the time l
     resource = None
 
 
-def main() -> None:
+def main() -> None:  # pragma: no cover - only ever runs in the child
     """Do the one job; anything unexpected leaves as a traceback and a non-zero exit code."""
     faulthandler.enable()
     # Decoding libraries may print. Only the answer may reach the pipe that the bot reads.
@@ -67,5 +67,5 @@ def answer(job: Job) -> bytes:
     return pack_answer(result)
 
 
-if __name__ == "__main__":  # pragma: no cover - runs in the child only
+if __name__ == "__main__":  # pragma: no cover
     main()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from pathlib import Path
 
 from bot.media._wire import Answer, Fact, Job, pack_job, unpack_answer
@@ -99,10 +100,11 @@ async def _start(task: str) -> Process:
 
 
 async def _end(process: Process) -> None:
-    """Return once the child is gone, killed if need be, even when the caller is cancelled a second time."""
+    """Return once the child is gone, killed if need be."""
     if process.returncode is None:
-        process.kill()
-    await asyncio.shield(process.wait())
+        with suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()
 
 
 def _reason(returncode: int | None) -> str:

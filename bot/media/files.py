@@ -46,18 +46,21 @@ class FileSink:
         self._file = self._part.open("wb")
 
     def _write(self, chunk: bytes) -> None:
-        if self._file is None:
-            raise ValueError(f"{self.path.name} is not open")
-        self._file.write(chunk)
+        self._opened().write(chunk)
         self.size += len(chunk)
 
     def _keep(self) -> None:
-        if self._file is not None:
-            self._file.flush()
-            fsync(self._file.fileno())
-            self._file.close()
-            self._part.replace(self.path)
-            self._file = None
+        file = self._opened()
+        file.flush()
+        fsync(file.fileno())
+        file.close()
+        self._part.replace(self.path)
+        self._file = None
+
+    def _opened(self) -> "BufferedWriter":
+        if self._file is None:
+            raise ValueError(f"{self.path.name} is not open")
+        return self._file
 
     def _drop(self) -> None:
         """Remove what is left of the part file; after `_keep` there is nothing."""
@@ -70,15 +73,17 @@ class FileSink:
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:
-    """Run `work` in a thread that, once started, is always waited for.
+    """Run `work` in a thread and wait for it, however often the caller is cancelled meanwhile.
 
     A thread cannot be stopped, and the next step on the same file must not overlap with it.
     """
     running = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    ended = cancelled or running.exception()
+    if ended is not None:
+        raise ended

@@ -1,0 +1,103 @@
+"""The one place where everything is wired together."""
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from bot.catalogue import Catalogue
+from bot.client import Stillmotion
+from bot.clock import Clock
+from bot.delivery import Delivery
+from bot.engine import Engine
+from bot.media.child import Children
+from bot.media.jobfiles import JobFiles
+from bot.runners import Local
+from bot.settings import Settings
+from bot.stages import Stages
+from bot.store import Store
+from bot.store.db import connect
+from bot.store.jobs import Caps
+from bot.studio import Rules, Studio
+from providers import create
+from providers.base import Resources
+from providers.http import open_session
+
+MEGABYTE = 1024 * 1024
+KEEP = timedelta(days=7)
+"""How long the files of a job that is over, such as a video that could not be posted, are kept."""
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
+    """The unstarted client; no I/O. Its `setup_hook` starts everything, its `close` stops it again."""
+    app = _App(settings, clock or Clock())
+    return Stillmotion(app.start, app.stop)
+
+
+class _App:
+    """Everything that runs while the client does; what starts first stops last."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._running = AsyncExitStack()
+
+    async def start(self, client: Stillmotion) -> None:
+        try:
+            await self._start(client)
+        except BaseException:
+            await self._running.aclose()
+            raise
+
+    async def stop(self) -> None:
+        await self._running.aclose()
+
+    async def _start(self, client: Stillmotion) -> None:
+        settings, clock, running = self._settings, self._clock, self._running
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+        store = Store(connect(settings.database), clock)
+        await store.open()
+        running.push_async_callback(store.close)
+
+        children = Children()
+        running.push_async_callback(children.close)
+
+        session = await running.enter_async_context(open_session(settings.hosts))
+        resources = Resources(
+            session=session,
+            folder=settings.data_dir / "providers",
+            trusted_hosts=frozenset(settings.trusted_hosts),
+            max_video_bytes=settings.max_video_mb * MEGABYTE,
+        )
+        providers = create(settings.providers, resources)
+        for provider in providers.values():
+            running.push_async_callback(provider.close)
+        catalogue = Catalogue(providers, settings.default_provider)
+        await catalogue.refresh()
+
+        files = JobFiles(settings.data_dir / "jobs")
+        delivery = Delivery(
+            client,
+            store,
+            files,
+            clock,
+            client.render,
+            card_seconds=settings.card_seconds,
+            upload_limit=settings.upload_limit_mb * MEGABYTE,
+        )
+        running.push_async_callback(delivery.close)
+
+        stages = Stages(store, catalogue, delivery, files, children, clock)
+        engine = Engine(store, catalogue, stages, files, clock)
+        caps = Caps(
+            member=settings.member_jobs,
+            server=settings.server_jobs,
+            providers={name: provider.max_jobs for name, provider in providers.items()},
+        )
+        runner = Local(engine, store, caps, clock, settings.data_dir / "stillmotion.lock")
+        rules = Rules(settings.allowance, settings.max_image_mb * MEGABYTE, settings.blocked_words)
+
+        client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
+        await client.sync_commands(store)
+        await runner.start()
+        running.push_async_callback(runner.stop)
+        await files.sweep((job.id for job in await store.jobs.open()), clock.now() - KEEP)

@@ -1,0 +1,229 @@
+"""Cards and videos to Discord, by bot token: an interaction's own token dies before a long video is done."""
+
+import asyncio
+import io
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import aiohttp
+import discord
+
+from bot.cadence import backoff
+from bot.cards import Card
+from bot.clock import Clock
+from bot.errors import DeliveryFault, TooLarge, Undeliverable, Undelivered
+from bot.jobs import Job
+from bot.media.jobfiles import JobFiles
+from bot.store import Store
+from bot.tasks import Tasks
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+THUMBNAIL = "picture.jpg"
+CALL_TIMEOUT = 60.0
+UPLOAD_TIMEOUT = 600.0
+FLUSH = 5.0
+"""Seconds that cards get to show their latest state when the bot stops."""
+OLD = 3600.0
+"""Seconds after which Discord allows a message fewer edits."""
+_TOO_LARGE = {40005, 50045}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A card as Discord shows it."""
+
+    embed: discord.Embed
+    view: discord.ui.View | None
+
+
+class Delivery:
+    """The letter box: status cards at the pace of their channel, and videos in two moves."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        store: Store,
+        files: JobFiles,
+        clock: Clock,
+        render: Callable[[Card], Look],
+        *,
+        card_seconds: float,
+        upload_limit: int,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._files = files
+        self._clock = clock
+        self._card_seconds = card_seconds
+        self._upload_limit = upload_limit
+        self._keepers: dict[int, _Keeper] = {}
+        self._tasks = Tasks()
+        self._render = render
+
+    def show(self, card: Card) -> None:
+        keeper = self._keepers.get(card.job.id)
+        if keeper is None:
+            keeper = self._keepers[card.job.id] = _Keeper(card.job.card_id)
+            self._tasks.spawn(self._keep(card.job.id, keeper), f"card of job {card.job.id}")
+        keeper.take(card)
+
+    async def open(self, card: Card) -> int | None:
+        """Show a card for the first time, and wait until it is there; None if Discord does not take it."""
+        self.show(card)
+        keeper = self._keepers[card.job.id]
+        await self._clock.wait(keeper.settled, CALL_TIMEOUT)
+        return keeper.message_id
+
+    async def announce(self, job: Job) -> int:
+        channel = self._channel(job)
+        reference = discord.utils.MISSING
+        if job.card_id is not None:
+            reference = discord.MessageReference(
+                message_id=job.card_id, channel_id=job.channel_id, fail_if_not_exists=False
+            )
+        # The nonce makes a second call within minutes return the first call's message.
+        message = await _call(
+            channel.send(
+                _announcement(job), reference=reference, nonce=str(job.id), allowed_mentions=_requester(job)
+            )
+        )
+        return message.id
+
+    async def attach(self, job: Job, message_id: int) -> None:
+        path = self._files.video(job.id)
+        size = (await asyncio.to_thread(path.stat)).st_size
+        if size > self._limit(job.guild_id):
+            raise TooLarge(f"{size} bytes")
+        video = await asyncio.to_thread(
+            discord.File, path, filename="stillmotion.mp4", description=job.request.prompt[:1024]
+        )
+        message = self._channel(job).get_partial_message(message_id)
+        await _call(
+            message.edit(content=_announcement(job), attachments=[video], allowed_mentions=_requester(job)),
+            UPLOAD_TIMEOUT,
+        )
+
+    async def close(self) -> None:
+        await self._tasks.close(patience=FLUSH if self._keepers else 0)
+
+    async def _keep(self, job_id: int, keeper: "_Keeper") -> None:
+        """Bring one card up to date again and again, until it shows the end or cannot be shown any more."""
+        failures = 0
+        shown: Look | None = None
+        keeper.picture = await self._files.thumbnail(job_id)
+        try:
+            while True:
+                await keeper.changed.wait()
+                keeper.changed.clear()
+                card = keeper.card
+                look = self._render(card)
+                if shown is None or look.embed != shown.embed:
+                    try:
+                        await self._put(keeper, card, look)
+                    except Undelivered as error:
+                        failures += 1
+                        log.info("card of job %d: %s", job_id, error)
+                        keeper.changed.set()
+                        await self._clock.wait(keeper.over, backoff(failures, None, random.random()))  # noqa: S311
+                        continue
+                    failures, shown = 0, look
+                    keeper.settled.set()
+                if not card.job.state.is_open and not keeper.changed.is_set():
+                    return
+                await self._clock.wait(keeper.over, self._pace(card))
+        except Undeliverable as error:
+            log.info("card of job %d is no longer shown: %s", job_id, error)
+        finally:
+            keeper.settled.set()
+            self._keepers.pop(job_id, None)
+
+    async def _put(self, keeper: "_Keeper", card: Card, look: Look) -> None:
+        # The picture goes along each time: an edit that only refers to it shows it a second time, outside.
+        files: list[discord.File] = []
+        if keeper.picture is not None:
+            look.embed.set_thumbnail(url=f"attachment://{THUMBNAIL}")
+            files.append(discord.File(io.BytesIO(keeper.picture), filename=THUMBNAIL))
+        channel = self._channel(card.job)
+        if keeper.message_id is not None:
+            message = channel.get_partial_message(keeper.message_id)
+            await _call(message.edit(embed=look.embed, view=look.view, attachments=files))
+            return
+        view = look.view or discord.utils.MISSING
+        nonce = f"card {card.job.id}"
+        sent = await _call(channel.send(embed=look.embed, view=view, files=files, nonce=nonce))
+        keeper.message_id = sent.id
+        await self._store.jobs.record_card(card.job.id, sent.id)
+
+    def _pace(self, card: Card) -> float:
+        """Seconds between two edits of one card: all cards of a channel share its limit."""
+        neighbours = sum(keeper.channel_id == card.job.channel_id for keeper in self._keepers.values())
+        pace = max(self._card_seconds, 2.0 * (neighbours - 1))
+        old = (self._clock.now() - card.job.created_at).total_seconds() > OLD
+        return max(pace, 4.0 * neighbours) if old else pace
+
+    def _channel(self, job: Job) -> discord.PartialMessageable:
+        return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+
+    def _limit(self, guild_id: int) -> int:
+        """Bytes that Discord takes there. discord.py knows the boosted tiers; its base is out of date."""
+        guild = self._client.get_guild(guild_id)
+        return max(self._upload_limit, guild.filesize_limit if guild else 0)
+
+
+class _Keeper:
+    """The latest state of one card, and what is known of its message."""
+
+    card: Card
+
+    def __init__(self, message_id: int | None) -> None:
+        self.message_id = message_id
+        self.picture: bytes | None = None
+        self.channel_id = 0
+        self.changed = asyncio.Event()
+        self.over = asyncio.Event()
+        """Set when the latest state is the last one: it does not wait its turn."""
+        self.settled = asyncio.Event()
+        """Set when the card has been shown once, or never will be."""
+
+    def take(self, card: Card) -> None:
+        self.card = card
+        self.channel_id = card.job.channel_id
+        self.changed.set()
+        if not card.job.state.is_open:
+            self.over.set()
+
+
+def _announcement(job: Job) -> str:
+    return f"<@{job.user_id}> Your video is ready."
+
+
+def _requester(job: Job) -> discord.AllowedMentions:
+    return discord.AllowedMentions(
+        everyone=False, roles=False, replied_user=False, users=[discord.Object(job.user_id)]
+    )
+
+
+async def _call(call: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
+    """Await one call to Discord; raises a DeliveryFault for whatever may go wrong with it."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except discord.RateLimited as error:
+        raise Undelivered(str(error)) from error
+    except discord.HTTPException as error:
+        raise _fault(error) from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Undelivered(repr(error)) from error
+
+
+def _fault(error: discord.HTTPException) -> DeliveryFault:
+    if error.status == 413 or error.code in _TOO_LARGE:  # noqa: PLR2004 - HTTP's Content Too Large
+        return TooLarge(str(error))
+    if error.status >= 500 or error.status in {401, 429}:  # noqa: PLR2004 - HTTP's server errors
+        return Undelivered(str(error))
+    return Undeliverable(str(error))

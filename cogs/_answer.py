@@ -1,0 +1,42 @@
+"""Acknowledge first; then the command's reply, or the fault that it met."""
+
+import functools
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+import discord
+
+from bot.client import SOMETHING_WENT_WRONG
+from bot.errors import UserFault
+
+P = ParamSpec("P")
+S = TypeVar("S")
+Interaction: TypeAlias = "discord.Interaction[Any]"
+Reply: TypeAlias = str | discord.Embed
+"""What a command has to say to the person, and to nobody else."""
+
+
+def privately(
+    command: Callable[Concatenate[S, Interaction, P], Awaitable[Reply]],
+) -> Callable[Concatenate[S, Interaction, P], Coroutine[Any, Any, None]]:
+    """Make a command of a function that returns its reply; only the person sees it. A UserFault is one, too.
+
+    Discord waits three seconds for a sign of life, so that comes before anything that can wait.
+    """
+
+    @functools.wraps(command)
+    async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        try:
+            reply = await command(self, interaction, *args, **kwargs)
+        except UserFault as fault:
+            reply = str(fault)
+        except Exception:
+            await interaction.edit_original_response(content=SOMETHING_WENT_WRONG)
+            raise
+        if isinstance(reply, discord.Embed):
+            await interaction.edit_original_response(embed=reply)
+        else:
+            await interaction.edit_original_response(content=reply)
+
+    return answered

@@ -1,0 +1,39 @@
+"""Buttons that work after a restart: all they know is in their custom id."""
+
+import re
+from typing import Any, Self
+
+import discord
+
+from bot.client import stillmotion
+from cogs._answer import Interaction, privately
+
+
+class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"cancel:(?P<job_id>\d+)"):
+    """Ends a job, for the member who asked for it and for members who may manage messages."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(discord.ui.Button(label="Cancel", custom_id=f"cancel:{job_id}"))
+        self.job_id = job_id
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: Interaction,  # noqa: ARG003 - the signature is discord.py's
+        item: discord.ui.Item[Any],  # noqa: ARG003 - the same
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        return cls(int(match["job_id"]))
+
+    async def callback(self, interaction: Interaction) -> None:
+        await self._cancel(interaction)
+
+    @privately
+    async def _cancel(self, interaction: Interaction) -> str:
+        bot = stillmotion(interaction)
+        moderator = interaction.permissions.manage_messages
+        await bot.tasks.detached(
+            bot.studio.cancel(self.job_id, interaction.user.id, moderator=moderator), f"cancel {self.job_id}"
+        )
+        return "Cancelled. Nothing was charged."

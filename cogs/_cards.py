@@ -1,0 +1,115 @@
+"""How a job looks in Discord. Pure: a Card in, an embed and its button out."""
+
+from datetime import datetime
+
+import discord
+
+from bot.cards import Card
+from bot.delivery import Look
+from bot.jobs import CANCELLABLE, Job, JobState
+from bot.notices import ending, phase
+from cogs._buttons import CancelButton
+from providers.base import OPTIONS
+
+_BAR = 12
+_PROMPT = 600
+_COLOURS = {
+    JobState.DELIVERED: discord.Colour.green(),
+    JobState.FAILED: discord.Colour.red(),
+    JobState.CANCELLED: discord.Colour.light_grey(),
+}
+_TITLES = {
+    JobState.QUEUED: "Video queued",
+    JobState.DELIVERED: "Video ready",
+    JobState.FAILED: "No video this time",
+    JobState.CANCELLED: "Video cancelled",
+}
+
+
+def render(card: Card) -> Look:
+    """A card's look: what was asked, how it stands, and a Cancel button while that is possible."""
+    job = card.job
+    embed = discord.Embed(
+        title=_TITLES.get(job.state, "Making your video"),
+        description=f"{_quote(job.request.prompt)}\n\n{_status(card)}",
+        colour=_COLOURS.get(job.state, discord.Colour.blurple()),
+    )
+    embed.add_field(name="For", value=f"<@{job.user_id}>")
+    embed.add_field(name="Made by", value=f"{card.provider}, {card.model}")
+    if chosen := _options(job):
+        embed.add_field(name="With", value=chosen)
+    return Look(embed, _buttons(job))
+
+
+def jump(job: Job) -> str | None:
+    """The address of the message that shows a job best: its video, else its card."""
+    message_id = job.message_id if job.state is JobState.DELIVERED else job.card_id
+    if message_id is None:
+        return None
+    return f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{message_id}"
+
+
+def short(prompt: str, length: int) -> str:
+    """A prompt on one line, safe to show anywhere: nothing in it formats, links or mentions."""
+    line = " ".join(prompt.split())
+    cut = line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
+    return discord.utils.escape_markdown(discord.utils.escape_mentions(cut), as_needed=False)
+
+
+def _status(card: Card) -> str:
+    job = card.job
+    if not job.state.is_open:
+        text = ending(job, card.provider)
+        link = jump(job) if job.state is JobState.DELIVERED else None
+        took = f" It took {_span(job.state_at, job.created_at)}." if link else ""
+        return f"{text}{took} [Watch it]({link})." if link else text
+    lines = [phase(job, card.provider, card.position)]
+    if card.progress is not None and job.state is JobState.RUNNING:
+        lines.append(_bar(card.progress))
+    lines.append(f"Asked {_relative(job.created_at)}.{_estimate(card)}")
+    return "\n".join(lines)
+
+
+def _estimate(card: Card) -> str:
+    if card.expected_at is not None:
+        return f" Videos like this are usually done {_relative(card.expected_at)}."
+    if card.job.state is JobState.QUEUED and card.typical_seconds:
+        return f" Once started, it usually takes about {_seconds(card.typical_seconds)}."
+    return ""
+
+
+def _bar(progress: float) -> str:
+    full = round(progress * _BAR)
+    return f"`{'█' * full}{'░' * (_BAR - full)}` {progress:.0%}"
+
+
+def _options(job: Job) -> str:
+    chosen = ((words, getattr(job.request, name)) for name, words in OPTIONS.items())
+    units = {"duration": " s"}
+    return ", ".join(f"{words} {value}{units.get(words, '')}" for words, value in chosen if value is not None)
+
+
+def _quote(prompt: str) -> str:
+    return f"> {short(prompt, _PROMPT)}"
+
+
+def _relative(moment: datetime) -> str:
+    return discord.utils.format_dt(moment, "R")
+
+
+def _span(end: datetime, start: datetime) -> str:
+    return _seconds((end - start).total_seconds())
+
+
+def _seconds(seconds: float) -> str:
+    if seconds < 90:  # noqa: PLR2004 - people say "80 seconds" but "2 minutes"
+        return f"{max(1, round(seconds))} seconds"
+    return f"{round(seconds / 60)} minutes"
+
+
+def _buttons(job: Job) -> discord.ui.View | None:
+    if job.state not in CANCELLABLE:
+        return None
+    view = discord.ui.View(timeout=None)
+    view.add_item(CancelButton(job.id))
+    return view

@@ -1,0 +1,38 @@
+"""`/quota`: what a member has left."""
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Stillmotion
+from cogs._answer import Interaction, privately
+from cogs._cards import jump, short
+
+_LOOKED_AT = 25
+
+
+class Quota(commands.Cog):
+    def __init__(self, bot: Stillmotion) -> None:
+        self.bot = bot
+
+    @app_commands.command()
+    @privately
+    async def quota(self, interaction: Interaction) -> discord.Embed:
+        """What you have left, when it renews, and what is running."""
+        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
+        balance = await self.bot.studio.balance(guild_id, user_id)
+        recent = await self.bot.studio.recent(guild_id, user_id, _LOOKED_AT)
+        running = [job for job in recent if job.state.is_open]
+        embed = discord.Embed(
+            title=f"{balance.left} of {balance.allowance.amount} credits left this {balance.allowance.kind}",
+            description="One video usually takes one credit. What does not arrive is not charged.",
+            colour=discord.Colour.blurple() if balance.left else discord.Colour.orange(),
+        )
+        embed.add_field(name="Renews", value=discord.utils.format_dt(balance.window.end, "R"))
+        lines = [f"{job.state.value}: [{short(job.request.prompt, 50)}]({jump(job)})" for job in running]
+        embed.add_field(name="Under way", value="\n".join(lines) or "nothing", inline=False)
+        return embed
+
+
+async def setup(bot: Stillmotion) -> None:
+    await bot.add_cog(Quota(bot))
