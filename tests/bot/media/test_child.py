@@ -1,0 +1,247 @@
+import asyncio
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bot.media import _worker, child
+from bot.media._wire import (
+    Answer,
+    Job,
+    Refused,
+    pack_answer,
+    pack_job,
+    pack_refusal,
+    unpack_answer,
+    unpack_job,
+)
+from bot.media.child import ChildFailed, Children, ChildrenClosed
+
+MEMORY = 400_000_000
+AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer(*{})"
+CALL_HOME = """exec(
+    "import socket; home = socket.create_connection(('127.0.0.1', {port})); home.sendall(b'!'); home.recv(1)"
+) or ({{}}, (b"back",))"""
+
+
+async def python(children: Children, expression: str, *, seconds: float = 30, memory: int = MEMORY) -> Answer:
+    """Evaluate an expression in a child: the shortest way to make one misbehave."""
+    code = AS_ANSWER.format(f"({expression})").encode()
+    return await children.run("builtins:eval", code, seconds=seconds, memory=memory)
+
+
+@pytest.fixture
+async def children() -> AsyncIterator[Children]:
+    made = Children()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
+    """Every process that was started."""
+    seen: list[Process] = []
+    start = child._start
+
+    async def watched(task: str) -> Process:
+        seen.append(await start(task))
+        return seen[-1]
+
+    monkeypatch.setattr(child, "_start", watched)
+    return seen
+
+
+class Home:
+    """A server in this process's event loop that children call and wait for."""
+
+    def __init__(self, port: int) -> None:
+        self.call = CALL_HOME.format(port=port)
+        self.callers: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+
+
+@asynccontextmanager
+async def home() -> AsyncIterator[Home]:
+    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1)
+        answered = asyncio.Event()
+        await place.callers.put(answered.set)
+        gone = asyncio.ensure_future(reader.read())
+        waiting = asyncio.ensure_future(answered.wait())
+        await asyncio.wait([gone, waiting], return_when=asyncio.FIRST_COMPLETED)
+        writer.write(b"!")
+        writer.close()
+        await asyncio.gather(gone, waiting, return_exceptions=True) if answered.is_set() else waiting.cancel()
+
+    server = await asyncio.start_server(welcome, "127.0.0.1", 0)
+    place = Home(server.sockets[0].getsockname()[1])
+    async with server:
+        yield place
+
+
+def assert_gone(process: Process) -> None:
+    assert process.returncode == -signal.SIGKILL
+    with pytest.raises(ProcessLookupError):
+        os.kill(process.pid, 0)
+
+
+async def test_the_loop_runs_on_while_a_child_works(children: Children) -> None:
+    async with home() as place:
+        work = asyncio.ensure_future(python(children, place.call))
+        let_go = await place.callers.get()
+        assert not work.done()
+        let_go()
+        assert await work == ({}, (b"back",))
+
+
+async def test_a_child_is_limited_and_sees_no_secrets(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    monkeypatch.chdir("/")
+    answer = await python(
+        children,
+        """({
+            "token": "DISCORD_TOKEN" in __import__("os").environ,
+            "nice": __import__("os").nice(0),
+            "memory": __import__("resource").getrlimit(__import__("resource").RLIMIT_AS)[0],
+            "cpu": __import__("resource").getrlimit(__import__("resource").RLIMIT_CPU)[0],
+            "core": __import__("resource").getrlimit(__import__("resource").RLIMIT_CORE)[0],
+            "noise": print("not part of the answer"),
+        }, ())""",
+    )
+    assert answer.facts["token"] is False
+    assert answer.facts["nice"] == min(os.nice(0) + 5, 19)
+    assert (answer.facts["memory"], answer.facts["cpu"], answer.facts["core"]) == (MEMORY, 31, 0)
+
+
+async def test_a_late_child_is_killed(children: Children, started: list[Process]) -> None:
+    with pytest.raises(ChildFailed, match=r"longer than 0\.2 s"):
+        await python(children, "exec('while True: pass')", seconds=0.2)
+    assert_gone(started[0])
+
+
+async def test_cancellation_kills_the_child(children: Children, started: list[Process]) -> None:
+    async with home() as place:
+        work = asyncio.ensure_future(python(children, place.call))
+        await place.callers.get()
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert_gone(started[0])
+    assert not children._running
+
+
+async def test_too_much_memory_fails(children: Children) -> None:
+    with pytest.raises(ChildFailed, match="MemoryError"):
+        await python(children, "bytearray(2 * 10**9)")
+
+
+async def test_a_crash_fails_and_names_its_signal(children: Children) -> None:
+    with pytest.raises(ChildFailed, match="SIGABRT: Fatal Python error"):
+        await python(children, "__import__('os').abort()")
+
+
+async def test_a_child_that_answers_nonsense_fails(children: Children) -> None:
+    with pytest.raises(ChildFailed, match="not an answer"):
+        await python(children, "__import__('os')._exit(0)")
+
+
+async def test_a_refusal_in_the_child_is_raised_here(children: Children) -> None:
+    with pytest.raises(Refused, match="not a picture"):
+        await children.run(
+            "bot.media._decode_picture:prepare", b"", seconds=30, memory=MEMORY, max_side=64, max_bytes=1000
+        )
+
+
+async def test_without_an_interpreter_it_fails(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child.sys, "executable", "/nowhere/python")
+    with pytest.raises(ChildFailed, match="could not start"):
+        await python(children, "1")
+
+
+async def test_close_ends_children_and_refuses_those_that_wait(started: list[Process]) -> None:
+    children = Children(at_once=1)
+    async with home() as place:
+        works = [asyncio.ensure_future(python(children, place.call)) for _ in range(2)]
+        await place.callers.get()
+        assert len(started) == 1, "the second waits for the first"
+        await children.close()
+        results = await asyncio.gather(*works, return_exceptions=True)
+    assert [type(result) for result in results] == [ChildrenClosed, ChildrenClosed]
+    assert len(started) == 1
+    assert_gone(started[0])
+
+
+async def test_a_child_started_while_closing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    children = Children()
+    start = child._start
+
+    async def closing(task: str) -> Process:
+        process = await start(task)
+        await children.close()
+        return process
+
+    monkeypatch.setattr(child, "_start", closing)
+    with pytest.raises(ChildrenClosed):
+        await python(children, "1")
+    assert not children._running
+
+
+def test_reasons_that_are_no_signal() -> None:
+    assert child._reason(3) == "exit code 3"
+    assert child._reason(-signal.SIGSEGV) == "SIGSEGV"
+
+
+@pytest.mark.parametrize("data", [None, b"", b"\x00\xffdata"])
+def test_a_job_survives_the_pipe(data: bytes | None) -> None:
+    job = Job("module:name", 10, 3, {"path": "ä.mp4"}, data)
+    assert unpack_job(pack_job(job)) == job
+
+
+def test_answers_and_refusals_survive_the_pipe() -> None:
+    answer = Answer({"width": 3, "seconds": 0.5, "codec": None}, (b"one", b"", b"three"))
+    assert unpack_answer(pack_answer(answer)) == answer
+    with pytest.raises(Refused, match="too small"):
+        unpack_answer(pack_refusal(Refused("too small")))
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"\x00\x00", b"\x00\x00\x00\x02{}", b"\x00\x00\x00\x01x", b"\x00\x00\x00\x01[]"]
+)
+def test_what_is_no_answer_is_said_to_be_none(message: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not an answer|Expecting"):
+        unpack_answer(message)
+
+
+def test_the_worker_calls_the_task_with_data_or_without() -> None:
+    with_data = Job("builtins:eval", 1, 1, {}, AS_ANSWER.format("({'a': 1}, (b'x',))").encode())
+    assert unpack_answer(_worker.answer(with_data)) == ({"a": 1}, (b"x",))
+    without = Job("bot.media._wire:Answer", 1, 1, {"facts": {"b": 2}}, None)
+    assert unpack_answer(_worker.answer(without)) == ({"b": 2}, ())
+
+
+def test_the_worker_answers_with_a_refusal() -> None:
+    job = Job("bot.media._decode_picture:prepare", 1, 1, {"max_side": 64, "max_bytes": 1000}, b"")
+    with pytest.raises(Refused, match="not a picture"):
+        unpack_answer(_worker.answer(job))
+
+
+def test_the_worker_keeps_within_a_lower_limit_that_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[int, tuple[int, int]] = {}
+    resource = _worker.resource
+
+    def setrlimit(kind: int, limits: tuple[int, int]) -> None:
+        asked[kind] = limits
+        raise ValueError("this system refuses")
+
+    monkeypatch.setattr(
+        resource, "getrlimit", lambda kind: (5, 5) if kind == resource.RLIMIT_CPU else (-1, -1)
+    )
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    monkeypatch.setattr(_worker.os, "nice", lambda step: step)
+    _worker.restrict(memory=1000, cpu_seconds=30)
+    assert asked[resource.RLIMIT_CPU] == (5, 5)
+    assert asked[resource.RLIMIT_AS] == (1000, 1000)
