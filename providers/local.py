@@ -1,0 +1,277 @@
+"""This machine: no key, no vendor. A child process moves a camera over the picture and encodes what it sees.
+
+Each operation is a folder. What is asked for lies in it before anything starts, so that a render lost with
+the program is simply started again: it is free, and the same recipe always gives the same video.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import SystemRandom
+from typing import ClassVar, Literal, TypeAlias, cast, get_args
+from uuid import UUID, uuid4
+
+from pydantic import Field
+
+from providers.base import (
+    Choice,
+    Failed,
+    Frozen,
+    Mode,
+    ModelSpec,
+    Operation,
+    Pending,
+    Provider,
+    ProviderConfig,
+    Resources,
+    Sink,
+    Span,
+    Succeeded,
+    VideoRequest,
+)
+from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
+
+Resolution: TypeAlias = Literal["288p", "480p", "720p"]
+AspectRatio: TypeAlias = Literal["16:9", "9:16", "1:1", "4:3", "3:4"]
+
+PICTURE = "picture"
+RECIPE = "recipe.json"
+VIDEO = "video.mp4"
+"""What lies in an operation's folder; the video only once it is whole."""
+
+TIME_LIMIT = 600.0
+"""Seconds for one render: slow machines need minutes, and a stuck one must not hold its place for ever."""
+CHUNK = 256 * 1024
+TAIL = 2000
+_SEEDS = Span(low=0, high=2**31 - 1)
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
+"""All that the child needs: it decodes strangers' pictures and gets no keys."""
+
+
+class LocalConfig(ProviderConfig):
+    on: bool = True
+    resolutions: tuple[Resolution, ...] = Field(default=("480p", "720p", "288p"), min_length=1)
+    """What to offer; the first is what people get who choose none."""
+    max_jobs: int | None = Field(default=2, ge=1)
+
+    @property
+    def enabled(self) -> bool:
+        return self.on
+
+
+class Recipe(Frozen):
+    """All that a render depends on beside the picture."""
+
+    prompt: str
+    seconds: int
+    short_side: int
+    """Pixels."""
+    ratio: float | None
+    """Width to height; the picture's own if None."""
+    seed: int
+
+
+class Local(Provider[LocalConfig]):
+    name = "local"
+    label = "This machine"
+    Config = LocalConfig
+    shortest_wait: ClassVar[float] = 0.5
+
+    def __init__(self, config: LocalConfig, resources: Resources) -> None:
+        super().__init__(config, resources)
+        self._renders: dict[str, _Render] = {}
+        self._closed = False
+        self._spec = ModelSpec(
+            id="pan-and-zoom",
+            name="Pan and zoom",
+            mode=Mode.IMAGE_TO_VIDEO,
+            duration=Choice[int](values=tuple(range(2, 9)), default=3),
+            resolution=Choice[str](values=config.resolutions, default=config.resolutions[0]),
+            aspect_ratio=Choice[str](values=get_args(AspectRatio)),
+            seed=_SEEDS,
+            typical_seconds=3,
+        )
+
+    async def models(self) -> Sequence[ModelSpec]:
+        return [self._spec]
+
+    async def submit(self, request: VideoRequest) -> Operation:
+        if request.image is None:
+            raise InvalidRequest("there is no picture to animate")
+        folder = self.resources.folder / str(uuid4())
+        recipe = self._recipe(request)
+        saving = asyncio.ensure_future(asyncio.to_thread(_save, folder, recipe, request.image.data))
+        try:
+            await asyncio.shield(saving)
+            self._start(folder)
+        except BaseException as error:
+            # A thread cannot be interrupted, and no one will ever ask for this folder.
+            await asyncio.wait([saving])
+            await asyncio.to_thread(_remove, folder)
+            if isinstance(error, OSError):
+                raise Unreachable(f"the picture cannot be stored: {error}") from error
+            raise
+        return {"id": folder.name}
+
+    async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        folder = self._folder(operation)
+        render = self._renders.get(folder.name)
+        if render is not None:
+            return render.verdict()
+        if _holds(folder, VIDEO):
+            return Succeeded()
+        if not _holds(folder, RECIPE):
+            raise NotFound(f"no render {folder.name}")
+        return self._start(folder).verdict()
+
+    async def download(
+        self,
+        operation: Operation,
+        video: Succeeded,  # noqa: ARG002 - there is no link
+        sink: Sink,
+    ) -> None:
+        path = self._folder(operation) / VIDEO
+        try:
+            file = await asyncio.to_thread(path.open, "rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"no video of render {path.parent.name}") from error
+        size = 0
+        with file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK):
+                size += len(chunk)
+                if size > self.resources.max_video_bytes:
+                    raise Unusable(f"the file is larger than {self.resources.max_video_bytes} bytes")
+                await sink.write(chunk)
+
+    async def cancel(self, operation: Operation) -> None:
+        await self._forget(operation)
+
+    async def cleanup(self, operation: Operation) -> None:
+        await self._forget(operation)
+
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.gather(*(render.stop() for render in self._renders.values()))
+
+    def _recipe(self, request: VideoRequest) -> Recipe:
+        asked = self._spec.complete(request)
+        ratio = asked.aspect_ratio and [int(side) for side in asked.aspect_ratio.split(":")]
+        return Recipe(
+            prompt=asked.prompt,
+            seconds=cast("int", asked.duration),
+            short_side=int(cast("str", asked.resolution).removesuffix("p")),
+            ratio=ratio[0] / ratio[1] if ratio else None,
+            seed=SystemRandom().randint(_SEEDS.low, _SEEDS.high) if asked.seed is None else asked.seed,
+        )
+
+    def _folder(self, operation: Operation) -> Path:
+        try:
+            return self.resources.folder / str(UUID(str(operation.get("id"))))
+        except ValueError as error:
+            raise NotFound(f"no render {operation}") from error
+
+    def _start(self, folder: Path) -> "_Render":
+        if self._closed:
+            raise Unreachable("the renderer is shutting down")
+        render = self._renders[folder.name] = _Render(folder)
+        return render
+
+    async def _forget(self, operation: Operation) -> None:
+        try:
+            folder = self._folder(operation)
+        except NotFound:
+            return
+        render = self._renders.get(folder.name)
+        if render is not None:
+            await render.stop()
+        await asyncio.to_thread(_remove, folder)
+        # Last, because a poll that finds a folder without its render starts it again.
+        self._renders.pop(folder.name, None)
+
+
+class _Render:
+    """One child process and the task that owns it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.progress = 0.0
+        self.process: asyncio.subprocess.Process | None = None
+        self._task = asyncio.create_task(self._run(folder.resolve()))
+
+    def verdict(self) -> Pending | Succeeded | Failed:
+        if not self._task.done():
+            return Pending(progress=self.progress)
+        if self._task.cancelled():
+            # Stopped by us, which says nothing about the video: after a restart it is rendered again.
+            raise Unreachable("the render was stopped")
+        return self._task.result()
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self, folder: Path) -> Succeeded | Failed:
+        try:
+            process = self.process = await _start_child(folder)
+        except OSError as error:
+            return Failed(detail=f"the renderer does not start: {error}")
+        try:
+            async with asyncio.timeout(TIME_LIMIT):
+                _, complaint = await asyncio.gather(self._follow(process), _last_words(process))
+                code = await process.wait()
+        except TimeoutError:
+            return Failed(detail=f"not finished after {TIME_LIMIT:g} seconds")
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
+        return Succeeded() if code == 0 else Failed(detail=complaint or f"the renderer ended with {code}")
+
+    async def _follow(self, process: asyncio.subprocess.Process) -> None:
+        async for line in cast("asyncio.StreamReader", process.stdout):
+            self.progress = float(line)
+
+
+async def _start_child(folder: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "providers._animation",
+        str(folder),
+        # Never written to: its end tells the child that we are gone.
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        # Ctrl-C in a terminal reaches a whole group, but what becomes of the child is for us to decide.
+        # A session of its own would do the same, but Linux then weighs it against the bot's, nice or not.
+        process_group=0,
+    )
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    """The last line of what the child complained about, which for Python is the error itself."""
+    tail = b""
+    while chunk := await cast("asyncio.StreamReader", process.stderr).read(TAIL):
+        tail = (tail + chunk)[-TAIL:]
+    lines = tail.decode("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _save(folder: Path, recipe: Recipe, picture: bytes) -> None:
+    folder.mkdir(parents=True)
+    (folder / PICTURE).write_bytes(picture)
+    (folder / RECIPE).write_text(recipe.model_dump_json(), "utf-8")
+
+
+def _holds(folder: Path, name: str) -> bool:
+    return (folder / name).is_file()
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

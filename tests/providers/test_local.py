@@ -1,0 +1,339 @@
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image, ImageDraw
+from pydantic import ValidationError
+
+import providers.local
+from providers._animation import ORPHANED
+from providers.base import (
+    Failed,
+    OptionRefused,
+    Pending,
+    Resources,
+    SourceImage,
+    Succeeded,
+    VideoRequest,
+)
+from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
+from providers.local import VIDEO, Local, LocalConfig, Recipe
+from tests.helpers import eventually
+from tests.providers.conftest import Received
+
+PATIENCE = 45
+"""Seconds. Renders stand back behind all else, so on a crowded machine they take their time."""
+UNKNOWN = {"id": "11111111-2222-3333-4444-555555555555"}
+
+
+def drawn(width: int, height: int) -> SourceImage:
+    picture = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    ImageDraw.Draw(picture).ellipse((width // 3, height // 3, width // 2, height // 2), fill="red")
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return SourceImage(data=file.getvalue(), media_type="image/png", width=width, height=height)
+
+
+SMALL = VideoRequest(
+    model="pan-and-zoom", prompt="zoom in", image=drawn(128, 72), duration=2, resolution="288p"
+)
+LARGE = VideoRequest(
+    model="pan-and-zoom", prompt="zoom in", image=drawn(640, 360), duration=8, resolution="720p"
+)
+"""Takes so long that a test always finds it in the middle."""
+
+
+@pytest.fixture
+def own(resources: Resources) -> Resources:
+    """A folder that does not exist yet."""
+    return replace(resources, folder=resources.folder / "renders" / "local")
+
+
+@asynccontextmanager
+async def opened(resources: Resources, config: LocalConfig | None = None) -> AsyncIterator[Local]:
+    local = Local(config or LocalConfig(), resources)
+    try:
+        yield local
+    finally:
+        await local.close()
+
+
+@pytest.fixture
+async def local(own: Resources) -> AsyncIterator[Local]:
+    async with opened(own) as local:
+        yield local
+
+
+async def over(local: Local, operation: dict[str, object]) -> Succeeded | Failed:
+    async def verdict() -> Succeeded | Failed | None:
+        found = await local.poll(operation)
+        return None if isinstance(found, Pending) else found
+
+    return await eventually(verdict, timeout=PATIENCE)
+
+
+async def under_way(local: Local, operation: dict[str, object]) -> float:
+    async def progress() -> float | None:
+        found = await local.poll(operation)
+        assert isinstance(found, Pending)
+        return found.progress
+
+    return await eventually(progress, timeout=PATIENCE)
+
+
+def child_of(local: Local, operation: dict[str, object]) -> int:
+    process = local._renders[str(operation["id"])].process
+    assert process is not None
+    return process.pid
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def test_a_video_is_made(local: Local, own: Resources, sink: Received) -> None:
+    operation = await local.submit(SMALL)
+    shares: list[float] = []
+
+    async def finished() -> bool:
+        found = await local.poll(operation)
+        if isinstance(found, Pending):
+            assert found.progress is not None
+            shares.append(found.progress)
+        return found == Succeeded()
+
+    await eventually(finished, timeout=PATIENCE)
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 2
+
+    await local.download(operation, Succeeded(), sink)
+    with av.open(BytesIO(sink.data)) as container:
+        [stream] = container.streams
+        assert (stream.codec_context.width, stream.codec_context.height) == (256, 144)
+        assert container.duration == 2_000_000
+    async with opened(own) as after_a_restart:
+        assert await after_a_restart.poll(operation) == Succeeded()
+        assert not after_a_restart._renders
+
+    await local.cleanup(operation)
+    assert not list(own.folder.iterdir())
+    with pytest.raises(NotFound):
+        await local.poll(operation)
+    with pytest.raises(NotFound):
+        await local.download(operation, Succeeded(), sink)
+
+
+async def test_a_render_lost_in_a_restart_is_made_again(own: Resources) -> None:
+    async with opened(own) as before:
+        operation = await before.submit(SMALL.model_copy(update={"duration": 8}))
+        assert 0 < await under_way(before, operation) < 1
+    assert not list(own.folder.glob(f"*/{VIDEO}"))
+    async with opened(own) as after:
+        first, second = await asyncio.gather(after.poll(operation), after.poll(operation))
+        assert first == second == Pending(progress=0)
+        assert len(after._renders) == 1
+        assert await over(after, operation) == Succeeded()
+
+
+async def test_a_cancelled_render_leaves_nothing_behind(local: Local, own: Resources) -> None:
+    operation = await local.submit(LARGE)
+    await under_way(local, operation)
+    child = child_of(local, operation)
+    await local.cancel(operation)
+    assert not is_alive(child)
+    assert not list(own.folder.iterdir())
+    with pytest.raises(NotFound):
+        await local.poll(operation)
+    await local.cancel(operation)
+    await local.cleanup(operation)
+
+
+async def test_a_render_may_be_cancelled_before_it_has_begun(local: Local, own: Resources) -> None:
+    await local.cancel(await local.submit(LARGE))
+    assert not list(own.folder.iterdir())
+
+
+async def test_closing_ends_every_child_and_is_no_verdict(own: Resources) -> None:
+    local = Local(LocalConfig(), own)
+    operations = [await local.submit(LARGE), await local.submit(LARGE)]
+    for operation in operations:
+        await under_way(local, operation)
+    children = [child_of(local, operation) for operation in operations]
+    await local.close()
+    assert not any(map(is_alive, children))
+    with pytest.raises(Unreachable):
+        await local.poll(operations[0])
+    with pytest.raises(Unreachable):
+        await local.submit(SMALL)
+    assert len(list(own.folder.iterdir())) == 2
+    await local.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+async def test_a_killed_child_is_a_failure(local: Local) -> None:
+    operation = await local.submit(LARGE)
+    await under_way(local, operation)
+    os.kill(child_of(local, operation), signal.SIGKILL)
+    assert await over(local, operation) == Failed(detail="the renderer ended with -9")
+
+
+async def test_a_failure_carries_the_last_words_of_the_child(local: Local) -> None:
+    broken = SourceImage(data=b"no picture", media_type="image/png", width=8, height=8)
+    operation = await local.submit(SMALL.model_copy(update={"image": broken}))
+    found = await over(local, operation)
+    assert isinstance(found, Failed)
+    assert found.detail.startswith("PIL.UnidentifiedImageError")
+    assert await local.poll(operation) == found
+
+
+async def test_a_render_that_takes_too_long_is_a_failure(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers.local, "TIME_LIMIT", 0.05)
+    operation = await local.submit(LARGE)
+    assert await over(local, operation) == Failed(detail="not finished after 0.05 seconds")
+    assert not is_alive(child_of(local, operation))
+
+
+async def test_a_child_that_does_not_start_is_a_failure(
+    local: Local, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    found = await over(local, await local.submit(SMALL))
+    assert isinstance(found, Failed)
+    assert "does not start" in found.detail
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to ignore")
+async def test_a_child_ends_with_its_parent_and_not_before(own: Resources) -> None:
+    folder = own.folder / "one"
+    recipe = Recipe(prompt="", seconds=8, short_side=720, ratio=None, seed=1)
+    assert LARGE.image is not None
+    providers.local._save(folder, recipe, LARGE.image.data)
+    process = await providers.local._start_child(folder)
+    assert process.stdout is not None
+    assert process.stdin is not None
+    first = await process.stdout.readline()
+    process.terminate()
+    assert float(await process.stdout.readline()) > float(first)
+    process.stdin.close()
+    await process.communicate()
+    assert process.returncode == ORPHANED
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+async def test_the_child_is_given_no_keys(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENICE_API_KEY", "made-up")
+    operation = await local.submit(LARGE)
+    await under_way(local, operation)
+    assert b"made-up" not in environment_of(child_of(local, operation))
+
+
+async def test_a_submit_that_is_cancelled_leaves_nothing_behind(
+    local: Local, own: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    save = providers.local._save
+
+    def slow_save(folder: Path, recipe: Recipe, picture: bytes) -> None:
+        begun.set()
+        go_on.wait(10)
+        save(folder, recipe, picture)
+
+    monkeypatch.setattr(providers.local, "_save", slow_save)
+    submitting = asyncio.create_task(local.submit(SMALL))
+    await eventually(begun.is_set)
+    submitting.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await submitting
+    assert not list(own.folder.iterdir())
+    assert not local._renders
+
+
+async def test_a_full_disk_is_an_outage_that_bought_nothing(own: Resources) -> None:
+    own.folder.parent.write_text("in the way")
+    async with opened(own) as local:
+        with pytest.raises(Unreachable):
+            await local.submit(SMALL)
+        assert not local._renders
+
+
+@pytest.mark.parametrize("operation", [{}, {"id": 7}, {"id": "../../etc"}, UNKNOWN])
+async def test_an_operation_from_elsewhere_is_not_found(
+    local: Local, operation: dict[str, object], sink: Received
+) -> None:
+    with pytest.raises(NotFound):
+        await local.poll(operation)
+    with pytest.raises(NotFound):
+        await local.download(operation, Succeeded(), sink)
+    await local.cancel(operation)
+    await local.cleanup(operation)
+
+
+async def test_a_video_above_the_size_limit_is_not_delivered(own: Resources, sink: Received) -> None:
+    folder = own.folder / UNKNOWN["id"]
+    folder.mkdir(parents=True)
+    (folder / VIDEO).write_bytes(b"x" * 1001)
+    async with opened(replace(own, max_video_bytes=1000)) as local:
+        with pytest.raises(Unusable):
+            await local.download({"id": folder.name}, Succeeded(), sink)
+    assert not sink.data
+
+
+async def test_without_a_picture_there_is_nothing_to_animate(local: Local) -> None:
+    with pytest.raises(InvalidRequest):
+        await local.submit(SMALL.model_copy(update={"image": None}))
+
+
+@pytest.fixture
+def recipe_of(local: Local) -> Callable[..., Recipe]:
+    def read(**options: object) -> Recipe:
+        unset = {"duration": None, "resolution": None}
+        return local._recipe(SMALL.model_copy(update=unset | options))
+
+    return read
+
+
+def test_what_a_person_leaves_out_is_filled_in(recipe_of: Callable[..., Recipe]) -> None:
+    recipe = recipe_of()
+    assert (recipe.prompt, recipe.seconds, recipe.short_side, recipe.ratio) == ("zoom in", 3, 480, None)
+    assert len({recipe_of().seed for _ in range(20)}) > 1
+
+
+def test_what_a_person_chooses_is_kept(recipe_of: Callable[..., Recipe]) -> None:
+    recipe = recipe_of(duration=8, resolution="720p", aspect_ratio="9:16", seed=0)
+    assert recipe == Recipe(prompt="zoom in", seconds=8, short_side=720, ratio=9 / 16, seed=0)
+
+
+async def test_the_settings_decide_what_is_offered(own: Resources) -> None:
+    async with opened(own, LocalConfig(resolutions=("288p",))) as local:
+        [spec] = await local.models()
+        assert spec.complete(SMALL.model_copy(update={"resolution": None})).resolution == "288p"
+        with pytest.raises(OptionRefused):
+            spec.check(LARGE)
+        spec.check(SMALL)
+    assert local.max_jobs == 2
+    assert LocalConfig().enabled
+    assert not LocalConfig(on=False).enabled
+    with pytest.raises(ValidationError):
+        LocalConfig.model_validate({"resolutions": ["4k"]})
+    with pytest.raises(ValidationError):
+        LocalConfig(resolutions=())
