@@ -8,6 +8,7 @@ from bot.client import Stillmotion
 from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.engine import Engine
+from bot.health import Health, report
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.runners import Local
@@ -98,6 +99,9 @@ class _App:
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         await client.sync_commands(store)
+        health = Health(settings.data_dir, lambda: report(client))
+        await health.start()
+        running.push_async_callback(health.close)
         await runner.start()
         running.push_async_callback(runner.stop)
         await files.sweep((job.id for job in await store.jobs.open()), clock.now() - KEEP)

@@ -15,7 +15,7 @@ from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
-from bot.media.child import Children
+from bot.media.child import ChildFailed, Children
 from bot.media.files import FileSink
 from bot.media.jobfiles import JobFiles
 from bot.media.videos import BadVideo, verify
@@ -179,7 +179,7 @@ class Stages:
                     return await self.fail(job, Failure.BAD_VIDEO, str(error))
             except TimeoutError:
                 return await self.fail(job, Failure.TIMED_OUT)
-            except (ProviderError, OSError) as error:
+            except (ProviderError, ChildFailed, OSError) as error:
                 log.warning("job %d: the download failed: %s", job.id, error)
             failures += 1
             if self._clock.now() >= give_up_at:
@@ -212,7 +212,7 @@ class Stages:
                 return await self.fail(job, Failure.TOO_LARGE, str(error))
             except (Undeliverable, BadVideo) as error:
                 return await self.fail(job, Failure.UNDELIVERABLE, str(error))
-            except (Undelivered, ProviderError, TimeoutError) as error:
+            except (Undelivered, ProviderError, ChildFailed, OSError) as error:
                 log.warning("job %d could not be delivered yet: %s", job.id, error)
                 failures += 1
             if self._clock.now() >= give_up_at:

@@ -1,0 +1,115 @@
+"""The command line: `stillmotion run | demo | check | migrate | health`, also as `python -m bot`."""
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+import discord
+from pydantic import ValidationError
+
+from bot import checkup, health
+from bot.app import build
+from bot.runners import AlreadyRunning
+from bot.settings import Settings, complaints
+from bot.store.db import StoreError, connect, migrate
+
+log = logging.getLogger("bot")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 if all went well, 1 if something has to be put right."""
+    options = _parser().parse_args(arguments)
+    if options.command == "demo":
+        from bot import demo  # noqa: PLC0415 - the demo is an extra
+
+        sys.exit(demo.main(port=options.port, open_browser=options.browser))
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(complaints(error)))
+    commands = {"run": _run, "check": _check, "migrate": _migrate, "health": _health}
+    sys.exit(asyncio.run(commands[options.command](settings)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stillmotion", description="Pictures into videos, in Discord.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the bot")
+    demo = commands.add_parser("demo", help="try the bot in a browser, without Discord or keys")
+    demo.add_argument("--port", type=int, help="the page's port (default: any free one)")
+    demo.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
+    commands.add_parser("check", help="look at token, keys, database and data folder")
+    commands.add_parser("migrate", help="bring the database up to date and exit")
+    commands.add_parser("health", help="ask the running bot how it is")
+    return parser
+
+
+async def _run(settings: Settings) -> int:
+    if settings.discord_token is None:
+        return _complain("DISCORD_TOKEN is not set: put it into .env. `make demo` needs none.")
+    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.log_level.upper()])
+    client = build(settings)
+    loop = asyncio.get_running_loop()
+    running = loop.create_task(client.start(settings.discord_token.get_secret_value()))
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    stopping = loop.create_task(stopped.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.is_set():
+            log.info("stopping: calls under way get a few seconds, the rest goes on at the next start")
+    finally:
+        stopping.cancel()
+        await client.close()
+        try:
+            await running
+        except discord.LoginFailure:
+            return _complain("Discord does not accept DISCORD_TOKEN.")
+        except (AlreadyRunning, StoreError) as error:
+            return _complain(f"{error}.")
+        except (OSError, discord.HTTPException) as error:
+            return _complain(f"Discord cannot be reached: {type(error).__name__}.")
+    return 0
+
+
+async def _check(settings: Settings) -> int:
+    findings = [finding async for finding in checkup.examine(settings)]
+    for finding in findings:
+        print("ok  " if finding.well else "FAIL", finding.text)
+    return 0 if all(finding.well for finding in findings) else 1
+
+
+async def _migrate(settings: Settings) -> int:
+    database = connect(settings.database)
+    try:
+        await database.open()
+        names = await migrate(database)
+    except StoreError as error:
+        return _complain(f"{error}.")
+    finally:
+        await database.close()
+    print(f"Applied: {', '.join(names)}." if names else "The database is up to date.")
+    return 0
+
+
+async def _health(settings: Settings) -> int:
+    try:
+        report = await health.ask(settings.data_dir)
+    except OSError:
+        return _complain("No bot answers in this data folder.")
+    print(json.dumps(report))
+    return 0 if report["healthy"] else 1
+
+
+def _complain(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

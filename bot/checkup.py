@@ -1,0 +1,88 @@
+"""`stillmotion check`: looks at everything a start needs, and says a line about each."""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import discord
+
+from bot.clock import Clock
+from bot.settings import Settings
+from bot.store import Store
+from bot.store.db import StoreError, connect
+from providers import create
+from providers.base import Resources
+from providers.errors import OutOfFunds, ProviderError, Unauthorized
+from providers.http import open_session
+
+
+@dataclass(frozen=True)
+class Finding:
+    well: bool
+    text: str
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """One finding for the data folder, the database, the token, and each enabled provider."""
+    yield _data_folder(settings)
+    yield await _database(settings)
+    yield await _token(settings)
+    async for finding in _providers(settings):
+        yield finding
+
+
+def _data_folder(settings: Settings) -> Finding:
+    folder = settings.data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Finding(
+            well=False, text=f"DATA_DIR {folder} cannot be written: {os.strerror(error.errno or 0)}."
+        )
+    return Finding(well=True, text=f"The data folder {folder} can be written.")
+
+
+async def _database(settings: Settings) -> Finding:
+    kind = settings.database.partition(":")[0]
+    store = Store(connect(settings.database), Clock())
+    try:
+        await store.open()
+    except StoreError as error:
+        return Finding(well=False, text=f"The {kind} database cannot be used: {error}.")
+    await store.close()
+    return Finding(well=True, text=f"The {kind} database can be used and is up to date.")
+
+
+async def _token(settings: Settings) -> Finding:
+    if settings.discord_token is None:
+        return Finding(well=False, text="DISCORD_TOKEN is not set.")
+    async with discord.Client(intents=discord.Intents.none()) as client:
+        try:
+            await client.login(settings.discord_token.get_secret_value())
+        except discord.LoginFailure:
+            return Finding(well=False, text="Discord does not accept DISCORD_TOKEN.")
+        except (discord.DiscordException, OSError) as error:
+            return Finding(well=False, text=f"Discord cannot be reached: {type(error).__name__}.")
+        return Finding(well=True, text=f"Discord knows the token's bot as {client.user}.")
+
+
+async def _providers(settings: Settings) -> AsyncIterator[Finding]:
+    async with open_session(settings.hosts) as session:
+        providers = create(settings.providers, Resources(session, settings.data_dir / "providers"))
+        if not providers:
+            yield Finding(well=False, text="No provider is enabled: set a key such as EIGENAI_API_KEY.")
+        for provider in providers.values():
+            try:
+                await provider.verify()
+            except Unauthorized:
+                yield Finding(well=False, text=f"{provider.label} does not accept its key.")
+            except OutOfFunds:
+                yield Finding(well=False, text=f"{provider.label} accepts its key, but has no credit left.")
+            except ProviderError as error:
+                yield Finding(well=False, text=f"{provider.label} cannot be asked: {error.detail}.")
+            else:
+                yield Finding(well=True, text=f"{provider.label} is ready.")
+            await provider.close()

@@ -1,0 +1,143 @@
+"""The real bot in a simulated Discord, with a vendor's server on loopback."""
+
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+import simcord
+from PIL import Image
+from simcord.actors import MemberActor
+from simcord.builders import ChannelHandle, GuildHandle
+from simcord.results import InteractionResult
+
+from bot.app import build
+from bot.client import Stillmotion
+from bot.settings import Settings
+from tests.clock import FastClock
+from tests.helpers import eventually
+from tests.vendors.eigenai import EigenAIServer
+
+
+def picture(kind: str = "PNG", size: tuple[int, int] = (320, 180)) -> bytes:
+    image = Image.new("RGB", size, "skyblue")
+    image.paste("gold", (size[0] // 3, size[1] // 3, size[0] // 2, size[1] // 2))
+    data = io.BytesIO()
+    image.save(data, kind)
+    return data.getvalue()
+
+
+@dataclass
+class World:
+    """A server with a channel and people in it, and the bot that serves them."""
+
+    env: simcord.Env
+    guild: GuildHandle
+    channel: ChannelHandle
+    alice: MemberActor
+    bob: MemberActor
+    moderator: MemberActor
+    bot: Stillmotion
+
+    async def animate(
+        self,
+        actor: MemberActor | None = None,
+        image: bytes | None = None,
+        name: str = "in.png",
+        **options: Any,
+    ) -> InteractionResult:
+        options.setdefault("prompt", "slow zoom in")
+        return await (actor or self.alice).slash(
+            self.channel, "animate", image=(name, image or picture()), **options
+        )
+
+    def card(self, index: int = 0) -> discord.Message:
+        """The nth status card of the channel."""
+        return [message for message in self.channel.history() if message.embeds][index]
+
+    def text(self, index: int = 0) -> str:
+        embed = self.card(index).embeds[0]
+        return f"{embed.title}\n{embed.description}"
+
+    def videos(self) -> list[discord.Message]:
+        return [message for message in self.channel.history() if not message.embeds and message.attachments]
+
+    async def card_says(self, words: str, index: int = 0) -> str:
+        def found() -> str:
+            shown = self.text(index) if any(message.embeds for message in self.channel.history()) else ""
+            return shown if words in shown else ""
+
+        return await eventually(found)
+
+    async def video(self, count: int = 1) -> discord.Message:
+        """The channel's latest video, once there are so many."""
+        await eventually(lambda: len(self.videos()) >= count)
+        return self.videos()[-1]
+
+    async def restart(self, bot: Stillmotion) -> None:
+        """Stop the bot as SIGTERM does, and put another in its place."""
+        await self.bot.close()
+        await self.env.restart_bot(bot)
+        self.bot = bot
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[EigenAIServer]:
+    async with EigenAIServer() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path: Path, vendor: EigenAIServer) -> Callable[..., Settings]:
+    def make(**values: Any) -> Settings:
+        return Settings(
+            _env_file=None,
+            **{
+                "data_dir": tmp_path / "data",
+                "eigenai_api_key": vendor.KEY,
+                "eigenai_base_url": vendor.url,
+                "default_provider": "eigenai",
+                "local_on": False,
+                "card_seconds": 0.05,
+                **values,
+            },
+        )
+
+    return make
+
+
+@pytest.fixture
+async def start(settings: Callable[..., Settings]) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    worlds: list[World] = []
+
+    async def start_world(**values: Any) -> World:
+        bot = build(settings(**values), FastClock())
+        env = simcord.Env(bot)
+        await env.start()
+        guild = env.create_guild("Workshop")
+        moderators = guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
+        world = World(
+            env=env,
+            guild=guild,
+            channel=guild.create_text_channel("videos"),
+            alice=guild.add_member(env.create_user("alice")),
+            bob=guild.add_member(env.create_user("bob")),
+            moderator=guild.add_member(env.create_user("mod"), roles=[moderators]),
+            bot=bot,
+        )
+        worlds.append(world)
+        return world
+
+    yield start_world
+    for world in worlds:
+        await world.bot.close()
+        await world.env.shutdown()
+        world.env.raise_errors()
+
+
+@pytest.fixture
+async def world(start: Callable[..., Awaitable[World]]) -> World:
+    return await start()
