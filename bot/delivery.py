@@ -1,6 +1,7 @@
 """Cards and videos to Discord, by bot token: an interaction's own token dies before a long video is done."""
 
 import asyncio
+import functools
 import io
 import logging
 import random
@@ -15,8 +16,9 @@ from bot.cadence import backoff
 from bot.cards import Card
 from bot.clock import Clock
 from bot.errors import DeliveryFault, TooLarge, Undeliverable, Undelivered
-from bot.jobs import Job
+from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
+from bot.notices import ending
 from bot.store import Store
 from bot.tasks import Tasks
 
@@ -62,6 +64,7 @@ class Delivery:
         self._card_seconds = card_seconds
         self._upload_limit = upload_limit
         self._keepers: dict[int, _Keeper] = {}
+        self._closing = False
         self._tasks = Tasks()
         self._render = render
 
@@ -80,18 +83,23 @@ class Delivery:
         return keeper.message_id
 
     async def announce(self, job: Job) -> int:
-        channel = self._channel(job)
-        reference = discord.utils.MISSING
-        if job.card_id is not None:
-            reference = discord.MessageReference(
-                message_id=job.card_id, channel_id=job.channel_id, fail_if_not_exists=False
-            )
         # The nonce makes a second call within minutes return the first call's message.
-        message = await _call(
-            channel.send(
-                _announcement(job), reference=reference, nonce=str(job.id), allowed_mentions=_requester(job)
-            )
+        send = functools.partial(
+            self._channel(job).send,
+            _announcement(job),
+            nonce=str(job.id),
+            allowed_mentions=_requester(job),
         )
+        if job.card_id is None:
+            message = await _call(send())
+        else:
+            message = await _call(
+                send(
+                    reference=discord.MessageReference(
+                        message_id=job.card_id, channel_id=job.channel_id, fail_if_not_exists=False
+                    )
+                )
+            )
         return message.id
 
     async def attach(self, job: Job, message_id: int) -> None:
@@ -109,7 +117,11 @@ class Delivery:
         )
 
     async def close(self) -> None:
-        await self._tasks.close(patience=FLUSH if self._keepers else 0)
+        """Let every card show its latest state, if that goes quickly, and stop."""
+        self._closing = True
+        for keeper in self._keepers.values():
+            keeper.hurry()
+        await self._tasks.close(patience=FLUSH)
 
     async def _keep(self, job_id: int, keeper: "_Keeper") -> None:
         """Bring one card up to date again and again, until it shows the end or cannot be shown any more."""
@@ -133,10 +145,11 @@ class Delivery:
                         continue
                     failures, shown = 0, look
                     keeper.settled.set()
-                if not card.job.state.is_open and not keeper.changed.is_set():
+                if (self._closing or not card.job.state.is_open) and not keeper.changed.is_set():
+                    await self._retract(card)
                     return
                 await self._clock.wait(keeper.over, self._pace(card))
-        except Undeliverable as error:
+        except DeliveryFault as error:
             log.info("card of job %d is no longer shown: %s", job_id, error)
         finally:
             keeper.settled.set()
@@ -158,6 +171,14 @@ class Delivery:
         sent = await _call(channel.send(embed=look.embed, view=view, files=files, nonce=nonce))
         keeper.message_id = sent.id
         await self._store.jobs.record_card(card.job.id, sent.id)
+
+    async def _retract(self, card: Card) -> None:
+        """Make the message that announced a video say that none came after all."""
+        job = card.job
+        if job.state is JobState.FAILED and job.message_id is not None:
+            message = self._channel(job).get_partial_message(job.message_id)
+            text = f"<@{job.user_id}> {ending(job, card.provider)}"
+            await _call(message.edit(content=text, allowed_mentions=_requester(job)))
 
     def _pace(self, card: Card) -> float:
         """Seconds between two edits of one card: all cards of a channel share its limit."""
@@ -196,6 +217,11 @@ class _Keeper:
         self.changed.set()
         if not card.job.state.is_open:
             self.over.set()
+
+    def hurry(self) -> None:
+        """Show what is there to be shown without waiting for a turn."""
+        self.over.set()
+        self.changed.set()
 
 
 def _announcement(job: Job) -> str:

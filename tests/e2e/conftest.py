@@ -63,7 +63,11 @@ class World:
         return f"{embed.title}\n{embed.description}"
 
     def videos(self) -> list[discord.Message]:
-        return [message for message in self.channel.history() if not message.embeds and message.attachments]
+        return [message for message in self.replies() if message.attachments]
+
+    def replies(self) -> list[discord.Message]:
+        """The messages that carry a video, or were about to."""
+        return [message for message in self.channel.history() if not message.embeds]
 
     async def card_says(self, words: str, index: int = 0) -> str:
         def found() -> str:
@@ -76,6 +80,10 @@ class World:
         """The channel's latest video, once there are so many."""
         await eventually(lambda: len(self.videos()) >= count)
         return self.videos()[-1]
+
+    async def quota(self, actor: MemberActor | None = None) -> str:
+        reply = await (actor or self.alice).slash(self.channel, "quota")
+        return reply.response.embeds[0].title
 
     async def restart(self, bot: Stillmotion) -> None:
         """Stop the bot as SIGTERM does, and put another in its place."""
@@ -110,11 +118,14 @@ def settings(tmp_path: Path, vendor: EigenAIServer) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-async def start(settings: Callable[..., Settings]) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+async def start(
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    monkeypatch.setattr("bot.runners.IN_FLIGHT", 1.0)
     worlds: list[World] = []
 
-    async def start_world(**values: Any) -> World:
-        bot = build(settings(**values), FastClock())
+    async def start_world(speed: float = 100, **values: Any) -> World:
+        bot = build(settings(**values), FastClock(speed))
         env = simcord.Env(bot)
         await env.start()
         guild = env.create_guild("Workshop")

@@ -180,9 +180,7 @@ async def test_the_local_provider_reports_real_progress(start: Callable[..., Awa
     assert (await message.attachments[0].read())[4:8] == b"ftyp"
 
 
-async def test_cards_are_brought_up_to_date_while_another_call_hangs(
-    world: World, vendor: EigenAIServer
-) -> None:
+async def test_a_call_that_hangs_holds_up_nobody_else(world: World, vendor: EigenAIServer) -> None:
     vendor.next("poll", hang)
     await world.animate(prompt="held up")
     await vendor.arrived("poll", 1)
