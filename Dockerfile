@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+
+# The wheels of everything in the lock, each checked against its hash, and from them what the bot itself needs.
+FROM python:3.13-slim AS build
+WORKDIR /src
+COPY requirements.lock ./
+RUN pip download --no-cache-dir --no-deps --require-hashes --requirement requirements.lock --dest /wheels
+COPY pyproject.toml README.md LICENSE ./
+COPY bot bot
+COPY cogs cogs
+COPY providers providers
+RUN python -m venv /opt/stillmotion \
+    && /opt/stillmotion/bin/pip install --no-cache-dir --no-index --find-links /wheels --upgrade setuptools \
+    && /opt/stillmotion/bin/pip install --no-cache-dir --no-index --find-links /wheels \
+        --no-build-isolation '.[postgres]' \
+    && /opt/stillmotion/bin/pip uninstall --yes setuptools pip
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --home-dir /data stillmotion \
+    && install --directory --owner stillmotion --group stillmotion /data
+COPY --from=build /opt/stillmotion /opt/stillmotion
+ENV PATH=/opt/stillmotion/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    DATA_DIR=/data
+USER stillmotion
+WORKDIR /data
+VOLUME /data
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["stillmotion", "health"]
+ENTRYPOINT ["stillmotion"]
+CMD ["run"]
