@@ -3,21 +3,18 @@
 import argparse
 import asyncio
 import json
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 
-import discord
 from pydantic import ValidationError
 
 from bot import checkup, health
-from bot.app import build
+from bot.app import serve
+from bot.client import NoDiscord
 from bot.runners import AlreadyRunning
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate
-
-log = logging.getLogger("bot")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,29 +48,15 @@ def _parser() -> argparse.ArgumentParser:
 async def _run(settings: Settings) -> int:
     if settings.discord_token is None:
         return _complain("DISCORD_TOKEN is not set: put it into .env. `make demo` needs none.")
-    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.log_level.upper()])
-    client = build(settings)
-    loop = asyncio.get_running_loop()
-    running = loop.create_task(client.start(settings.discord_token.get_secret_value()))
-    stopped = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    stopping = loop.create_task(stopped.wait())
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if stopped.is_set():
-            log.info("stopping: calls under way get a few seconds, the rest goes on at the next start")
-    finally:
-        stopping.cancel()
-        await client.close()
-        try:
-            await running
-        except discord.LoginFailure:
-            return _complain("Discord does not accept DISCORD_TOKEN.")
-        except (AlreadyRunning, StoreError) as error:
-            return _complain(f"{error}.")
-        except (OSError, discord.HTTPException) as error:
-            return _complain(f"Discord cannot be reached: {type(error).__name__}.")
+        await serve(settings, settings.discord_token.get_secret_value(), stop)
+    except NoDiscord as error:
+        return _complain(str(error))
+    except (AlreadyRunning, StoreError) as error:
+        return _complain(f"{error}.")
     return 0
 
 

@@ -1,14 +1,18 @@
 """The one place where everything is wired together."""
 
+import asyncio
+import logging
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+import discord
+
 from bot.catalogue import Catalogue
-from bot.client import Stillmotion
+from bot.client import Stillmotion, translated
 from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.engine import Engine
-from bot.health import Health, report
+from bot.health import Health
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.runners import Local
@@ -22,6 +26,8 @@ from providers import create
 from providers.base import Resources
 from providers.http import open_session
 
+log = logging.getLogger(__name__)
+
 MEGABYTE = 1024 * 1024
 KEEP = timedelta(days=7)
 """How long the files of a job that is over, such as a video that could not be posted, are kept."""
@@ -31,6 +37,23 @@ def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
     """The unstarted client; no I/O. Its `setup_hook` starts everything, its `close` stops it again."""
     app = _App(settings, clock or Clock())
     return Stillmotion(app.start, app.stop)
+
+
+async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
+    """Run the bot until `stop` is set. Raises NoDiscord, AlreadyRunning or StoreError if it cannot start."""
+    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.log_level.upper()])
+    client = build(settings)
+    running = asyncio.ensure_future(client.start(token))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            log.info("stopping: calls under way get a few seconds, the rest goes on at the next start")
+    finally:
+        stopping.cancel()
+        await client.close()
+        with translated():
+            await running
 
 
 class _App:
@@ -99,7 +122,7 @@ class _App:
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         await client.sync_commands(store)
-        health = Health(settings.data_dir, lambda: report(client))
+        health = Health(settings.data_dir, client.report)
         await health.start()
         running.push_async_callback(health.close)
         await runner.start()

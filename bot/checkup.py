@@ -5,8 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import discord
-
+from bot.client import NoDiscord, whose
 from bot.clock import Clock
 from bot.settings import Settings
 from bot.store import Store
@@ -59,14 +58,11 @@ async def _database(settings: Settings) -> Finding:
 async def _token(settings: Settings) -> Finding:
     if settings.discord_token is None:
         return Finding(well=False, text="DISCORD_TOKEN is not set.")
-    async with discord.Client(intents=discord.Intents.none()) as client:
-        try:
-            await client.login(settings.discord_token.get_secret_value())
-        except discord.LoginFailure:
-            return Finding(well=False, text="Discord does not accept DISCORD_TOKEN.")
-        except (discord.DiscordException, OSError) as error:
-            return Finding(well=False, text=f"Discord cannot be reached: {type(error).__name__}.")
-        return Finding(well=True, text=f"Discord knows the token's bot as {client.user}.")
+    try:
+        name = await whose(settings.discord_token.get_secret_value())
+    except NoDiscord as error:
+        return Finding(well=False, text=str(error))
+    return Finding(well=True, text=f"Discord knows the token's bot as {name}.")
 
 
 async def _providers(settings: Settings) -> AsyncIterator[Finding]:

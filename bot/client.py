@@ -3,7 +3,9 @@
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import discord
@@ -18,11 +20,18 @@ from bot.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
+# discord.py warns of missing libraries for voice, which this bot does not speak.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
 EXTENSIONS = ("cogs.animate", "cogs.jobs", "cogs.quota")
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
     "What does not arrive is never charged; `/jobs` shows what is under way."
 )
+
+
+class NoDiscord(Exception):
+    """The bot cannot log in; the message is a sentence for the operator."""
 
 
 class Tree(app_commands.CommandTree[discord.Client]):
@@ -75,6 +84,14 @@ class Stillmotion(commands.Bot):
             await self._stop()
         await super().close()
 
+    def report(self) -> dict[str, Any]:
+        """How the bot is: whether it is connected to Discord, and how far away that is in seconds."""
+        return {
+            "healthy": self.is_ready() and not self.is_closed(),
+            "latency": round(self.latency, 3) if math.isfinite(self.latency) else None,
+            "servers": len(self.guilds),
+        }
+
     async def sync_commands(self, store: Store) -> None:
         """Tell Discord about the commands, if they are not those it was told last."""
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
@@ -84,6 +101,25 @@ class Stillmotion(commands.Bot):
             await self.tree.sync()
             await store.notes.set(name, digest)
             log.info("told Discord about %d commands", len(payload))
+
+
+async def whose(token: str) -> str:
+    """The name of the bot that a token belongs to. Raises NoDiscord."""
+    async with discord.Client(intents=discord.Intents.none()) as client:
+        with translated():
+            await client.login(token)
+        return str(client.user)
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Let what goes wrong with logging in be a NoDiscord."""
+    try:
+        yield
+    except discord.LoginFailure as error:
+        raise NoDiscord("Discord does not accept DISCORD_TOKEN.") from error
+    except (discord.HTTPException, discord.GatewayNotFound, OSError) as error:
+        raise NoDiscord(f"Discord cannot be reached: {type(error).__name__}.") from error
 
 
 def stillmotion(interaction: discord.Interaction) -> Stillmotion:

@@ -141,7 +141,8 @@ class Delivery:
                         failures += 1
                         log.info("card of job %d: %s", job_id, error)
                         keeper.changed.set()
-                        await self._clock.wait(keeper.over, backoff(failures, None, random.random()))  # noqa: S311
+                        # The end waits, too: Discord may be down, and asking on and on does not help it.
+                        await self._clock.wait(asyncio.Event(), backoff(failures, None, random.random()))  # noqa: S311
                         continue
                     failures, shown = 0, look
                     keeper.settled.set()
@@ -151,26 +152,33 @@ class Delivery:
                 await self._clock.wait(keeper.over, self._pace(card))
         except DeliveryFault as error:
             log.info("card of job %d is no longer shown: %s", job_id, error)
+            keeper.settled.set()
+            # Known as gone until the job is over, or every new state would ask Discord for it again.
+            await keeper.over.wait()
         finally:
             keeper.settled.set()
             self._keepers.pop(job_id, None)
 
     async def _put(self, keeper: "_Keeper", card: Card, look: Look) -> None:
         # The picture goes along each time: an edit that only refers to it shows it a second time, outside.
+        embed = look.embed.copy()
         files: list[discord.File] = []
         if keeper.picture is not None:
-            look.embed.set_thumbnail(url=f"attachment://{THUMBNAIL}")
+            embed.set_thumbnail(url=f"attachment://{THUMBNAIL}")
             files.append(discord.File(io.BytesIO(keeper.picture), filename=THUMBNAIL))
         channel = self._channel(card.job)
         if keeper.message_id is not None:
             message = channel.get_partial_message(keeper.message_id)
-            await _call(message.edit(embed=look.embed, view=look.view, attachments=files))
+            await _call(message.edit(embed=embed, view=look.view, attachments=files))
             return
         view = look.view or discord.utils.MISSING
         nonce = f"card {card.job.id}"
-        sent = await _call(channel.send(embed=look.embed, view=view, files=files, nonce=nonce))
+        sent = await _call(channel.send(embed=embed, view=view, files=files, nonce=nonce))
         keeper.message_id = sent.id
         await self._store.jobs.record_card(card.job.id, sent.id)
+        if [found.description for found in sent.embeds] != [embed.description]:
+            # The nonce has found an earlier post, whose answer was lost: it shows how things stood then.
+            await self._put(keeper, card, look)
 
     async def _retract(self, card: Card) -> None:
         """Make the message that announced a video say that none came after all."""

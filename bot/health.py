@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import discord
-
 log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 5.0
@@ -45,16 +43,6 @@ class Health:
 
 def socket_path(folder: Path) -> Path:
     return folder.absolute() / "health.sock"
-
-
-def report(client: discord.Client) -> dict[str, Any]:
-    """Whether the bot is connected to Discord, and how far away that is in seconds."""
-    latency = client.latency
-    return {
-        "healthy": client.is_ready() and not client.is_closed(),
-        "latency": latency if latency == latency and latency != float("inf") else None,  # noqa: PLR0124 - NaN
-        "servers": len(client.guilds),
-    }
 
 
 async def ask(folder: Path) -> dict[str, Any]:
