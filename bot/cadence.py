@@ -10,6 +10,8 @@ GROWTH = 0.15
 """Without knowledge, wait this share of the time already spent: few looks, and a wait in proportion."""
 ENOUGH = 3
 """Past jobs needed before their times are believed."""
+STRAGGLER = 1.25
+"""A video this many times slower than the slowest before it is still expected at any moment."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def next_look(elapsed: float, history: Sequence[float], remaining: float | None,
 def _unhurried(elapsed: float, history: Sequence[float], remaining: float | None, shortest: float) -> float:
     if remaining is not None:
         return min(remaining, LONGEST_WAIT)
-    if len(history) >= ENOUGH and elapsed < max(history):
+    if len(history) >= ENOUGH and elapsed < STRAGGLER * max(history):
         earliest = min(history) * 0.95
         if elapsed < earliest:
             return min(earliest - elapsed, LONGEST_WAIT)

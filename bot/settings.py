@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Literal, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -33,13 +33,15 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        # A token read from a file ends in a newline.
+        str_strip_whitespace=True,
     )
 
     discord_token: SecretStr | None = None
     data_dir: Path = Path("data")
     """Database, pictures and videos of open jobs."""
-    database_url: str = ""
-    """`sqlite:///path` or `postgresql://...`; empty is a SQLite file in the data folder."""
+    database_url: str = Field(default="", repr=False)
+    """`sqlite:///path` or `postgresql://...` with its password; empty is a SQLite file in the data folder."""
 
     default_provider: str | None = None
     default_allowance: int = Field(default=5, ge=0)
@@ -59,9 +61,9 @@ class Settings(BaseSettings):
     blocked_words: CommaSeparated = ()
     trusted_hosts: CommaSeparated = ()
     """Hosts that vendors may name in links although they are private or plain http."""
-    log_level: str = Field(default="INFO", pattern="(?i)^(debug|info|warning|error)$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
-    providers: Mapping[str, ProviderConfig] = Field(default_factory=dict, exclude=True)
+    providers: Annotated[Mapping[str, ProviderConfig], NoDecode] = Field(default_factory=dict, exclude=True)
     """The settings of every provider by its name, whether enabled or not."""
 
     @property
@@ -81,21 +83,43 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _gather_providers(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Turn the flat names of the environment into one settings object for each provider."""
+        """Set the variables of providers apart from our own."""
         known = provider_fields()
-        flat = {name: values.pop(name) for name in list(values) if name in known}
-        return {**values, "providers": {name: _configure(name, flat) for name in discover()}}
+        own = {name: value for name, value in values.items() if name not in known}
+        return {**own, "providers": {name: value for name, value in values.items() if name in known}}
+
+    @field_validator("providers", mode="before")
+    @classmethod
+    def _configure_providers(cls, flat: dict[str, Any]) -> dict[str, ProviderConfig]:
+        """Turn the flat names of the environment into one settings object for each provider."""
+        configs: dict[str, ProviderConfig] = {}
+        wrong: list[str] = []
+        for name in discover():
+            try:
+                configs[name] = _configure(name, flat)
+            except ValidationError as error:
+                wrong += complaints(error, prefix=(name,))
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return configs
 
     @field_validator("trusted_hosts", "blocked_words", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _split(value)
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.strip().upper() if isinstance(value, str) else value
+
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
         if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
             raise ValueError("must start with sqlite:/// or postgresql://")
+        if value.count("@") > 1:
+            raise ValueError("has more than one @: write the one in the password as %40")
         return value
 
     @model_validator(mode="after")
@@ -103,10 +127,8 @@ class Settings(BaseSettings):
         name = self.default_provider
         enabled = [key for key, config in self.providers.items() if config.enabled]
         if name is not None and name not in enabled:
-            known = "not enabled: set its key" if name in self.providers else "not known"
-            raise ValueError(
-                f"DEFAULT_PROVIDER is {name}, which is {known}. Enabled: {', '.join(enabled) or 'none'}."
-            )
+            wrong = f"is {name}, which is not enabled" if name in self.providers else "names no provider"
+            raise ValueError(f"DEFAULT_PROVIDER {wrong}. Enabled: {', '.join(enabled) or 'none'}.")
         return self
 
     @classmethod
@@ -122,16 +144,13 @@ class Settings(BaseSettings):
 
 
 def _configure(name: str, flat: Mapping[str, Any]) -> ProviderConfig:
-    """One provider's settings out of the flat names of all. Raises ValueError with our sentences."""
+    """One provider's settings out of the flat names of all."""
     config = discover()[name].Config
     own: dict[str, Any] = {}
     for field, info in config.model_fields.items():
         if (key := f"{name}_{field}") in flat:
             own[field] = _split(flat[key]) if get_origin(info.annotation) is tuple else flat[key]
-    try:
-        return config.model_validate(own)
-    except ValidationError as error:
-        raise ValueError("\n".join(complaints(error, prefix=(name,)))) from error
+    return config.model_validate(own)
 
 
 def _split(value: object) -> object:
@@ -162,11 +181,12 @@ def complaints(error: ValidationError, prefix: tuple[str, ...] = ()) -> list[str
     """A sentence for each thing that is wrong with the settings. No value is quoted: it may be a key."""
     sentences: list[str] = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        name = "_".join(str(part) for part in (*prefix, *problem["loc"])).upper()
+        # What lies deeper is a place inside one variable's value.
+        name = "_".join(str(part) for part in (*prefix, *problem["loc"][:1])).upper()
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             sentences.append(f"{name} is not a setting of Stillmotion: remove it from .env or correct it.")
-        elif problem["loc"]:
+        elif problem["loc"] not in {(), ("providers",)}:
             sentences.append(f"{name} cannot be used: {message[:1].lower()}{message[1:]}.")
         else:
             sentences.extend(message.splitlines())

@@ -242,7 +242,10 @@ def _to_value(value: object) -> Value:
             return value.model_dump_json()
         case dict():
             return json.dumps(value)
-        case str() | int() | None:
+        case str():
+            # Vendors write anything; PostgreSQL takes no NUL, and neither takes half a surrogate pair.
+            return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+        case int() | None:
             return value
         case _:
             raise TypeError(f"no column takes a {type(value).__name__}")

