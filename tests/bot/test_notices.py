@@ -1,0 +1,88 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.jobs import OPEN, Failure, Job, JobState
+from bot.notices import NOT_CHARGED, ending, phase
+from providers.base import VideoRequest
+
+NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
+JOB = Job(
+    id=1,
+    guild_id=2,
+    channel_id=3,
+    user_id=4,
+    provider="eigenai",
+    request=VideoRequest(model="wan", prompt="a slow pan"),
+    state=JobState.QUEUED,
+    price=1,
+    charged=1,
+    created_at=NOON,
+    state_at=NOON,
+    not_before=NOON,
+)
+
+
+@pytest.mark.parametrize("failure", Failure)
+def test_every_failure_has_sentences_that_say_what_to_do_and_that_nothing_was_charged(
+    failure: Failure,
+) -> None:
+    job = replace(JOB, state=JobState.FAILED, failure=failure, detail="401: key sk-1234 is wrong")
+    words = ending(job, "EigenAI")
+    assert words.endswith(f". {NOT_CHARGED}")
+    assert len(words.split(". ")) >= 3
+    assert "sk-1234" not in words
+    assert "{" not in words
+
+
+def test_no_two_failures_are_told_alike() -> None:
+    told = {ending(replace(JOB, state=JobState.FAILED, failure=failure), "X") for failure in Failure}
+    assert len(told) == len(Failure)
+
+
+def test_a_failure_that_was_not_recorded_is_the_providers() -> None:
+    failed = replace(JOB, state=JobState.FAILED)
+    assert ending(failed, "X") == ending(replace(failed, failure=Failure.PROVIDER_FAILED), "X")
+
+
+def test_a_providers_name_with_braces_is_only_a_name() -> None:
+    job = replace(JOB, state=JobState.FAILED, failure=Failure.REJECTED)
+    assert "{provider} did not accept" in ending(job, "{provider}")
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "words"),
+    [
+        (None, "Cancelled. Nothing was charged."),
+        (JOB.user_id, "Cancelled. Nothing was charged."),
+        (99, "Cancelled by <@99>. Nothing was charged."),
+    ],
+)
+def test_a_cancelled_job_names_who_ended_it_unless_that_is_its_owner(
+    ended_by: int | None, words: str
+) -> None:
+    assert ending(replace(JOB, state=JobState.CANCELLED, ended_by=ended_by), "EigenAI") == words
+
+
+def test_a_delivered_video_is_not_said_to_be_free() -> None:
+    words = ending(replace(JOB, state=JobState.DELIVERED), "EigenAI")
+    assert words == "Your video is ready."
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_an_open_job_has_no_ending(state: JobState) -> None:
+    with pytest.raises(ValueError, match="job 1 is not over"):
+        ending(replace(JOB, state=state), "EigenAI")
+
+
+def test_each_state_has_its_words() -> None:
+    told = {state: phase(replace(JOB, state=state), "EigenAI", None) for state in JobState}
+    assert len(set(told.values())) == len(JobState)
+    assert all(words.endswith(".") for words in told.values())
+    assert all(NOT_CHARGED not in told[state] for state in OPEN)
+
+
+def test_the_place_in_the_queue_is_told_where_it_is_known() -> None:
+    assert phase(JOB, "EigenAI", 3) == "Waiting in the queue, number 3."
+    assert phase(JOB, "EigenAI", None) == "Waiting in the queue."

@@ -1,0 +1,230 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from bot.quotas import Allowance, WindowKind
+from bot.settings import Settings, complaints, provider_fields
+from providers import discover
+
+Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Read settings in a folder and an environment of one's own."""
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.lower() in Settings.model_fields or name.lower() in provider_fields():
+            monkeypatch.delenv(name)
+
+    def read(*dotenv: str, environment: dict[str, str] | None = None, **values: Any) -> Settings:
+        Path(".env").write_text("\n".join(dotenv), encoding="utf-8")
+        for name, value in (environment or {}).items():
+            monkeypatch.setenv(name, value)
+        return Settings(**values)
+
+    return read
+
+
+def wrong(load: Load, *dotenv: str, **values: Any) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        load(*dotenv, **values)
+    return complaints(caught.value)
+
+
+def test_nothing_has_to_be_set(load: Load) -> None:
+    settings = load()
+    assert settings.discord_token is None
+    assert settings.allowance == Allowance(5, WindowKind.DAY)
+    assert settings.database == f"sqlite:///{Path('data') / 'stillmotion.db'}"
+    assert settings.default_provider is None
+    assert settings.log_level == "INFO"
+    assert [name for name, config in settings.providers.items() if config.enabled] == ["local"]
+
+
+def test_every_provider_has_its_settings_whether_enabled_or_not(load: Load) -> None:
+    settings = load()
+    assert settings.providers == {name: provider.Config() for name, provider in discover().items()}
+
+
+def test_a_setting_comes_from_the_environment_before_the_file_and_from_the_call_before_both(
+    load: Load,
+) -> None:
+    assert load("MEMBER_JOBS=3").member_jobs == 3
+    assert load("MEMBER_JOBS=3", environment={"MEMBER_JOBS": "4"}).member_jobs == 4
+    assert load("MEMBER_JOBS=3", member_jobs=5).member_jobs == 5
+
+
+def test_a_providers_variables_are_found_in_the_file(load: Load) -> None:
+    eigenai = load("EIGENAI_API_KEY=key", "EIGENAI_MAX_JOBS=3").providers["eigenai"]
+    assert eigenai.enabled
+    assert eigenai.max_jobs == 3
+
+
+def test_a_providers_variables_are_found_in_the_environment_first(load: Load) -> None:
+    eigenai = load("EIGENAI_MAX_JOBS=3", environment={"EIGENAI_MAX_JOBS": "4"}).providers["eigenai"]
+    assert eigenai.max_jobs == 4
+
+
+def test_a_providers_variables_can_be_given_in_the_call(load: Load) -> None:
+    settings = load(eigenai_api_key="key", local_on=False, default_provider="eigenai")
+    assert [name for name, config in settings.providers.items() if config.enabled] == ["eigenai"]
+    assert settings.default_provider == "eigenai"
+
+
+def test_an_empty_value_is_unset(load: Load) -> None:
+    settings = load(
+        "DISCORD_TOKEN=",
+        "DATABASE_URL=",
+        "MEMBER_JOBS=",
+        "DEFAULT_PROVIDER=",
+        "BLOCKED_WORDS=",
+        "LOCAL_RESOLUTIONS=",
+        "EIGENAI_API_KEY=from the file",
+        environment={"EIGENAI_API_KEY": "", "EIGENAI_MAX_JOBS": "", "MAX_IMAGE_MB": ""},
+    )
+    assert settings == load("EIGENAI_API_KEY=from the file")
+    assert settings.providers["eigenai"].enabled
+
+
+def test_a_key_of_spaces_is_no_key(load: Load) -> None:
+    assert not load(environment={"EIGENAI_API_KEY": "  "}).providers["eigenai"].enabled
+
+
+def test_a_secret_read_from_a_file_may_end_in_a_newline(load: Load) -> None:
+    token = load(environment={"DISCORD_TOKEN": "token\n"}).discord_token
+    assert token is not None
+    assert token.get_secret_value() == "token"
+
+
+def test_lists_are_written_with_commas(load: Load) -> None:
+    settings = load("BLOCKED_WORDS=one, two words ,,", "LOCAL_RESOLUTIONS=720p,480p")
+    assert settings.blocked_words == ("one", "two words")
+    assert settings.providers["local"].resolutions == ("720p", "480p")  # type: ignore[attr-defined]
+    assert load(blocked_words=["one"]).blocked_words == ("one",)
+    assert load(local_resolutions=("288p",)).providers["local"].resolutions == ("288p",)  # type: ignore[attr-defined]
+
+
+def test_hosts_that_the_operator_names_may_be_private(load: Load) -> None:
+    settings = load("TRUSTED_HOSTS=files.lan", "EIGENAI_BASE_URL=http://gpu.lan:8000/api")
+    assert settings.hosts == {"files.lan", "gpu.lan"}
+
+
+def test_the_database_lies_in_the_data_folder_unless_it_is_somewhere_else(load: Load, tmp_path: Path) -> None:
+    assert load(f"DATA_DIR={tmp_path}").database == f"sqlite:///{tmp_path / 'stillmotion.db'}"
+    assert load("DATABASE_URL=postgresql://host/bot").database == "postgresql://host/bot"
+
+
+@pytest.mark.parametrize("level", ["debug", "Warning", "ERROR"])
+def test_a_log_level_may_be_written_in_any_case(load: Load, level: str) -> None:
+    assert load(f"LOG_LEVEL={level}").log_level == level.upper()
+
+
+BASE_URL = (
+    "EIGENAI_BASE_URL cannot be used: should be an http or https address without a user, "
+    "a query or a fragment."
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "LOCAL_ON=perhaps",
+            "LOCAL_ON cannot be used: input should be a valid boolean, unable to interpret input.",
+        ),
+        (
+            "MEMBER_JOBS=0",
+            "MEMBER_JOBS cannot be used: input should be greater than or equal to 1.",
+        ),
+        ("CARD_SECONDS=0", "CARD_SECONDS cannot be used: input should be greater than 0."),
+        (
+            "DEFAULT_ALLOWANCE=-1",
+            "DEFAULT_ALLOWANCE cannot be used: input should be greater than or equal to 0.",
+        ),
+        ("DEFAULT_WINDOW=year", "DEFAULT_WINDOW cannot be used: input should be 'day', 'week' or 'month'."),
+        (
+            "LOG_LEVEL=loud",
+            "LOG_LEVEL cannot be used: input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'.",
+        ),
+        (
+            "DATABASE_URL=mysql://bot:hunter2@host/bot",
+            "DATABASE_URL cannot be used: must start with sqlite:/// or postgresql://.",
+        ),
+        (
+            "DATABASE_URL=postgresql://bot:hun@ter2@host/bot",
+            "DATABASE_URL cannot be used: has more than one @: write the one in the password as %40.",
+        ),
+        (
+            "EIGENAI_MAX_JOBS=0",
+            "EIGENAI_MAX_JOBS cannot be used: input should be greater than or equal to 1.",
+        ),
+        (
+            "EIGENAI_BASE_URL=https://me:hunter2@host",
+            BASE_URL,
+        ),
+        (
+            "LOCAL_RESOLUTIONS=480p, 999p",
+            "LOCAL_RESOLUTIONS cannot be used: input should be '288p', '480p' or '720p'.",
+        ),
+        ("DEFAULT_PROVIDER=hunter2", "DEFAULT_PROVIDER names no provider. Enabled: local."),
+        ("DEFAULT_PROVIDER=eigenai", "DEFAULT_PROVIDER is eigenai, which is not enabled. Enabled: local."),
+        (
+            "EIGENAI_API_KYE=hunter2",
+            "EIGENAI_API_KYE is not a setting of Stillmotion: remove it from .env or correct it.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_that_names_the_variable(load: Load, line: str, sentence: str) -> None:
+    assert wrong(load, line) == [sentence]
+
+
+def test_everything_that_is_wrong_is_told_at_once(load: Load) -> None:
+    lines = ("MEMBER_JOBS=two", "EIGENAI_MAX_JOBS=0", "LOCAL_ON=perhaps", "NONSENSE=1")
+    named = [sentence.split()[0] for sentence in wrong(load, *lines)]
+    assert sorted(named) == ["EIGENAI_MAX_JOBS", "LOCAL_ON", "MEMBER_JOBS", "NONSENSE"]
+
+
+def test_with_no_provider_at_all_the_sentence_says_so(load: Load) -> None:
+    [sentence] = wrong(load, "LOCAL_ON=false", "DEFAULT_PROVIDER=local")
+    assert sentence == "DEFAULT_PROVIDER is local, which is not enabled. Enabled: none."
+
+
+def test_what_other_programs_set_in_the_environment_is_their_business(load: Load) -> None:
+    assert load(environment={"NONSENSE": "1", "PROVIDERS": "not json"}) == load()
+
+
+SECRETS = {
+    "DISCORD_TOKEN": "hunter2-token",
+    "EIGENAI_API_KEY": "hunter2-key",
+    "DATABASE_URL": "postgresql://bot:hunter2@host/bot",
+}
+
+
+def test_settings_never_show_a_secret(load: Load) -> None:
+    settings = load(environment=SECRETS)
+    assert settings.providers["eigenai"].enabled
+    for shown in (
+        repr(settings),
+        str(settings),
+        repr(settings.providers),
+        settings.model_dump_json(exclude={"database_url"}),
+    ):
+        assert "hunter2" not in shown
+
+
+def test_complaints_never_show_a_value(load: Load) -> None:
+    lines = [f"{name}=hunter2" for name in ("MAX_IMAGE_MB", "EIGENAI_MAX_JOBS", "LOCAL_ON", "LOG_LEVEL", "X")]
+    with pytest.raises(ValidationError) as caught:
+        load(*lines, environment=SECRETS)
+    assert "hunter2" not in " ".join(complaints(caught.value))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_settings_do_not_change(load: Load) -> None:
+    with pytest.raises(ValidationError):
+        load().member_jobs = 3
