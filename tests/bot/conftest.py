@@ -1,0 +1,220 @@
+"""The engine with a scripted provider and a letter box that keeps what it gets; time runs fast."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from bot.cards import Card
+from bot.catalogue import Catalogue
+from bot.engine import Engine
+from bot.jobs import Job, JobState
+from bot.media.child import Children
+from bot.media.images import PreparedImage
+from bot.media.jobfiles import JobFiles
+from bot.quotas import Allowance, Balance, WindowKind, window_at
+from bot.runners import Local
+from bot.stages import Stages
+from bot.store import Store
+from bot.store.db import connect
+from bot.store.jobs import Caps
+from providers.base import (
+    Failed,
+    Mode,
+    ModelSpec,
+    Operation,
+    Pending,
+    Provider,
+    ProviderConfig,
+    Resources,
+    Sink,
+    SourceImage,
+    Succeeded,
+    VideoRequest,
+)
+from tests.clock import FastClock
+from tests.vendors.faults import sample_video
+
+Answer = Pending | Succeeded | Failed | Exception
+
+
+class Scripted(Provider[ProviderConfig]):
+    """Answers what the test has written down; without a script every call goes well at once."""
+
+    name: ClassVar[str] = "scripted"
+    label: ClassVar[str] = "Scripted"
+    Config = ProviderConfig
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(ProviderConfig(), Resources(None, folder))  # type: ignore[arg-type]
+        self.submits: deque[Exception] = deque()
+        self.polls: deque[Answer] = deque()
+        self.downloads: deque[Exception | bytes] = deque()
+        self.submitted: list[str] = []
+        self.cancelled: list[Operation] = []
+        self.cleaned: list[Operation] = []
+        self.gate = asyncio.Event()
+        """Closed, it holds every submit where the vendor has accepted and not yet answered."""
+        self.gate.set()
+        self.looks = 0
+
+    async def models(self) -> Sequence[ModelSpec]:
+        return [ModelSpec(id="m", name="Model", mode=Mode.IMAGE_TO_VIDEO, deadline_seconds=300)]
+
+    async def submit(self, request: VideoRequest) -> Operation:
+        assert request.image is not None
+        self.submitted.append(request.prompt)
+        await self.gate.wait()
+        if self.submits:
+            raise self.submits.popleft()
+        return {"handle": request.prompt}
+
+    async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        self.looks += 1
+        answer = self.polls.popleft() if self.polls else Succeeded()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def download(self, operation: Operation, video: Succeeded, sink: Sink) -> None:
+        given = self.downloads.popleft() if self.downloads else sample_video()
+        if isinstance(given, Exception):
+            raise given
+        await sink.write(given)
+
+    async def cancel(self, operation: Operation) -> None:
+        self.cancelled.append(operation)
+
+    async def cleanup(self, operation: Operation) -> None:
+        self.cleaned.append(operation)
+
+
+@dataclass
+class Box:
+    """A letter box that can be told to fail."""
+
+    cards: list[Card] = field(default_factory=list)
+    announced: list[int] = field(default_factory=list)
+    attached: list[tuple[int, int]] = field(default_factory=list)
+    faults: deque[Exception] = field(default_factory=deque)
+
+    def show(self, card: Card) -> None:
+        self.cards.append(card)
+
+    async def open(self, card: Card) -> int | None:
+        self.cards.append(card)
+        return None
+
+    async def announce(self, job: Job) -> int:
+        if self.faults:
+            raise self.faults.popleft()
+        self.announced.append(job.id)
+        return job.id + 1000
+
+    async def attach(self, job: Job, message_id: int) -> None:
+        if self.faults:
+            raise self.faults.popleft()
+        self.attached.append((job.id, message_id))
+
+    def states(self, job_id: int) -> list[JobState]:
+        """The states that a job's card has shown, each once in a row."""
+        seen: list[JobState] = []
+        for card in self.cards:
+            if card.job.id == job_id and card.job.state not in seen[-1:]:
+                seen.append(card.job.state)
+        return seen
+
+
+PICTURE = PreparedImage(SourceImage(data=b"picture", media_type="image/jpeg", width=8, height=8), b"small")
+
+
+@dataclass
+class Hall:
+    """Everything that drives jobs, without Discord and without a vendor."""
+
+    store: Store
+    provider: Scripted
+    box: Box
+    files: JobFiles
+    engine: Engine
+    clock: FastClock
+    runner: Local
+
+    async def book(
+        self, job_id: int, *, user_id: int = 7, guild_id: int = 1, amount: int = 100
+    ) -> Job | None:
+        now = self.clock.now()
+        job = Job(
+            id=job_id,
+            guild_id=guild_id,
+            channel_id=3,
+            user_id=user_id,
+            provider="scripted",
+            request=VideoRequest(model="m", prompt=f"p{job_id}"),
+            state=JobState.QUEUED,
+            price=1,
+            charged=1,
+            created_at=now,
+            state_at=now,
+            not_before=now,
+        )
+        await self.files.keep(job_id, PICTURE)
+        window = window_at(WindowKind.DAY, now)
+        return await self.store.jobs.reserve(job, Balance(Allowance(amount, WindowKind.DAY), window, 0))
+
+    async def promoted(self, job_id: int = 1) -> Job:
+        """A job that was booked and is now to be submitted."""
+        await self.book(job_id)
+        job = await self.store.jobs.promote(Caps(9, 9, {"scripted": None}))
+        assert job is not None
+        return job
+
+    async def drive(self, job: Job) -> Job:
+        return await self.engine.drive(job, promoted=job.state is JobState.SUBMITTING)
+
+    async def job(self, job_id: int = 1) -> Job:
+        job = await self.store.jobs.get(job_id)
+        assert job is not None
+        return job
+
+
+@pytest.fixture
+async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Hall]]]:
+    halls: list[tuple[Hall, Children]] = []
+
+    async def make(caps: Caps | None = None, speed: float = 100) -> Hall:
+        clock = FastClock(speed)
+        store = Store(connect(database_url), clock)
+        await store.open()
+        provider, box, children = Scripted(tmp_path), Box(), Children()
+        catalogue = Catalogue({"scripted": provider}, None)
+        await catalogue.refresh()
+        files = JobFiles(tmp_path / "jobs")
+        stages = Stages(store, catalogue, box, files, children, clock)
+        engine = Engine(store, catalogue, stages, files, clock)
+        caps = caps or Caps(9, 9, {"scripted": None})
+        runner = Local(engine, store, caps, clock, tmp_path / "lock")
+        hall = Hall(store, provider, box, files, engine, clock, runner)
+        halls.append((hall, children))
+        return hall
+
+    yield make
+    for hall, children in halls:
+        await hall.runner.stop()
+        await children.close()
+        await hall.store.close()
+
+
+@pytest.fixture
+async def hasty_hall(make_hall: Callable[..., Awaitable[Hall]]) -> Hall:
+    """Where half an hour passes in no time."""
+    return await make_hall(speed=5000)
+
+
+@pytest.fixture
+async def hall(make_hall: Callable[..., Awaitable[Hall]]) -> Hall:
+    return await make_hall()

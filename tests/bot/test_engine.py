@@ -1,0 +1,293 @@
+"""The life of a job, state by state, on both databases."""
+
+import asyncio
+from datetime import timedelta
+from statistics import median
+
+import pytest
+
+from bot.errors import TooLarge, Undeliverable, Undelivered
+from bot.jobs import Failure, Job, JobState
+from bot.store.db import StoreError
+from bot.store.jobs import Jobs, Moved
+from providers.base import Failed, Pending, Succeeded
+from providers.errors import (
+    InvalidRequest,
+    NotFound,
+    OutOfFunds,
+    Overloaded,
+    Unauthorized,
+    Uncertain,
+    Unreachable,
+    Unusable,
+)
+from tests.bot.conftest import Hall
+from tests.helpers import eventually
+
+S = JobState
+
+
+async def in_state(hall: Hall, state: JobState) -> Job:
+    """A job that has come as far as this, by the moves that lead there."""
+    job = await hall.promoted()
+    if state is S.SUBMITTING:
+        return job
+    job = await hall.store.jobs.move(
+        job, S.RUNNING, operation={"handle": "p1"}, submitted_at=hall.clock.now()
+    )
+    if state is S.RUNNING:
+        return job
+    job = await hall.store.jobs.move(job, S.DOWNLOADING, video=Succeeded(), ready_at=hall.clock.now())
+    return job if state is S.DOWNLOADING else await hall.store.jobs.move(job, S.DELIVERING)
+
+
+async def test_a_job_lives_from_submit_to_delivered(hall: Hall) -> None:
+    job = await hall.drive(await hall.promoted())
+    assert job.state is S.DELIVERED
+    assert job.charged == 1
+    assert job.operation == {"handle": "p1"}
+    assert hall.box.announced == [1]
+    assert hall.box.attached == [(1, 1001)]
+    assert hall.box.states(1) == [S.SUBMITTING, S.RUNNING, S.DOWNLOADING, S.DELIVERING, S.DELIVERED]
+    assert hall.provider.cleaned == [{"handle": "p1"}]
+    assert await hall.files.image(1) is None, "its files are gone"
+
+
+@pytest.mark.parametrize("state", [S.RUNNING, S.DOWNLOADING, S.DELIVERING])
+async def test_a_job_found_after_a_crash_takes_the_same_path(hall: Hall, state: JobState) -> None:
+    job = await in_state(hall, state)
+    assert (await hall.engine.drive(job)).state is S.DELIVERED
+    assert hall.provider.submitted == []
+    assert hall.box.attached == [(1, 1001)]
+
+
+async def test_a_row_found_in_submitting_is_never_submitted_again(hall: Hall) -> None:
+    job = await hall.engine.drive(await in_state(hall, S.SUBMITTING))
+    assert (job.state, job.failure, job.charged) == (S.FAILED, Failure.OUTCOME_UNKNOWN, 0)
+    assert hall.provider.submitted == []
+
+
+async def test_submitting_is_committed_before_the_vendor_is_asked(hall: Hall) -> None:
+    hall.provider.gate.clear()
+    drive = asyncio.ensure_future(hall.drive(await hall.promoted()))
+    await eventually(lambda: hall.provider.submitted)
+    assert (await hall.job()).state is S.SUBMITTING
+    hall.provider.gate.set()
+    assert (await drive).state is S.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (Unauthorized("401"), Failure.UNAUTHORIZED),
+        (OutOfFunds("402"), Failure.OUT_OF_FUNDS),
+        (InvalidRequest("400"), Failure.REJECTED),
+        (NotFound("404"), Failure.REJECTED),
+        (Uncertain("500"), Failure.OUTCOME_UNKNOWN),
+        (TimeoutError(), Failure.OUTCOME_UNKNOWN),
+    ],
+)
+async def test_a_submit_that_fails_ends_the_job_and_gives_the_credit_back(
+    hall: Hall, error: Exception, failure: Failure
+) -> None:
+    hall.provider.submits.append(error)
+    job = await hall.drive(await hall.promoted())
+    assert (job.state, job.failure, job.charged) == (S.FAILED, failure, 0)
+    assert len(hall.provider.submitted) == 1
+
+
+@pytest.mark.parametrize("error", [Overloaded("503", retry_after=30), Unreachable("refused")])
+async def test_a_definite_not_now_sends_the_job_back_to_the_queue(hall: Hall, error: Exception) -> None:
+    hall.provider.submits.append(error)
+    job = await hall.drive(await hall.promoted())
+    assert (job.state, job.charged) == (S.QUEUED, 1)
+    wait = job.not_before - job.created_at
+    assert wait >= timedelta(seconds=30 if isinstance(error, Overloaded) else 5)
+
+
+async def test_a_submit_without_its_picture_is_not_made(hall: Hall) -> None:
+    job = await hall.promoted()
+    await hall.files.remove(1)
+    assert (await hall.drive(job)).failure is Failure.IMAGE_LOST
+    assert hall.provider.submitted == []
+
+
+async def test_an_operation_is_stored_however_long_the_database_takes(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await hall.promoted()
+    move, refusals = Jobs.move, iter(range(3))
+
+    async def failing(self: Jobs, job: Job, state: JobState, **changes: object) -> Job:
+        if state is S.RUNNING and next(refusals, None) is not None:
+            raise StoreError("the disk is full")
+        return await move(self, job, state, **changes)
+
+    monkeypatch.setattr(Jobs, "move", failing)
+    job = await hall.drive(job)
+    assert job.state is S.DELIVERED
+    assert len(hall.provider.submitted) == 1
+
+
+async def test_a_look_that_finds_nothing_new_writes_nothing(hall: Hall) -> None:
+    job = await in_state(hall, S.RUNNING)
+    hall.provider.polls.extend([Pending()] * 5)
+    drive = asyncio.ensure_future(hall.engine.drive(job))
+    await eventually(lambda: hall.provider.looks >= 3)
+    assert await hall.job() == job
+    assert (await drive).state is S.DELIVERED
+
+
+async def test_progress_reaches_the_card(hall: Hall) -> None:
+    hall.provider.polls.extend([Pending(progress=0.25), Pending(progress=0.25), Pending(progress=0.5)])
+    await hall.engine.drive(await in_state(hall, S.RUNNING))
+    shown = [card.progress for card in hall.box.cards if card.progress is not None]
+    assert shown == [0.25, 0.5], "what has not changed is not shown again"
+
+
+@pytest.mark.parametrize(
+    "error", [Uncertain("cut"), Overloaded("429", retry_after=5), Unreachable("dns"), Unauthorized("401")]
+)
+async def test_an_outage_moves_the_next_look_and_ends_nothing(hall: Hall, error: Exception) -> None:
+    hall.provider.polls.extend([error] * 4)
+    assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
+
+
+async def test_an_unknown_operation_is_believed_only_when_said_again_and_again(hall: Hall) -> None:
+    hall.provider.polls.extend([NotFound("404"), NotFound("404"), Pending()])
+    assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
+
+
+async def test_an_unknown_operation_ends_the_job_in_the_end(hasty_hall: Hall) -> None:
+    hasty_hall.provider.polls.extend([NotFound("404")] * 100)
+    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.RUNNING))
+    assert (job.failure, job.charged) == (Failure.PROVIDER_FAILED, 0)
+
+
+async def test_a_verdict_ends_the_job(hall: Hall) -> None:
+    hall.provider.polls.append(Failed(detail="no luck"))
+    job = await hall.engine.drive(await in_state(hall, S.RUNNING))
+    assert (job.state, job.failure, job.detail, job.charged) == (
+        S.FAILED,
+        Failure.PROVIDER_FAILED,
+        "no luck",
+        0,
+    )
+
+
+async def test_past_its_deadline_a_job_is_timed_out(hasty_hall: Hall) -> None:
+    hasty_hall.provider.polls.extend([Pending()] * 10_000)
+    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.RUNNING))
+    assert (job.failure, job.charged) == (Failure.TIMED_OUT, 0)
+    assert job.state_at - (job.submitted_at or job.state_at) >= timedelta(seconds=300)
+
+
+async def test_a_job_found_long_after_its_deadline_is_looked_at_before_it_is_given_up(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await in_state(hall, S.RUNNING)
+    later = hall.clock.now() + timedelta(days=2)
+    monkeypatch.setattr(hall.clock, "_start", later)
+    assert (await hall.engine.drive(job)).state is S.DELIVERED
+
+
+@pytest.mark.parametrize("given", [b"<html>", Unusable("text"), NotFound("404")])
+async def test_a_download_is_repeated_before_it_is_judged(hall: Hall, given: Exception | bytes) -> None:
+    hall.provider.downloads.extend([given] * 2)
+    assert (await hall.engine.drive(await in_state(hall, S.DOWNLOADING))).state is S.DELIVERED
+
+
+async def test_what_is_never_a_video_is_a_provider_failure(hall: Hall) -> None:
+    hall.provider.downloads.extend([b"<html>"] * 20)
+    job = await hall.engine.drive(await in_state(hall, S.DOWNLOADING))
+    assert (job.failure, job.charged) == (Failure.BAD_VIDEO, 0)
+    assert len(hall.provider.downloads) == 15
+    assert hall.box.announced == []
+
+
+async def test_a_download_that_never_comes_through_is_timed_out(hasty_hall: Hall) -> None:
+    hasty_hall.provider.downloads.extend([Uncertain("cut")] * 10_000)
+    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.DOWNLOADING))
+    assert (job.failure, job.charged) == (Failure.TIMED_OUT, 0)
+
+
+async def test_a_delivery_is_repeated_through_an_outage_without_a_second_message(hall: Hall) -> None:
+    hall.box.faults.extend([Undelivered("502")] * 3)
+    job = await hall.engine.drive(await in_state(hall, S.DELIVERING))
+    assert job.state is S.DELIVERED
+    assert hall.box.announced == [1]
+
+
+async def test_a_stored_message_is_used_again(hall: Hall) -> None:
+    job = await in_state(hall, S.DELIVERING)
+    job = await hall.store.jobs.move(job, S.DELIVERING, message_id=55)
+    await hall.engine.drive(job)
+    assert hall.box.announced == []
+    assert hall.box.attached == [(1, 55)]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [(TooLarge("30 MB"), Failure.TOO_LARGE), (Undeliverable("403"), Failure.UNDELIVERABLE)],
+)
+async def test_what_discord_does_not_take_is_not_charged_and_kept(
+    hall: Hall, error: Exception, failure: Failure
+) -> None:
+    job = await in_state(hall, S.DOWNLOADING)
+    hall.box.faults.append(error)
+    job = await hall.engine.drive(job)
+    assert (job.state, job.failure, job.charged) == (S.FAILED, failure, 0)
+    assert hall.files.video(1).exists()
+
+
+async def test_delivery_is_bounded_too(hasty_hall: Hall) -> None:
+    hasty_hall.box.faults.extend([Undelivered("502")] * 10_000)
+    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.DELIVERING))
+    assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
+
+
+async def test_a_cancel_beats_a_poll_in_flight(hall: Hall) -> None:
+    job = await in_state(hall, S.RUNNING)
+    hall.provider.polls.extend([Pending()] * 10_000)
+    drive = asyncio.ensure_future(hall.engine.drive(job))
+    await eventually(lambda: hall.provider.looks >= 1)
+    cancelled = await hall.engine.cancel(job, user_id=7)
+    looks = hall.provider.looks
+    assert (await drive).state is S.CANCELLED
+    assert cancelled.charged == 0
+    assert hall.provider.cancelled == [{"handle": "p1"}]
+    assert hall.provider.looks <= looks + 1, "the vendor is not asked any longer"
+
+
+async def test_a_cancel_while_the_vendor_is_accepting_tells_the_vendor_afterwards(hall: Hall) -> None:
+    hall.provider.gate.clear()
+    job = await hall.promoted()
+    drive = asyncio.ensure_future(hall.drive(job))
+    await eventually(lambda: hall.provider.submitted)
+    await hall.engine.cancel(job, user_id=7)
+    hall.provider.gate.set()
+    assert (await drive).state is S.CANCELLED
+    assert hall.provider.cancelled == [{"handle": "p1"}]
+
+
+async def test_a_job_that_got_on_cannot_be_cancelled_as_what_it_was(hall: Hall) -> None:
+    job = await in_state(hall, S.RUNNING)
+    await hall.drive(await hall.job())
+    with pytest.raises(Moved):
+        await hall.engine.cancel(job, user_id=7)
+
+
+async def test_a_provider_that_is_gone_ends_its_jobs(hall: Hall) -> None:
+    job = await in_state(hall, S.RUNNING)
+    hall.engine._catalogue.providers.clear()
+    job = await hall.engine.drive(job)
+    assert (job.failure, job.charged) == (Failure.NO_PROVIDER, 0)
+
+
+async def test_what_was_measured_becomes_the_estimate(hall: Hall) -> None:
+    for number in range(1, 4):
+        await hall.drive(await hall.promoted(number))
+    await hall.book(9)
+    await hall.engine.show(await hall.job(9))
+    measured = await hall.store.jobs.durations("scripted", "m")
+    assert hall.box.cards[-1].typical_seconds == median(measured)

@@ -1,0 +1,127 @@
+"""The runner: everything open is driven, nothing is promoted above its caps, and stopping is clean."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, JobState
+from bot.runners import AlreadyRunning, Local
+from bot.store.jobs import Caps
+from providers.base import Pending
+from providers.errors import Overloaded
+from tests.bot.conftest import Hall
+from tests.helpers import eventually
+
+Make = Callable[..., Awaitable[Hall]]
+
+
+async def states(hall: Hall, *job_ids: int) -> list[JobState]:
+    return [(await hall.job(job_id)).state for job_id in job_ids]
+
+
+async def delivered(hall: Hall, *job_ids: int) -> bool:
+    return set(await states(hall, *job_ids)) == {JobState.DELIVERED}
+
+
+async def test_what_is_booked_is_delivered(hall: Hall) -> None:
+    await hall.runner.start()
+    await hall.book(1)
+    hall.runner.wake()
+    await eventually(lambda: delivered(hall, 1))
+
+
+async def test_everything_that_is_open_at_start_is_taken_up(hall: Hall) -> None:
+    running = await hall.promoted(1)
+    await hall.store.jobs.move(
+        running, JobState.RUNNING, operation={"handle": "x"}, submitted_at=hall.clock.now()
+    )
+    gap = await hall.promoted(2)
+    await hall.book(3)
+    await hall.runner.start()
+    await eventually(lambda: delivered(hall, 1, 3))
+    lost = await hall.job(gap.id)
+    assert (lost.failure, lost.charged) == (Failure.OUTCOME_UNKNOWN, 0)
+    assert hall.provider.submitted == ["p3"]
+
+
+async def test_caps_are_never_exceeded_and_everything_gets_its_turn(make_hall: Make) -> None:
+    hall = await make_hall(Caps(member=2, server=5, providers={"scripted": 3}))
+    hall.provider.polls.extend([Pending()] * 30)
+    worst: Counter[str] = Counter()
+
+    async def look() -> bool:
+        jobs = await hall.store.jobs.open()
+        members = Counter(job.user_id for job in jobs if job.state in UNDER_WAY)
+        worst["member"] = max(worst["member"], *members.values(), 0)
+        worst["server"] = max(worst["server"], members.total())
+        worst["provider"] = max(worst["provider"], sum(job.state in AT_THE_PROVIDER for job in jobs))
+        return not jobs
+
+    for number in range(1, 13):
+        await hall.book(number, user_id=number % 4)
+    await hall.runner.start()
+    await eventually(look, timeout=20)
+    assert worst["member"] <= 2
+    assert worst["server"] <= 5
+    assert worst["provider"] <= 3
+    assert sorted(hall.provider.submitted) == sorted(f"p{number}" for number in range(1, 13))
+
+
+async def test_a_job_sent_back_to_the_queue_is_promoted_again_when_it_is_due(hall: Hall) -> None:
+    hall.provider.submits.append(Overloaded("429", retry_after=60))
+    await hall.book(1)
+    await hall.runner.start()
+    await eventually(lambda: delivered(hall, 1))
+    assert hall.provider.submitted == ["p1", "p1"]
+
+
+async def test_a_job_nobody_ever_promotes_is_given_up(make_hall: Make) -> None:
+    hall = await make_hall(Caps(member=1, server=1, providers={}), speed=20_000)
+    await hall.book(1)
+    await hall.runner.start()
+    await eventually(lambda: states_are(hall, JobState.FAILED))
+    job = await hall.job(1)
+    assert (job.failure, job.charged) == (Failure.TIMED_OUT, 0)
+
+
+async def states_are(hall: Hall, state: JobState) -> bool:
+    return await states(hall, 1) == [state]
+
+
+async def test_a_drive_that_stumbles_over_our_own_mistake_is_taken_up_again(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hall.provider.polls.append(ZeroDivisionError("a bug"))
+    await hall.book(1)
+    await hall.runner.start()
+    await eventually(lambda: delivered(hall, 1))
+    assert "the drive of job 1 failed" in caplog.text
+
+
+async def test_stopping_lets_the_call_in_flight_end_and_starts_nothing_new(make_hall: Make) -> None:
+    hall = await make_hall(Caps(1, 1, {"scripted": None}))
+    hall.provider.gate.clear()
+    await hall.book(1)
+    await hall.book(2)
+    await hall.runner.start()
+    await eventually(lambda: hall.provider.submitted)
+    hall.engine.stopping.set()
+    hall.provider.gate.set()
+    await hall.runner.stop()
+    assert await states(hall, 1, 2) == [JobState.RUNNING, JobState.QUEUED]
+    assert hall.provider.submitted == ["p1"]
+
+
+async def test_one_process_for_one_data_folder(hall: Hall) -> None:
+    await hall.runner.start()
+    second = Local(hall.engine, hall.store, Caps(1, 1, {}), hall.clock, hall.runner._lock.lock_file)
+    with pytest.raises(AlreadyRunning, match="another Stillmotion"):
+        await second.start()
+
+
+async def test_the_end_of_a_job_is_shown_again_after_a_restart(hall: Hall) -> None:
+    await hall.drive(await hall.promoted(1))
+    hall.box.cards.clear()
+    await hall.runner.start()
+    assert hall.box.states(1) == [JobState.DELIVERED]
