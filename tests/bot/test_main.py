@@ -1,0 +1,179 @@
+"""The command line: what it prints, and what it exits with."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import discord
+import pytest
+
+from bot.__main__ import main
+from bot.health import Health, socket_path
+from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.faults import status
+
+Run = Callable[..., int | str | None]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs one command in an empty folder, with the test's settings alone, and gives its exit code."""
+    for name in list(os.environ):
+        if name.startswith(("DISCORD_", "EIGENAI_", "LOCAL_", "DEFAULT_", "DATA", "LOG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:9/api/v10")
+    monkeypatch.setattr(discord.utils, "setup_logging", lambda **_: None)
+
+    def run_command(*arguments: str, **settings: str) -> int | str | None:
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return ended.value.code
+
+    return run_command
+
+
+def test_check_says_a_line_about_each_thing_and_fails_if_one_is_wrong(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("check", DATA_DIR=str(tmp_path / "d")) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"ok   The data folder {tmp_path / 'd'} can be written.",
+        "ok   The sqlite database can be used and is up to date.",
+        "FAIL DISCORD_TOKEN is not set.",
+        "ok   This machine is ready.",
+    ]
+
+
+def test_check_never_prints_the_token(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", DISCORD_TOKEN="secret-token") == 1
+    out = capsys.readouterr().out
+    assert "FAIL Discord cannot be reached: ClientConnectorError." in out
+    assert "secret-token" not in out
+
+
+def test_check_needs_a_provider(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", LOCAL_ON="false") == 1
+    assert "FAIL No provider is enabled" in capsys.readouterr().out
+
+
+def test_check_finds_a_folder_that_cannot_be_written(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert run("check", DATA_DIR=str(tmp_path / "file"), DATABASE_URL=f"sqlite:///{tmp_path / 'x.db'}") == 1
+    assert f"FAIL DATA_DIR {tmp_path / 'file'} cannot be written: File exists." in capsys.readouterr().out
+
+
+def test_check_finds_a_database_that_cannot_be_used(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.db").write_bytes(b"this is no database, and long enough to be looked at" * 50)
+    assert run("check", DATABASE_URL=f"sqlite:///{tmp_path / 'broken.db'}") == 1
+    assert "FAIL The sqlite database cannot be used" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (None, "ok   EigenAI is ready."),
+        (status(401), "FAIL EigenAI does not accept its key."),
+        (status(402), "FAIL EigenAI accepts its key, but has no credit left."),
+        (status(500), "FAIL EigenAI cannot be asked: HTTP 500"),
+    ],
+)
+async def test_check_asks_every_enabled_provider_whether_its_key_works(
+    run: Run, capsys: pytest.CaptureFixture[str], fault: object, line: str
+) -> None:
+    async with EigenAIServer() as vendor:
+        if fault is not None:
+            vendor.next("poll", fault)  # type: ignore[arg-type]
+        await asyncio.to_thread(
+            run, "check", EIGENAI_API_KEY=vendor.KEY, EIGENAI_BASE_URL=vendor.url, LOCAL_ON="false"
+        )
+    out = capsys.readouterr().out
+    assert line in out
+    assert vendor.KEY not in out
+
+
+def test_a_wrong_setting_is_a_sentence_and_no_trace(run: Run) -> None:
+    assert run("run", DEFAULT_ALLOWANCE="plenty") == (
+        "DEFAULT_ALLOWANCE cannot be used: "
+        "input should be a valid integer, unable to parse string as an integer."
+    )
+
+
+def test_an_unknown_name_in_the_env_file_is_a_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DISCORD_TOKN=abc\n")
+    assert str(run("run")).startswith("DISCORD_TOKN is not a setting of Stillmotion")
+
+
+def test_run_without_a_token_says_what_to_do(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run") == 1
+    assert capsys.readouterr().err.startswith("DISCORD_TOKEN is not set: put it into .env.")
+
+
+def test_run_without_discord_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("run", DISCORD_TOKEN="t", LOG_LEVEL="error") == 1
+    assert capsys.readouterr().err.strip().endswith("Discord cannot be reached: ClientConnectorError.")
+
+
+def test_migrate_says_what_it_did(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("migrate") == 0
+    assert run("migrate") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "Applied: 0001_initial.sql.",
+        "The database is up to date.",
+    ]
+
+
+def test_migrate_fails_with_a_sentence(run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert run("migrate", DATABASE_URL=f"sqlite:///{tmp_path / 'file' / 'x.db'}") == 1
+    assert capsys.readouterr().err.startswith("cannot open")
+
+
+def test_health_without_a_bot_is_unwell(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("health") == 1
+    assert capsys.readouterr().err == "No bot answers in this data folder.\n"
+
+
+@pytest.mark.parametrize(("healthy", "code"), [(True, 0), (False, 1)])
+async def test_health_asks_the_running_bot(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, *, healthy: bool, code: int
+) -> None:
+    health = Health(tmp_path, lambda: {"healthy": healthy, "servers": 3})
+    await health.start()
+    assert await asyncio.to_thread(run, "health", DATA_DIR=str(tmp_path)) == code
+    await health.close()
+    assert json.loads(capsys.readouterr().out) == {"healthy": healthy, "servers": 3}
+    assert not socket_path(tmp_path).exists()
+
+
+async def test_a_path_too_long_for_a_socket_costs_the_health_check_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(tmp_path / ("x" * 120), dict)
+    await health.start()
+    await health.close()
+    assert "too long for a health check" in caplog.text
+
+
+def test_the_module_is_a_command() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bot", "--help"], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert "{run,demo,check,migrate,health}" in ran.stdout
+
+
+def test_the_demo_gets_the_port_and_the_browser_choice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+    monkeypatch.setattr("bot.demo.main", lambda **options: asked.update(options) or 0)
+    assert run("demo", "--port", "8123", "--no-browser") == 0
+    assert asked == {"port": 8123, "open_browser": False}
