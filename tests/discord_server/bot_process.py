@@ -1,0 +1,112 @@
+"""The real bot in a process of its own, which takes a loopback server for Discord.
+
+    bot = BotProcess(discord, tmp_path, EIGENAI_BASE_URL=vendor.url)
+    await bot.start()
+    await bot.kill()
+
+What it says goes to a file in its folder, its data to `data` there.
+"""
+
+import asyncio
+import os
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tests.discord_server.server import DiscordServer
+from tests.discord_server.world import TOKEN
+from tests.helpers import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class BotProcess:
+    """`python -m bot run` with this Discord, a folder to work in, and settings as environment variables."""
+
+    def __init__(self, discord: DiscordServer, folder: Path, **settings: str) -> None:
+        self._discord = discord
+        self._folder = folder
+        self.settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def output(self) -> str:
+        """Everything that its processes have said so far."""
+        return (self._folder / "output.txt").read_text()
+
+    async def start(self) -> None:
+        """Start it, and wait until Discord hears from it."""
+        before = len(self._discord.gateway.sessions)
+        await self.launch()
+        await eventually(lambda: len(self._discord.gateway.sessions) > before or self._over(), timeout=20)
+        assert not self._over(), self.output
+
+    async def launch(self) -> None:
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "DISCORD_SERVER": self._discord.api,
+            "DISCORD_GATEWAY": self._discord.gateway.url,
+            "DISCORD_TOKEN": TOKEN,
+            **self.settings,
+        }
+        with (self._folder / "output.txt").open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.discord_server.bot_process", "run"),
+                cwd=self._folder,
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+
+    async def kill(self) -> None:
+        """End it as a power cut does."""
+        if self._process is not None and not self._over():
+            self._process.kill()
+            await self._process.wait()
+
+    async def terminate(self) -> int:
+        """End it as an operating system does that shuts down; its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._process is not None
+        async with asyncio.timeout(20):
+            return await self._process.wait()
+
+    def row(self, job_id: int) -> dict[str, Any]:
+        """The job as the database has it now; empty while there is none."""
+        database = self._folder / "data" / "stillmotion.db"
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            found = connection.execute("SELECT * FROM job WHERE id = ?", (job_id,)).fetchone()
+        return dict(found) if found else {}
+
+    def _over(self) -> bool:
+        return self._process is not None and self._process.returncode is not None
+
+
+def main() -> None:
+    """What the child runs: the bot's own command line, pointed at loopback."""
+    from discord.gateway import DiscordWebSocket  # noqa: PLC0415 - the tests need none of this themselves
+    from discord.http import Route  # noqa: PLC0415
+    from yarl import URL  # noqa: PLC0415
+
+    from bot.__main__ import main as command_line  # noqa: PLC0415
+    from providers.base import Provider  # noqa: PLC0415
+
+    Route.BASE = os.environ["DISCORD_SERVER"]
+    DiscordWebSocket.DEFAULT_GATEWAY = URL(os.environ["DISCORD_GATEWAY"])
+    # Politeness towards vendors would be most of the time that these tests take.
+    Provider.shortest_wait = 0.1
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Requests to Discord, held against Discord's own OpenAPI document where a checkout has it beside it.
+
+    openapi.check(env.http_requests)      # simcord's
+    openapi.check(discord.requests)       # the loopback server's
+
+Where the document is absent, everything passes.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "shared" / "specs" / "discord-openapi.json"
+
+
+class Request(Protocol):
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str:
+        """Without the API's prefix: `/channels/1/messages`."""
+        ...
+
+    @property
+    def json(self) -> Any: ...
+
+
+def present() -> bool:
+    return DOCUMENT.exists()
+
+
+def check(requests: Iterable[Request]) -> None:
+    """Raise AssertionError with all that is wrong with these requests; without the document nothing is."""
+    if present():
+        wrong = [words for request in requests if (words := problem(request))]
+        assert not wrong, "\n".join(wrong)
+
+
+def problem(request: Request) -> str:
+    """What Discord's document has against a request, in words; empty if nothing."""
+    name = f"{request.method} {request.path}"
+    template = _template(request.method.lower(), request.path)
+    if template is None:
+        return f"{name}: there is no such call"
+    validator, required = _validator(request.method.lower(), template)
+    if request.json is None:
+        return f"{name}: a body is missing" if required else ""
+    if validator is None:
+        return f"{name}: there must be no body"
+    error = best_match(validator.iter_errors(_normal(request.json)))
+    return f"{name}: {error.json_path}: {error.message}" if error else ""
+
+
+@cache
+def _document() -> Any:
+    return json.loads(DOCUMENT.read_bytes())
+
+
+@cache
+def _templates() -> list[tuple[re.Pattern[str], str]]:
+    """Every path of the document; the ones with the fewest gaps come first."""
+    paths = sorted(_document()["paths"], key=lambda path: path.count("{"))
+    return [(re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path)), path) for path in paths]
+
+
+@cache
+def _template(method: str, path: str) -> str | None:
+    paths = _document()["paths"]
+    return next(
+        (name for pattern, name in _templates() if pattern.fullmatch(path) and method in paths[name]), None
+    )
+
+
+@cache
+def _validator(method: str, template: str) -> tuple[Draft202012Validator | None, bool]:
+    body = _document()["paths"][template][method].get("requestBody")
+    if body is None:
+        return None, False
+    # A file's parts are no part of the schema: what matters is the JSON that goes with them.
+    schema = body["content"]["application/json"]["schema"]
+    rooted = {**schema, "components": _document()["components"]}
+    return Draft202012Validator(rooted), body.get("required", False)
+
+
+def _normal(value: Any, within: str = "") -> Any:
+    """The body as documented: discord.py sends many ids as numbers, which Discord takes as well."""
+    if isinstance(value, dict):
+        return {key: _normal_id(key, inner, within) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [str(inner) if _is_id(within, inner) else _normal(inner, within) for inner in value]
+    return value
+
+
+def _normal_id(key: str, value: Any, within: str) -> Any:
+    is_id = key.endswith("_id") or (within, key) == ("attachments", "id")
+    return str(value) if is_id and isinstance(value, int) else _normal(value, key)
+
+
+def _is_id(within: str, value: Any) -> bool:
+    return within in {"users", "roles"} and isinstance(value, int)
