@@ -6,6 +6,7 @@ import io
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -137,6 +138,7 @@ class Delivery:
                 if shown is None or look.embed != shown.embed:
                     try:
                         await self._put(keeper, card, look)
+                        await self._retract(card)
                     except Undelivered as error:
                         failures += 1
                         log.info("card of job %d: %s", job_id, error)
@@ -147,7 +149,6 @@ class Delivery:
                     failures, shown = 0, look
                     keeper.settled.set()
                 if (self._closing or not card.job.state.is_open) and not keeper.changed.is_set():
-                    await self._retract(card)
                     return
                 await self._clock.wait(keeper.over, self._pace(card))
         except DeliveryFault as error:
@@ -155,6 +156,8 @@ class Delivery:
             keeper.settled.set()
             # Known as gone until the job is over, or every new state would ask Discord for it again.
             await keeper.over.wait()
+            with suppress(DeliveryFault):
+                await self._retract(keeper.card)
         finally:
             keeper.settled.set()
             self._keepers.pop(job_id, None)
