@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -24,7 +25,7 @@ HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("postgres")
     # Not below pytest's own folder: that is closed to other users, and PostgreSQL never runs as root.
-    config.stash[SERVER] = Path(given or tempfile.mkdtemp(prefix="stillmotion-"))
+    config.stash[SERVER] = Path(given or Path(tempfile.gettempdir(), f"stillmotion-{uuid4().hex[:12]}"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -37,15 +38,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     folder = config.stash[SERVER]
-    if (folder / "data").exists():
+    if (folder / "data" / "postmaster.pid").exists():
         get_server(folder / "data", cleanup_mode=None).stop()
-    shutil.rmtree(folder)
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def postgres(pytestconfig: pytest.Config) -> str:
     """The address of the run's PostgreSQL server, which the first test that wants it starts."""
     folder = pytestconfig.stash[SERVER]
+    folder.mkdir(exist_ok=True)
     address = folder / "address"
     with FileLock(folder / "lock"):
         if not address.exists():

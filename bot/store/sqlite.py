@@ -2,7 +2,9 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import aiosqlite
@@ -10,12 +12,13 @@ import aiosqlite
 from bot.store.db import Database, Row, StoreError, T, Transaction, Value
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     # A commit that a power cut could take back would allow a second paid submission.
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
 )
+_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds. SQLite itself does not wait for another program that opens a new file at the same moment."""
 
 
 class SQLite(Database):
@@ -57,7 +60,15 @@ class SQLite(Database):
     def _make(self) -> None:
         """Create the file if there is none: a thread of aiosqlite would outlive its failure to do so."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        sqlite3.connect(self._path).close()
+        with closing(sqlite3.connect(self._path, timeout=0)) as connection:
+            for wait in (*_WAITS, None):
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    break
+                except sqlite3.OperationalError as error:
+                    if wait is None or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                        raise
+                    time.sleep(wait)
 
     async def _connect(self) -> aiosqlite.Connection:
         connection = await aiosqlite.connect(self._path, isolation_level=None)
