@@ -173,6 +173,7 @@ class Stages:
                 await self._download(job, give_up_at)
                 return await self._store.jobs.move(job, JobState.DELIVERING)
             except (Unusable, NotFound, BadVideo) as error:
+                await self._still(job)
                 log.warning("job %d: the download is no video: %s", job.id, error)
                 bad += 1
                 if bad >= DOWNLOADS:
@@ -180,12 +181,12 @@ class Stages:
             except TimeoutError:
                 return await self.fail(job, Failure.TIMED_OUT)
             except (ProviderError, ChildFailed, OSError) as error:
+                await self._still(job)
                 log.warning("job %d: the download failed: %s", job.id, error)
             failures += 1
             if self._clock.now() >= give_up_at:
                 return await self.fail(job, Failure.TIMED_OUT)
             await self._pause(backoff(failures, None, self._chance.random()))
-            await self._still(job)
 
     async def _download(self, job: Job, give_up_at: datetime) -> None:
         provider = self._catalogue.providers.get(job.provider)

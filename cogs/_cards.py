@@ -56,6 +56,11 @@ def short(prompt: str, length: int) -> str:
     return discord.utils.escape_markdown(discord.utils.escape_mentions(cut), as_needed=False)
 
 
+def count(number: int, thing: str) -> str:
+    """A number of things: "1 credit", "2 credits"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _status(card: Card) -> str:
     job = card.job
     if not job.state.is_open:
@@ -102,9 +107,10 @@ def _span(end: datetime, start: datetime) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    if seconds < 90:  # noqa: PLR2004 - people say "80 seconds" but "2 minutes"
-        return f"{max(1, round(seconds))} seconds"
-    return f"{round(seconds / 60)} minutes"
+    """A length of time in words: "1 second", "80 seconds", "2 minutes"."""
+    if seconds < 90:  # noqa: PLR2004 - from here on nobody counts seconds
+        return count(max(1, round(seconds)), "second")
+    return count(round(seconds / 60), "minute")
 
 
 def _buttons(job: Job) -> discord.ui.View | None:

@@ -12,7 +12,6 @@ from bot.client import Stillmotion
 from bot.errors import NotAllowed
 from bot.studio import Options, Order
 from cogs._answer import Interaction, privately
-from cogs._cards import jump
 from providers.base import Mode
 
 _NEEDED = ("view_channel", "embed_links", "attach_files", "read_message_history")
@@ -71,7 +70,8 @@ class Animate(commands.Cog):
             read_image=image.read,
         )
         job = await self.bot.tasks.detached(self.bot.studio.enqueue(order), f"order {order.id}")
-        return f"It is in the queue: {jump(job) or 'this channel shows how it goes'}"
+        shown = "The card below shows how it goes" if job.card_id else "Its card could not be posted here"
+        return f"Your video is in the queue. {shown}; `/jobs` lists all of yours."
 
     @animate.autocomplete("provider")
     async def _providers(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:

@@ -8,7 +8,7 @@ from bot.client import Stillmotion
 from bot.jobs import Job, JobState
 from cogs._answer import Interaction, privately
 from cogs._buttons import CancelButton
-from cogs._cards import jump, render, short
+from cogs._cards import count, jump, render, short
 
 _LISTED = 10
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
@@ -35,7 +35,7 @@ def _line(job: Job) -> str:
     words = f"{_SIGNS.get(job.state, '⏳')} {short(job.request.prompt, 60)}"
     link = jump(job)
     shown = f"[{job.state.value}]({link})" if link else job.state.value
-    charged = f"{job.charged} credit{'' if job.charged == 1 else 's'}" if job.charged else "not charged"
+    charged = count(job.charged, "credit") if job.charged else "not charged"
     return f"{words}\n-# {shown}, {discord.utils.format_dt(job.created_at, 'R')}, {charged}"
 
 

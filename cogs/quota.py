@@ -5,10 +5,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
+from bot.quotas import WindowKind
 from cogs._answer import Interaction, privately
-from cogs._cards import jump, short
+from cogs._cards import count, jump, short
 
 _LOOKED_AT = 25
+_WHEN = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
 
 
 class Quota(commands.Cog):
@@ -23,8 +25,9 @@ class Quota(commands.Cog):
         balance = await self.bot.studio.balance(guild_id, user_id)
         recent = await self.bot.studio.recent(guild_id, user_id, _LOOKED_AT)
         running = [job for job in recent if job.state.is_open]
+        amount = balance.allowance.amount
         embed = discord.Embed(
-            title=f"{balance.left} of {balance.allowance.amount} credits left this {balance.allowance.kind}",
+            title=f"{balance.left} of {count(amount, 'credit')} left {_WHEN[balance.allowance.kind]}",
             description="One video usually takes one credit. What does not arrive is not charged.",
             colour=discord.Colour.blurple() if balance.left else discord.Colour.orange(),
         )

@@ -19,7 +19,7 @@ async def test_a_picture_becomes_a_video_in_the_channel(world: World, vendor: Ei
     message = await world.video()
 
     assert reply.ephemeral
-    assert "in the queue" in reply.response.content
+    assert "Your video is in the queue" in reply.response.content
     assert await message.attachments[0].read() == sample_video()
     assert message.attachments[0].description == "the sun rises"
     assert message.content.startswith(world.alice.mention)

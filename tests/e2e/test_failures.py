@@ -46,7 +46,7 @@ async def test_a_submit_that_fails_is_explained_not_charged_and_never_repeated(
     assert words in text
     assert "Nothing was charged" in text
     assert vendor.KEY not in text
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
     assert len(vendor.seen("submit")) == 1
     assert not world.card().components
 
@@ -59,7 +59,7 @@ async def test_a_submit_without_an_answer_ends_as_unknown_and_is_not_repeated(
     await world.animate()
     assert "nothing is paid for twice" in await world.card_says("No video this time")
     assert len(vendor.seen("submit")) == 1
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 @pytest.mark.parametrize("faults", [[status(503)] * 2, [status(429, Retry_After="7")]])
@@ -70,7 +70,7 @@ async def test_a_provider_that_says_later_is_asked_again(
     await world.animate()
     await world.video()
     assert len(vendor.seen("submit")) == len(faults) + 1
-    assert await world.quota() == "4 of 5 credits left this day"
+    assert await world.quota() == "4 of 5 credits left today"
 
 
 async def test_a_provider_that_cannot_be_reached_accepted_nothing(
@@ -79,7 +79,7 @@ async def test_a_provider_that_cannot_be_reached_accepted_nothing(
     world = await start(eigenai_base_url="http://127.0.0.1:9")
     await world.animate()
     await world.card_says("Waiting in the queue")
-    assert await world.quota() == "4 of 5 credits left this day"
+    assert await world.quota() == "4 of 5 credits left today"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_an_operation_the_provider_has_forgotten_ends_the_job(
     await world.animate()
     text = await world.card_says("No video this time")
     assert "EigenAI could not make this video" in text
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 async def test_a_failed_generation_is_told_without_the_providers_own_words(
@@ -132,7 +132,7 @@ async def test_a_failed_generation_is_told_without_the_providers_own_words(
     assert "EigenAI could not make this video" in text
     assert "Nothing was charged" in text
     assert "CUDA" not in text
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 @pytest.mark.parametrize("fault", [html(), says(b'{"error": "gone"}'), half_a_file(), says(b"", "video/mp4")])
@@ -143,7 +143,7 @@ async def test_what_is_no_video_is_a_provider_failure_and_not_an_upload(
     await world.animate()
     assert "not a video that can be played" in await world.card_says("No video this time")
     assert not world.videos()
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 @pytest.mark.parametrize("faults", [[cut_midway], [cut], [half_a_file()], [status(503)] * 2, [status(404)]])
@@ -163,7 +163,7 @@ async def test_a_status_word_nobody_knows_is_waited_out_until_the_deadline(
     vendor.word = "pondering"
     await world.animate()
     assert "took too long" in await world.card_says("No video this time")
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 async def test_a_video_larger_than_discord_takes_is_not_charged(world: World) -> None:
@@ -182,4 +182,4 @@ async def test_a_bot_that_may_no_longer_post_charges_nothing(world: World) -> No
 
 
 async def nothing_charged(world: World) -> bool:
-    return await world.quota() == "5 of 5 credits left this day"
+    return await world.quota() == "5 of 5 credits left today"

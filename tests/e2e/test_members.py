@@ -29,7 +29,7 @@ async def test_the_requester_can_cancel_and_pays_nothing(running: World, vendor:
     assert reply.ephemeral
     assert "Nothing was charged" in reply.response.content
     assert "Nothing was charged" in await running.card_says("Video cancelled")
-    assert await running.quota() == "5 of 5 credits left this day"
+    assert await running.quota() == "5 of 5 credits left today"
     vendor.finish_after(0)
     await running.animate(running.bob)
     await running.video()
@@ -86,10 +86,10 @@ async def test_what_is_over_cannot_be_cancelled(world: World, vendor: EigenAISer
 async def test_quota_shows_what_is_left_when_it_renews_and_what_is_running(running: World) -> None:
     embed = (await running.alice.slash(running.channel, "quota")).response.embeds[0]
     fields = {field.name: field.value for field in embed.fields}
-    assert embed.title == "4 of 5 credits left this day"
+    assert embed.title == "4 of 5 credits left today"
     assert fields["Renews"].startswith("<t:")
     assert "clouds drift by" in fields["Under way"]
-    assert await running.quota(running.bob) == "5 of 5 credits left this day"
+    assert await running.quota(running.bob) == "5 of 5 credits left today"
 
 
 async def test_jobs_lists_the_latest_with_links(running: World, vendor: EigenAIServer) -> None:
@@ -142,7 +142,7 @@ async def test_what_does_not_fit_is_refused_with_a_sentence_and_costs_nothing(
     assert "nothing was charged" in reply.response.content.lower()
     assert not world.channel.history()
     assert not vendor.requests
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ async def test_missing_permissions_are_named_before_anything_is_charged(world: W
     reply = await world.alice.slash(closed, "animate", image=("in.png", picture()), prompt="zoom in")
     assert missing.replace("_", " ").title() in reply.response.content
     assert "Nothing was charged" in reply.response.content
-    assert await world.quota() == "5 of 5 credits left this day"
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: EigenAIServer) -> None:
