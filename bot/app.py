@@ -15,7 +15,7 @@ from bot.engine import Engine
 from bot.health import Health
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
-from bot.runners import Local
+from bot.runners import Local, only_one
 from bot.settings import Settings
 from bot.stages import Stages
 from bot.store import Store
@@ -78,6 +78,7 @@ class _App:
         settings, clock, running = self._settings, self._clock, self._running
         settings.data_dir.mkdir(parents=True, exist_ok=True)
 
+        running.enter_context(only_one(settings.data_dir))
         store = Store(connect(settings.database), clock)
         await store.open()
         running.push_async_callback(store.close)
@@ -117,7 +118,7 @@ class _App:
             server=settings.server_jobs,
             providers={name: provider.max_jobs for name, provider in providers.items()},
         )
-        runner = Local(engine, store, caps, clock, settings.data_dir / "stillmotion.lock")
+        runner = Local(engine, store, caps, clock)
         rules = Rules(settings.allowance, settings.max_image_mb * MEGABYTE, settings.blocked_words)
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)

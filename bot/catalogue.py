@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bot.errors import BadRequest, NotNow
 from providers import AnyProvider
-from providers.base import Mode, ModelSpec
 from providers.errors import ProviderError
+from providers.specs import Mode, ModelSpec
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.notices import ending
 from bot.store import Store
+from bot.store.db import StoreError
 from bot.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Delivery:
         self._upload_limit = upload_limit
         self._keepers: dict[int, _Keeper] = {}
         self._closing = False
+        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._tasks = Tasks()
         self._render = render
 
@@ -125,42 +127,51 @@ class Delivery:
         await self._tasks.close(patience=FLUSH)
 
     async def _keep(self, job_id: int, keeper: "_Keeper") -> None:
-        """Bring one card up to date again and again, until it shows the end or cannot be shown any more."""
-        failures = 0
-        shown: Look | None = None
-        keeper.picture = await self._files.thumbnail(job_id)
+        """Look after one card until it shows the end."""
         try:
-            while True:
-                await keeper.changed.wait()
-                keeper.changed.clear()
-                card = keeper.card
-                look = self._render(card)
-                if shown is None or look.embed != shown.embed:
-                    try:
-                        await self._put(keeper, card, look)
-                        await self._retract(card)
-                    except Undelivered as error:
-                        failures += 1
-                        log.info("card of job %d: %s", job_id, error)
-                        keeper.changed.set()
-                        # The end waits, too: Discord may be down, and asking on and on does not help it.
-                        await self._clock.wait(asyncio.Event(), backoff(failures, None, random.random()))  # noqa: S311
-                        continue
-                    failures, shown = 0, look
-                    keeper.settled.set()
-                if (self._closing or not card.job.state.is_open) and not keeper.changed.is_set():
-                    return
-                await self._clock.wait(keeper.over, self._pace(card))
-        except DeliveryFault as error:
-            log.info("card of job %d is no longer shown: %s", job_id, error)
-            keeper.settled.set()
-            # Known as gone until the job is over, or every new state would ask Discord for it again.
-            await keeper.over.wait()
-            with suppress(DeliveryFault):
-                await self._retract(keeper.card)
+            keeper.picture = await self._files.thumbnail(job_id)
+            try:
+                await self._follow(job_id, keeper)
+            except DeliveryFault as error:
+                log.info("card of job %d is no longer shown: %s", job_id, error)
+                keeper.settled.set()
+                # Known as gone until the job is over, or every new state would ask Discord for it again.
+                await keeper.over.wait()
+                with suppress(DeliveryFault):
+                    await self._retract(keeper.card)
+            if not keeper.card.job.state.is_open:
+                await self._store.jobs.close_card(job_id)
+        except StoreError as error:
+            log.warning("card of job %d is shown again at the next start: %s", job_id, error)
         finally:
             keeper.settled.set()
             self._keepers.pop(job_id, None)
+
+    async def _follow(self, job_id: int, keeper: "_Keeper") -> None:
+        """Show each state that is still the latest when its turn comes."""
+        outages = 0
+        shown: discord.Embed | None = None
+        while True:
+            await keeper.changed.wait()
+            keeper.changed.clear()
+            card = keeper.card
+            look = self._render(card)
+            if look.embed != shown:
+                try:
+                    await self._put(keeper, card, look)
+                    await self._retract(card)
+                except Undelivered as error:
+                    outages += 1
+                    log.info("card of job %d: %s", job_id, error)
+                    keeper.changed.set()
+                    # The end waits, too: Discord may be down, and asking on and on does not help it.
+                    await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
+                    continue
+                outages, shown = 0, look.embed
+                keeper.settled.set()
+            if (self._closing or not card.job.state.is_open) and not keeper.changed.is_set():
+                return
+            await self._clock.wait(keeper.over, self._pace(card))
 
     async def _put(self, keeper: "_Keeper", card: Card, look: Look) -> None:
         # The picture goes along each time: an edit that only refers to it shows it a second time, outside.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from providers.base import Operation, Succeeded, VideoRequest
+from providers.base import Operation, Succeeded
+from providers.specs import VideoRequest
 
 
 class JobState(StrEnum):

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,33 +24,40 @@ AFTER_TROUBLE = 5.0
 """Seconds until a drive that failed for a reason of ours is taken up again."""
 IN_FLIGHT = 15.0
 """Seconds that calls in flight get to end when the bot stops."""
-LATELY = timedelta(hours=1)
-"""Cards of jobs that ended this recently are shown again at start: the last edit may have been lost."""
 
 
 class AlreadyRunning(Exception):
     """Another process works in the same data folder."""
 
 
+@contextmanager
+def only_one(folder: Path) -> Generator[None]:
+    """Hold the data folder for this process; raises AlreadyRunning if another one does."""
+    lock = FileLock(folder / "stillmotion.lock", thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise AlreadyRunning(f"Another Stillmotion works in {folder.absolute()}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class Local:
     """One process: a task for each job under way, and one that promotes the queue."""
 
-    def __init__(self, engine: Engine, store: Store, caps: Caps, clock: Clock, lock_file: Path) -> None:
+    def __init__(self, engine: Engine, store: Store, caps: Caps, clock: Clock) -> None:
         self._engine = engine
         self._store = store
         self._caps = caps
         self._clock = clock
-        self._lock = FileLock(lock_file, thread_local=False)
         self._tasks = Tasks()
         self._wake = asyncio.Event()
 
     async def start(self) -> None:
-        """Take up every open job. Raises AlreadyRunning."""
-        try:
-            self._lock.acquire(blocking=False)
-        except Timeout as error:
-            raise AlreadyRunning(f"another Stillmotion uses {self._lock.lock_file}") from error
-        for job in await self._store.jobs.ended_since(self._clock.now() - LATELY):
+        """Take up every open job."""
+        for job in await self._store.jobs.unshown():
             await self._engine.show(job)
         for job in await self._store.jobs.open():
             if job.state in UNDER_WAY:
@@ -65,7 +73,6 @@ class Local:
         self._engine.stopping.set()
         self.wake()
         await self._tasks.close(patience=IN_FLIGHT)
-        self._lock.release()
 
     def _take(self, job: Job, *, promoted: bool) -> None:
         self._tasks.spawn(self._drive(job, promoted=promoted), f"job {job.id}")

@@ -16,7 +16,7 @@ from bot.media.jobfiles import JobFiles
 from bot.quotas import Allowance, Balance, window_at
 from bot.store import Store
 from bot.store.jobs import Moved
-from providers.base import Mode, ModelSpec, OptionRefused, SourceImage, VideoRequest
+from providers.specs import Mode, ModelSpec, OptionRefused, SourceImage, VideoRequest
 
 
 class Options(TypedDict, total=False):

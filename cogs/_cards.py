@@ -9,7 +9,7 @@ from bot.delivery import Look
 from bot.jobs import CANCELLABLE, Job, JobState
 from bot.notices import ending, phase
 from cogs._buttons import CancelButton
-from providers.base import OPTIONS
+from providers.specs import OPTIONS
 
 _BAR = 12
 _PROMPT = 600

@@ -12,7 +12,7 @@ from bot.client import Stillmotion
 from bot.errors import NotAllowed
 from bot.studio import Options, Order
 from cogs._answer import Interaction, privately
-from providers.base import Mode
+from providers.specs import Mode
 
 _NEEDED = ("view_channel", "embed_links", "attach_files", "read_message_history")
 _SHOWN = 25

@@ -9,21 +9,17 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from providers.base import (
     BaseUrl,
     Failed,
-    ImageLimits,
-    Mode,
-    ModelSpec,
     Operation,
     Pending,
     Provider,
     RemoteConfig,
     Resources,
     Sink,
-    Span,
     Succeeded,
-    VideoRequest,
 )
 from providers.errors import InvalidRequest, NotFound, Uncertain
 from providers.http import Api
+from providers.specs import ImageLimits, Mode, ModelSpec, Span, VideoRequest
 
 WAN_TURBO = ModelSpec(
     id="wan2p2-i2v-14b-turbo",

@@ -17,23 +17,9 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from providers.base import (
-    Choice,
-    Failed,
-    Frozen,
-    Mode,
-    ModelSpec,
-    Operation,
-    Pending,
-    Provider,
-    ProviderConfig,
-    Resources,
-    Sink,
-    Span,
-    Succeeded,
-    VideoRequest,
-)
+from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
+from providers.specs import Choice, Frozen, Mode, ModelSpec, Span, VideoRequest
 
 Resolution: TypeAlias = Literal["288p", "480p", "720p"]
 AspectRatio: TypeAlias = Literal["16:9", "9:16", "1:1", "4:3", "3:4"]

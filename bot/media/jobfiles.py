@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.media.images import PreparedImage
-from providers.base import SourceImage
+from providers.specs import SourceImage
 
 
 class JobFiles:
@@ -32,7 +32,8 @@ class JobFiles:
         return await asyncio.to_thread(_read, self._folder / str(job_id) / "thumbnail.jpg")
 
     async def remove(self, job_id: int) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._folder / str(job_id), ignore_errors=True)
+        """Remove everything but the thumbnail, which the card may still need; the sweep takes that."""
+        await asyncio.to_thread(self._remove, job_id)
 
     async def sweep(self, keep: Iterable[int], before: datetime) -> None:
         """Remove what jobs have left behind and nobody touched since, but for the named ones."""
@@ -44,6 +45,12 @@ class JobFiles:
         (folder / "thumbnail.jpg").write_bytes(prepared.thumbnail)
         (folder / "image.json").write_text(prepared.image.model_dump_json(exclude={"data"}))
         (folder / "image").write_bytes(prepared.image.data)
+
+    def _remove(self, job_id: int) -> None:
+        folder = self._folder / str(job_id)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name != "thumbnail.jpg":
+                path.unlink(missing_ok=True)
 
     def _image(self, job_id: int) -> SourceImage | None:
         folder = self._folder / str(job_id)

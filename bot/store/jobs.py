@@ -67,7 +67,7 @@ _QUEUE = f"""
 
 _OPEN = f"SELECT * FROM job WHERE state IN {_among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - as above
 
-_ENDED = f"SELECT * FROM job WHERE state NOT IN {_among(OPEN)} AND state_at > :moment"  # noqa: S608 - as above
+_UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {_among(OPEN)}"  # noqa: S608 - as above
 
 
 class Jobs:
@@ -169,9 +169,14 @@ class Jobs:
         """Every job that is not over, oldest first."""
         return _jobs(await self._database.read(_OPEN))
 
-    async def ended_since(self, moment: datetime) -> list[Job]:
-        """Jobs that came to an end after this moment."""
-        return _jobs(await self._database.read(_ENDED, moment=to_text(moment)))
+    async def close_card(self, job_id: int) -> None:
+        """Remember that the card shows the job's end, or never will."""
+        sql = "UPDATE job SET card_closed = 1 WHERE id = :id RETURNING id"
+        await self._database.write(lambda transaction: transaction.rows(sql, id=job_id))
+
+    async def unshown(self) -> list[Job]:
+        """Jobs that are over and whose cards may not say so yet."""
+        return _jobs(await self._database.read(_UNSHOWN))
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""

@@ -22,20 +22,8 @@ from bot.stages import Stages
 from bot.store import Store
 from bot.store.db import connect
 from bot.store.jobs import Caps
-from providers.base import (
-    Failed,
-    Mode,
-    ModelSpec,
-    Operation,
-    Pending,
-    Provider,
-    ProviderConfig,
-    Resources,
-    Sink,
-    SourceImage,
-    Succeeded,
-    VideoRequest,
-)
+from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
+from providers.specs import Mode, ModelSpec, SourceImage, VideoRequest
 from tests.clock import FastClock
 from tests.vendors.faults import sample_video
 
@@ -197,7 +185,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Callable
         stages = Stages(store, catalogue, box, files, children, clock)
         engine = Engine(store, catalogue, stages, files, clock)
         caps = caps or Caps(9, 9, {"scripted": None})
-        runner = Local(engine, store, caps, clock, tmp_path / "lock")
+        runner = Local(engine, store, caps, clock)
         hall = Hall(store, provider, box, files, engine, clock, runner)
         halls.append((hall, children))
         return hall

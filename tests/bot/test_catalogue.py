@@ -4,20 +4,9 @@ import pytest
 
 from bot.catalogue import Catalogue
 from bot.errors import BadRequest, NotNow
-from providers.base import (
-    Failed,
-    Mode,
-    ModelSpec,
-    Operation,
-    Pending,
-    Provider,
-    ProviderConfig,
-    Resources,
-    Sink,
-    Succeeded,
-    VideoRequest,
-)
+from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.errors import Unreachable
+from providers.specs import Mode, ModelSpec, VideoRequest
 
 IMAGE, TEXT = Mode
 

@@ -20,7 +20,7 @@ from bot.quotas import Allowance, Balance, WindowKind, window_at
 from bot.store import Store
 from bot.store.db import connect
 from cogs._cards import render
-from providers.base import VideoRequest
+from providers.specs import VideoRequest
 from tests import openapi
 from tests.clock import NOON, FastClock
 from tests.discord_server.faults import after_accepting, cut, html, late, refusal, too_many

@@ -15,7 +15,7 @@ from bot.jobs import (
     TimeLimits,
     deadline,
 )
-from providers.base import VideoRequest
+from providers.specs import VideoRequest
 
 QUEUED, SUBMITTING, RUNNING, DOWNLOADING, DELIVERING, DELIVERED, FAILED, CANCELLED = JobState
 OVER = {DELIVERED, FAILED, CANCELLED}

@@ -5,7 +5,7 @@ import pytest
 
 from bot.jobs import OPEN, Failure, Job, JobState
 from bot.notices import NOT_CHARGED, ending, phase
-from providers.base import VideoRequest
+from providers.specs import VideoRequest
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 JOB = Job(

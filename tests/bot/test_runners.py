@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, JobState
-from bot.runners import AlreadyRunning, Local
+from bot.runners import AlreadyRunning, only_one
 from bot.store.jobs import Caps
 from providers.base import Pending
 from providers.errors import Overloaded
@@ -113,15 +114,18 @@ async def test_stopping_lets_the_call_in_flight_end_and_starts_nothing_new(make_
     assert hall.provider.submitted == ["p1"]
 
 
-async def test_one_process_for_one_data_folder(hall: Hall) -> None:
-    await hall.runner.start()
-    second = Local(hall.engine, hall.store, Caps(1, 1, {}), hall.clock, hall.runner._lock.lock_file)
-    with pytest.raises(AlreadyRunning, match="another Stillmotion"):
-        await second.start()
+def test_one_process_for_one_data_folder(tmp_path: Path) -> None:
+    with only_one(tmp_path), pytest.raises(AlreadyRunning, match="Another Stillmotion"), only_one(tmp_path):
+        pass
+    with only_one(tmp_path):
+        pass
 
 
-async def test_the_end_of_a_job_is_shown_again_after_a_restart(hall: Hall) -> None:
-    await hall.drive(await hall.promoted(1))
+async def test_an_end_that_was_not_shown_is_shown_at_the_next_start(hall: Hall) -> None:
+    for number in (1, 2):
+        await hall.drive(await hall.promoted(number))
+    await hall.store.jobs.close_card(2)
     hall.box.cards.clear()
     await hall.runner.start()
     assert hall.box.states(1) == [JobState.DELIVERED]
+    assert hall.box.states(2) == []

@@ -8,7 +8,7 @@ from bot.cards import Card
 from bot.delivery import Look
 from bot.jobs import CANCELLABLE, OPEN, Failure, Job, JobState
 from cogs._cards import jump, render, short
-from providers.base import VideoRequest
+from providers.specs import VideoRequest
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 

@@ -17,6 +17,7 @@ from simcord.results import InteractionResult
 from bot.app import build
 from bot.client import Stillmotion
 from bot.settings import Settings
+from tests import openapi
 from tests.clock import FastClock
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
@@ -147,6 +148,7 @@ async def start(
         await world.bot.close()
         await world.env.shutdown()
         world.env.raise_errors()
+        openapi.check(world.env.http_requests)
 
 
 @pytest.fixture

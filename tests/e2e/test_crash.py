@@ -291,5 +291,5 @@ async def test_a_second_process_in_the_same_folder_refuses(stage: Stage, tmp_pat
     await stage.reaches(await stage.animate(), "delivered")
 
     assert code == 1
-    assert "another Stillmotion uses" in second.output
+    assert "Another Stillmotion works in" in second.output
     assert len(stage.discord.gateway.sessions) == 1

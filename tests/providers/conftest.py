@@ -9,8 +9,9 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from providers.base import Resources, SourceImage, VideoRequest
+from providers.base import Resources
 from providers.http import open_session
+from providers.specs import SourceImage, VideoRequest
 from tests.vendors.base import VendorServer
 from tests.vendors.faults import sample_video
 

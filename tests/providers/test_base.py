@@ -1,17 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from providers.base import (
-    Choice,
-    Mode,
-    ModelSpec,
-    OptionRefused,
-    Pending,
-    ProviderConfig,
-    SourceImage,
-    Span,
-    VideoRequest,
-)
+from providers.base import Pending, ProviderConfig
+from providers.specs import Choice, Mode, ModelSpec, OptionRefused, SourceImage, Span, VideoRequest
 
 SPEC = ModelSpec(
     id="pan-1",

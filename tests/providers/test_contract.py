@@ -9,7 +9,7 @@ import pytest
 
 import providers
 from providers import AnyProvider
-from providers.base import Failed, Mode, Operation, Pending, RemoteConfig, Resources, Succeeded, VideoRequest
+from providers.base import Failed, Operation, Pending, RemoteConfig, Resources, Succeeded
 from providers.errors import (
     InvalidRequest,
     NotFound,
@@ -21,6 +21,7 @@ from providers.errors import (
     Unreachable,
     Unusable,
 )
+from providers.specs import Mode, VideoRequest
 from tests.providers.conftest import FileHost, Received
 from tests.vendors.base import VendorServer, nobody_home
 from tests.vendors.eigenai import EigenAIServer

@@ -3,17 +3,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from providers.base import (
-    Failed,
-    OptionRefused,
-    Pending,
-    Resources,
-    SourceImage,
-    Succeeded,
-    VideoRequest,
-)
+from providers.base import Failed, Pending, Resources, Succeeded
 from providers.eigenai import WAN_TURBO, EigenAI, EigenAIConfig
 from providers.errors import InvalidRequest, NotFound, Unauthorized, Uncertain
+from providers.specs import OptionRefused, SourceImage, VideoRequest
 from tests.providers.conftest import Received
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import sample_video, says, status

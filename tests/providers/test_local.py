@@ -16,17 +16,10 @@ from pydantic import ValidationError
 
 import providers.local
 from providers._animation import ORPHANED
-from providers.base import (
-    Failed,
-    OptionRefused,
-    Pending,
-    Resources,
-    SourceImage,
-    Succeeded,
-    VideoRequest,
-)
+from providers.base import Failed, Pending, Resources, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
 from providers.local import VIDEO, Local, LocalConfig, Recipe
+from providers.specs import OptionRefused, SourceImage, VideoRequest
 from tests.helpers import eventually
 from tests.providers.conftest import Received
 

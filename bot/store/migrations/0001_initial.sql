@@ -19,6 +19,7 @@ CREATE TABLE job (
     operation TEXT,
     video TEXT,
     card_id BIGINT,
+    card_closed INTEGER NOT NULL DEFAULT 0,
     message_id BIGINT,
     failure TEXT,
     detail TEXT,
@@ -28,7 +29,7 @@ CREATE TABLE job (
 CREATE INDEX job_open ON job (state, created_at)
 WHERE state NOT IN ('delivered', 'failed', 'cancelled');
 
-CREATE INDEX job_age ON job (state_at);
+CREATE INDEX job_unshown ON job (state) WHERE card_closed = 0;
 
 CREATE INDEX job_usage ON job (guild_id, user_id, created_at);
 

@@ -12,7 +12,7 @@ from bot.quotas import Allowance, Balance, WindowKind, window_at
 from bot.store import Store
 from bot.store.db import Database, connect
 from bot.store.jobs import Jobs
-from providers.base import VideoRequest
+from providers.specs import VideoRequest
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 

@@ -11,7 +11,8 @@ from bot.quotas import Window, WindowKind, window_at
 from bot.store import Store
 from bot.store.db import StoreError, connect
 from bot.store.jobs import Caps, Jobs, Moved
-from providers.base import SourceImage, Succeeded, VideoRequest
+from providers.base import Succeeded
+from providers.specs import SourceImage, VideoRequest
 from tests.bot.store.conftest import NOON, StillClock, allowing, new_job
 
 TODAY = window_at(WindowKind.DAY, NOON)
@@ -367,17 +368,14 @@ async def test_every_open_job_is_found_again_oldest_first(jobs: Jobs, book: Book
     assert [job.id for job in await jobs.open()] == [5, 4, 3, 2, 1]
 
 
-async def test_jobs_that_ended_since_are_those_that_are_over(
-    jobs: Jobs, book: Book, clock: StillClock
-) -> None:
-    await book(1, JobState.FAILED)
-    clock.time += timedelta(minutes=1)
-    for number, state in enumerate(JobState, start=2):
+async def test_an_end_is_unshown_until_its_card_is_closed(jobs: Jobs, book: Book) -> None:
+    for number, state in enumerate(JobState, start=1):
         await book(number, state)
-    ended = await jobs.ended_since(NOON)
-    assert {job.state for job in ended} == set(JobState) - OPEN
-    assert 1 not in {job.id for job in ended}
-    assert await jobs.ended_since(clock.time) == []
+    unshown = await jobs.unshown()
+    assert {job.state for job in unshown} == set(JobState) - OPEN
+    for job in unshown:
+        await jobs.close_card(job.id)
+    assert await jobs.unshown() == []
 
 
 async def test_recent_jobs_are_the_members_own_newest_first(jobs: Jobs, book: Book) -> None:
