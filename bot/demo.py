@@ -105,7 +105,7 @@ async def _start(
 
     # simcord re-encodes videos for the page, and has no patience for larger ones.
     provider: dict[str, Any] = {"local_resolutions": ("288p",)}
-    bot = build(DemoSettings(data_dir=folder, card_seconds=0.5, **provider))
+    bot = build(DemoSettings(data_dir=folder, card_seconds=0.25, **provider))
     env = simcord.Env(bot, settle_timeout=PATIENCE)
     _set_clock(env)
     _look_like_discord(env)

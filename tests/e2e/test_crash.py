@@ -202,13 +202,14 @@ async def test_a_kill_after_delivery_changes_nothing(stage: Stage) -> None:
     await stage.bot.start()
     asked = await stage.animate()
     await stage.reaches(asked, "delivered")
-    await stage.card_says("Video ready")
+    await eventually(lambda: stage.bot.row(asked.id)["card_closed"])
+    edits = len(stage.discord.seen("edit"))
 
     await stage.bot.kill()
-    shown = len(stage.discord.seen("edit"))
     await stage.bot.start()
-    await eventually(lambda: len(stage.discord.seen("edit")) > shown)
+    await stage.discord.people.type_into("animate", "provider", "eig")
 
+    assert len(stage.discord.seen("edit")) == edits
     assert stage.bot.row(asked.id)["state"] == "delivered"
     assert "Video ready" in str(stage.card["embeds"])
     assert len(stage.discord.seen("create")) == 2
