@@ -110,4 +110,4 @@ class Engine:
             with suppress(ProviderError, TimeoutError):
                 await provider.cleanup(job.operation)
         if job.failure not in KEPT:
-            await self._files.remove(job.id)
+            await self._files.clear(job.id)

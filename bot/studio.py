@@ -94,7 +94,7 @@ class Studio:
         await self._files.keep(order.id, prepared)
         job = await self._store.jobs.reserve(self._new_job(order, name, request, spec.credits), balance)
         if job is None:
-            await self._files.remove(order.id)
+            await self._files.discard(order.id)
             raise _nothing_left(await self.balance(order.guild_id, order.user_id), spec.credits)
         try:
             return replace(job, card_id=await self._engine.open(job))

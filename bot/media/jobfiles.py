@@ -31,9 +31,13 @@ class JobFiles:
     async def thumbnail(self, job_id: int) -> bytes | None:
         return await asyncio.to_thread(_read, self._folder / str(job_id) / "thumbnail.jpg")
 
-    async def remove(self, job_id: int) -> None:
-        """Remove everything but the thumbnail, which the card may still need; the sweep takes that."""
-        await asyncio.to_thread(self._remove, job_id)
+    async def clear(self, job_id: int) -> None:
+        """Remove all but the thumbnail, which the card may still need; the sweep takes that."""
+        await asyncio.to_thread(self._clear, job_id)
+
+    async def discard(self, job_id: int) -> None:
+        """Remove everything, for a job that was not booked after all."""
+        await asyncio.to_thread(shutil.rmtree, self._folder / str(job_id), ignore_errors=True)
 
     async def sweep(self, keep: Iterable[int], before: datetime) -> None:
         """Remove what jobs have left behind and nobody touched since, but for the named ones."""
@@ -46,7 +50,7 @@ class JobFiles:
         (folder / "image.json").write_text(prepared.image.model_dump_json(exclude={"data"}))
         (folder / "image").write_bytes(prepared.image.data)
 
-    def _remove(self, job_id: int) -> None:
+    def _clear(self, job_id: int) -> None:
         folder = self._folder / str(job_id)
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.name != "thumbnail.jpg":

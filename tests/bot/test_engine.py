@@ -107,7 +107,7 @@ async def test_a_definite_not_now_sends_the_job_back_to_the_queue(hall: Hall, er
 
 async def test_a_submit_without_its_picture_is_not_made(hall: Hall) -> None:
     job = await hall.promoted()
-    await hall.files.remove(1)
+    await hall.files.clear(1)
     assert (await hall.drive(job)).failure is Failure.IMAGE_LOST
     assert hall.provider.submitted == []
 

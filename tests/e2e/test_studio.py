@@ -1,0 +1,135 @@
+"""The desk, asked directly: what happens when things are asked twice, at once, or at the wrong moment."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.errors import NotNow, OverAllowance, UserFault
+from bot.jobs import Job, JobState
+from bot.studio import Order
+from tests.e2e.conftest import World, picture
+from tests.helpers import eventually
+from tests.vendors.eigenai import EigenAIServer
+
+Start = Callable[..., Awaitable[World]]
+
+
+def order(world: World, number: int = 1) -> Order:
+    async def read() -> bytes:
+        return picture()
+
+    return Order(
+        id=number,
+        guild_id=world.guild.id,
+        channel_id=world.channel.id,
+        user_id=world.alice.id,
+        prompt="zoom in",
+        provider=None,
+        model=None,
+        options={},
+        image_size=1000,
+        read_image=read,
+    )
+
+
+async def booked(world: World, *, number: int = 1) -> Job:
+    return await world.bot.tasks.detached(world.bot.studio.enqueue(order(world, number)), "order")
+
+
+async def test_a_repeated_event_is_one_job(world: World, vendor: EigenAIServer) -> None:
+    first = await booked(world)
+    second = await booked(world)
+    await world.video()
+    assert first.id == second.id
+    assert len(vendor.seen("submit")) == 1
+    assert await world.quota() == "4 of 5 credits left today"
+
+
+async def test_ten_at_once_against_an_allowance_of_three_are_three(start: Start) -> None:
+    world = await start(default_allowance=3)
+    answers = await asyncio.gather(
+        *(booked(world, number=number) for number in range(1, 11)), return_exceptions=True
+    )
+    assert sum(isinstance(answer, Job) for answer in answers) == 3
+    assert sum(isinstance(answer, OverAllowance) for answer in answers) == 7
+    assert await world.quota() == "0 of 3 credits left today"
+    await world.video(3)
+    kept = {path.name for path in world.bot.studio._files._folder.iterdir()}
+    assert len(kept) == 3, "those that were refused leave nothing behind"
+
+
+async def test_nothing_is_taken_while_the_bot_stops(world: World) -> None:
+    world.bot.studio._engine.stopping.set()
+    with pytest.raises(NotNow, match="being restarted"):
+        await booked(world)
+
+
+async def test_a_job_nobody_knows_cannot_be_cancelled(world: World) -> None:
+    with pytest.raises(NotNow, match="do not know this job"):
+        await world.bot.studio.cancel(404, world.alice.id, moderator=True)
+
+
+async def test_what_is_being_posted_cannot_be_cancelled(world: World, vendor: EigenAIServer) -> None:
+    vendor.finish_after(1000)
+    await booked(world)
+    await eventually(lambda: in_state(world, JobState.RUNNING))
+    world.env.inject_error("POST", "/channels/*/messages", status=500, times=1000)
+    vendor.finish_after(0)
+    job = await eventually(lambda: in_state(world, JobState.DELIVERING))
+    with pytest.raises(NotNow, match="Too late to cancel"):
+        await world.bot.studio.cancel(job.id, world.alice.id, moderator=False)
+
+
+async def test_a_cancel_that_meets_a_job_on_its_way_is_tried_again(
+    world: World, vendor: EigenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.finish_after(1000)
+    job = await booked(world)
+    await eventually(lambda: in_state(world, JobState.RUNNING))
+    get, stale = world.bot.studio._store.jobs.get, [replace(job, state=JobState.SUBMITTING)]
+
+    async def late(job_id: int) -> Job | None:
+        return stale.pop() if stale else await get(job_id)
+
+    monkeypatch.setattr(world.bot.studio._store.jobs, "get", late)
+    assert (
+        await world.bot.studio.cancel(job.id, world.alice.id, moderator=False)
+    ).state is JobState.CANCELLED
+
+
+async def in_state(world: World, state: JobState) -> Job | None:
+    job = await world.bot.studio._store.jobs.get(1)
+    return job if job is not None and job.state is state else None
+
+
+async def test_a_mistake_of_ours_gets_a_sentence_and_a_line_in_the_log(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(world.bot.studio, "balance", broken)
+    reply = await world.alice.slash(world.channel, "quota")
+    assert "Something went wrong on our side" in reply.response.content
+    assert "never charged" in reply.response.content
+    assert "secret detail" not in reply.response.content
+    assert "quota failed" in caplog.text
+    assert len(world.env.errors) == 1
+    world.env._errors.clear()
+
+
+async def test_every_fault_says_what_was_charged(world: World) -> None:
+    async def unreadable() -> bytes:
+        return b"text"
+
+    for asked in (
+        replace(order(world), read_image=unreadable),
+        replace(order(world), image_size=10**9),
+        replace(order(world), prompt=" "),
+        replace(order(world), provider="nobody"),
+        replace(order(world), options={"duration": 9}),
+    ):
+        with pytest.raises(UserFault, match=r"(?i)nothing was charged"):
+            await world.bot.studio.enqueue(asked)
