@@ -16,7 +16,8 @@ from bot.media.jobfiles import JobFiles
 from bot.quotas import Allowance, Balance, window_at
 from bot.store import Store
 from bot.store.jobs import Moved
-from providers.specs import Mode, ModelSpec, OptionRefused, SourceImage, VideoRequest
+from providers.options import SourceImage
+from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 
 class Options(TypedDict, total=False):

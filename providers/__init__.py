@@ -13,7 +13,7 @@ from providers.base import Provider, ProviderConfig, Resources
 AnyProvider = Provider[Any]
 """A provider whose settings are its own business."""
 
-_CONTRACT = {"base", "errors", "http", "specs"}
+_CONTRACT = {"base", "errors", "http", "limits", "options", "specs"}
 
 
 @cache

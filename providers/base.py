@@ -13,10 +13,18 @@ import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from yarl import URL
 
-from providers.specs import Frozen, ModelSpec, VideoRequest
+from providers.options import Frozen
+from providers.specs import ModelSpec, VideoRequest
 
 Operation: TypeAlias = dict[str, JsonValue]
 """Whatever a vendor needs to find its work again. Callers store it and never look in."""
+
+
+class Advice(Frozen):
+    """What a vendor says a person could do instead; these reach the person, as data and not as sentences."""
+
+    suggested_prompt: str | None = None
+    recommended_model: str | None = None
 
 
 class Pending(Frozen):
@@ -36,6 +44,9 @@ class Failed(Frozen):
     """The vendor gave up on this video. `detail` may quote the vendor and never reaches a channel."""
 
     detail: str
+    refused: bool = False
+    """The vendor's own content rules, rather than a breakdown."""
+    advice: Advice = Advice()
 
 
 class Sink(Protocol):
@@ -136,6 +147,13 @@ class Provider(ABC, Generic[C]):
     @abstractmethod
     async def download(self, operation: Operation, video: Succeeded, sink: Sink) -> None:
         """Stream the finished file into the sink. What arrives is unverified."""
+
+    async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+        """What the video will cost, in millionths of a US dollar; None where that is not known.
+
+        Never raises for an outage: a price that cannot be had now is a price not known.
+        """
+        return spec.price.of(request.duration or 0) if spec.price else None
 
     def check(self, request: VideoRequest, spec: ModelSpec) -> None:
         """Raise OptionRefused for combinations that the spec alone cannot express."""

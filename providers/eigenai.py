@@ -19,7 +19,8 @@ from providers.base import (
 )
 from providers.errors import InvalidRequest, NotFound, Uncertain
 from providers.http import Api
-from providers.specs import ImageLimits, Mode, ModelSpec, Span, VideoRequest
+from providers.options import ImageLimits, Span
+from providers.specs import Mode, ModelSpec, VideoRequest
 
 WAN_TURBO = ModelSpec(
     id="wan2p2-i2v-14b-turbo",

@@ -5,6 +5,8 @@ ProviderError
 │   ├── Unauthorized     401, 403: the operator's key
 │   ├── OutOfFunds       402: the operator's balance
 │   ├── InvalidRequest   400, 413, 422 and other 4xx: this request, as it stands, will never do
+│   │   ├── Refused      the vendor's content rules; with what it suggests instead
+│   │   └── NeedsConsent 409 and the like: the vendor wants a consent that nobody can give for somebody else
 │   ├── NotFound         404, 410: the vendor does not know the operation, or no longer
 │   └── Overloaded       429, 503: not now; `retry_after` where the vendor says when
 ├── Unreachable          no connection came about, so nothing was sent
@@ -39,6 +41,26 @@ class OutOfFunds(Rejected):
 
 class InvalidRequest(Rejected):
     """The request itself is refused; sending it again changes nothing (400, 413, 422, other 4xx)."""
+
+
+class Refused(InvalidRequest):
+    """The vendor's content rules forbid this; what it suggests instead is for the person."""
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        suggested_prompt: str | None = None,
+        recommended_model: str | None = None,
+    ) -> None:
+        super().__init__(detail, status=status)
+        self.suggested_prompt = suggested_prompt
+        self.recommended_model = recommended_model
+
+
+class NeedsConsent(InvalidRequest):
+    """The vendor asks for a consent, such as of the people in a picture; it is never given for a member."""
 
 
 class NotFound(Rejected):

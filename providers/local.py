@@ -19,7 +19,8 @@ from pydantic import Field
 
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
-from providers.specs import Choice, Frozen, Mode, ModelSpec, Span, VideoRequest
+from providers.options import Choice, Frozen, Span
+from providers.specs import Mode, ModelSpec, VideoRequest
 
 Resolution: TypeAlias = Literal["288p", "480p", "720p"]
 AspectRatio: TypeAlias = Literal["16:9", "9:16", "1:1", "4:3", "3:4"]

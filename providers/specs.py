@@ -1,20 +1,24 @@
 """What can be asked of a video model, and what each model takes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-T = TypeVar("T", int, str)
-_CHOOSABLE = 50
-
-
-class Frozen(BaseModel):
-    """An immutable value that refuses fields it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from providers.options import (
+    AudioLimits,
+    Choice,
+    Decimals,
+    Flag,
+    Frozen,
+    ImageLimits,
+    Limits,
+    SourceAudio,
+    SourceImage,
+    Span,
+    Text,
+)
 
 
 class Mode(StrEnum):
@@ -22,89 +26,74 @@ class Mode(StrEnum):
     TEXT_TO_VIDEO = "text-to-video"
 
 
-class SourceImage(Frozen):
-    """A picture ready for a vendor: upright, without metadata, within the model's limits."""
-
-    data: bytes = Field(repr=False)
-    media_type: str
-    width: int
-    height: int
-
-
 class VideoRequest(Frozen):
     """What a person asked for. `None` means that they left it to the model.
 
-    The image is not part of the JSON form: it can be large, and callers keep it in a file.
+    Attached files are not part of the JSON form: they can be large, and callers keep them in files.
     """
 
     model: str
     prompt: str
     image: SourceImage | None = Field(default=None, exclude=True, repr=False)
+    end_image: SourceImage | None = Field(default=None, exclude=True, repr=False)
+    """What the video ends on."""
+    audio_file: SourceAudio | None = Field(default=None, exclude=True, repr=False)
+    """What is heard, or what moves the picture."""
     duration: int | None = None
     """Seconds."""
     resolution: str | None = None
     aspect_ratio: str | None = None
+    negative_prompt: str | None = None
+    """What must not be seen."""
+    audio: bool | None = None
+    """Whether the model makes sound as well."""
+    effect: str | None = None
+    enhance_prompt: bool | None = None
+    """Whether the vendor may rewrite the prompt."""
+    fast: bool | None = None
+    """Sooner, and not as good."""
     seed: int | None = None
     steps: int | None = None
+    guidance: float | None = None
+    """How closely the model keeps to the prompt."""
 
 
 class OptionRefused(ValueError):
     """A request asks for something its model does not take; the message is a sentence for the person."""
 
 
-class Choice(Frozen, Generic[T]):
-    """An option with a fixed list of values; without a default, an unset option is not sent."""
-
-    values: tuple[T, ...] = Field(min_length=1)
-    default: T | None = None
-
-    @property
-    def suggestions(self) -> Sequence[T]:
-        """Values worth offering to somebody who chooses."""
-        return self.values
-
-    def allows(self, value: object) -> bool:
-        return value in self.values
-
-    def __str__(self) -> str:
-        return ", ".join(str(value) for value in self.values)
-
-
-class Span(Frozen):
-    """An option that takes any whole number from `low` to `high`."""
-
-    low: int
-    high: int
-    default: int | None = None
-
-    @property
-    def suggestions(self) -> Sequence[int]:
-        """Every value of a short span; nobody chooses from a long one."""
-        return range(self.low, self.high + 1) if self.high - self.low < _CHOOSABLE else ()
-
-    def allows(self, value: object) -> bool:
-        return isinstance(value, int) and self.low <= value <= self.high
-
-    def __str__(self) -> str:
-        return f"{self.low} to {self.high}"
-
-
 OPTIONS: Mapping[str, str] = {
     "duration": "duration",
     "resolution": "resolution",
     "aspect_ratio": "aspect ratio",
+    "negative_prompt": "negative prompt",
+    "audio": "sound",
+    "effect": "effect",
+    "enhance_prompt": "prompt enhancement",
+    "fast": "fast mode",
     "seed": "seed",
     "steps": "number of steps",
+    "guidance": "guidance",
+    "end_image": "end picture",
+    "audio_file": "sound file",
 }
 """Options that only some models take: the field of VideoRequest and ModelSpec, and its name in a sentence."""
 
 
-class ImageLimits(Frozen):
-    """What a model accepts as a source picture; larger ones are scaled and re-encoded to fit."""
+class Per(StrEnum):
+    VIDEO = "video"
+    SECOND = "second"
 
-    max_bytes: int = 10_000_000
-    max_side: int = 2048
-    """Pixels."""
+
+class Price(Frozen):
+    """A published price, in millionths of a US dollar."""
+
+    usd_micros: int = Field(ge=0)
+    per: Per
+
+    def of(self, seconds: int) -> int:
+        """Millionths of a US dollar for a video of this length."""
+        return self.usd_micros * (seconds if self.per is Per.SECOND else 1)
 
 
 class ModelSpec(Frozen):
@@ -116,19 +105,30 @@ class ModelSpec(Frozen):
     prompt_limit: int = 1500
     """Characters."""
     image: ImageLimits = ImageLimits()
+    """For the picture that an image-to-video model starts from."""
     duration: Choice[int] | None = None
     resolution: Choice[str] | None = None
     aspect_ratio: Choice[str] | None = None
+    negative_prompt: Text | None = None
+    audio: Flag | None = None
+    effect: Choice[str] | None = None
+    enhance_prompt: Flag | None = None
+    fast: Flag | None = None
     seed: Span | None = None
     steps: Span | None = None
+    guidance: Decimals | None = None
+    end_image: ImageLimits | None = None
+    audio_file: AudioLimits | None = None
     credits: int = 1
+    price: Price | None = None
+    """Where the vendor publishes one. A quote, where the vendor gives one, is better."""
     typical_seconds: float | None = None
     """A first guess from submit to finished; measured times replace it."""
     deadline_seconds: float = 900
     """A video still unfinished this long after submit is given up."""
     retires: date | None = None
 
-    def limits(self, option: str) -> Choice[int] | Choice[str] | Span | None:
+    def limits(self, option: str) -> Limits | None:
         """What the model takes for one of OPTIONS, or None where it does not take it."""
         return getattr(self, option)
 
@@ -160,4 +160,5 @@ class ModelSpec(Frozen):
             if limits is None:
                 raise OptionRefused(f"{self.name} does not let you choose the {words}; leave it out.")
             if not limits.allows(value):
-                raise OptionRefused(f"{self.name} does not take {value} as {words}; it takes {limits}.")
+                shown = f" {value}" if isinstance(value, int | float | str) else " this"
+                raise OptionRefused(f"{self.name} does not take{shown} as {words}; it takes {limits}.")

@@ -20,7 +20,10 @@ PURE = {"bot/jobs.py", "bot/cadence.py", "bot/quotas.py", "bot/safety.py", "bot/
 PROVIDER_LIBRARIES = {"aiohttp", "multidict", "pydantic", "yarl"}
 LOCAL_LIBRARIES = {"av", "PIL"}
 """What `local` draws and encodes with, in its child."""
-CONTRACT = {"providers", *(f"providers.{name}" for name in ("base", "errors", "http", "specs"))}
+CONTRACT = {
+    "providers",
+    *(f"providers.{name}" for name in ("base", "errors", "http", "limits", "options", "specs")),
+}
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bot.errors import BadImage, NotNow
 from bot.media._wire import Refused
 from bot.media.child import ChildFailed, Children, ChildrenClosed
-from providers.specs import ImageLimits, SourceImage
+from providers.options import ImageLimits, SourceImage
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.media.images import PreparedImage
-from providers.specs import SourceImage
+from providers.options import SourceImage
 
 
 class JobFiles:

@@ -23,7 +23,8 @@ from bot.store import Store
 from bot.store.db import connect
 from bot.store.jobs import Caps
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
-from providers.specs import Mode, ModelSpec, SourceImage, VideoRequest
+from providers.options import SourceImage
+from providers.specs import Mode, ModelSpec, VideoRequest
 from tests.clock import FastClock
 from tests.vendors.faults import sample_video
 

@@ -11,7 +11,8 @@ from PIL import Image
 
 from providers.base import Resources
 from providers.http import open_session
-from providers.specs import SourceImage, VideoRequest
+from providers.options import SourceImage
+from providers.specs import VideoRequest
 from tests.vendors.base import VendorServer
 from tests.vendors.faults import sample_video
 

@@ -2,7 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from providers.base import Pending, ProviderConfig
-from providers.specs import Choice, Mode, ModelSpec, OptionRefused, SourceImage, Span, VideoRequest
+from providers.options import Choice, SourceImage, Span
+from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 SPEC = ModelSpec(
     id="pan-1",
@@ -67,7 +68,7 @@ def test_a_picture_stays_out_of_the_json_form_and_out_of_logs() -> None:
 
 def test_an_unknown_option_is_refused() -> None:
     with pytest.raises(ValidationError):
-        request(negative_prompt="rain")
+        request(mood="rainy")
 
 
 def test_progress_is_a_fraction() -> None:

@@ -6,7 +6,8 @@ from pydantic import SecretStr, ValidationError
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.eigenai import WAN_TURBO, EigenAI, EigenAIConfig
 from providers.errors import InvalidRequest, NotFound, Unauthorized, Uncertain
-from providers.specs import OptionRefused, SourceImage, VideoRequest
+from providers.options import SourceImage
+from providers.specs import OptionRefused, VideoRequest
 from tests.providers.conftest import Received
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import sample_video, says, status

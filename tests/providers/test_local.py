@@ -19,7 +19,8 @@ from providers._animation import ORPHANED
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
 from providers.local import VIDEO, Local, LocalConfig, Recipe
-from providers.specs import OptionRefused, SourceImage, VideoRequest
+from providers.options import SourceImage
+from providers.specs import OptionRefused, VideoRequest
 from tests.helpers import eventually
 from tests.providers.conftest import Received
 

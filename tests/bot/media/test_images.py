@@ -13,7 +13,7 @@ from bot.media import _decode_picture, images
 from bot.media._wire import Refused
 from bot.media.child import ChildFailed, Children
 from bot.media.images import PreparedImage, check_size, prepare
-from providers.specs import ImageLimits, SourceImage
+from providers.options import ImageLimits, SourceImage
 
 ORIENTATION = 0x0112
 GPS = 0x8825

@@ -12,7 +12,8 @@ from bot.store import Store
 from bot.store.db import StoreError, connect
 from bot.store.jobs import Caps, Jobs, Moved
 from providers.base import Succeeded
-from providers.specs import SourceImage, VideoRequest
+from providers.options import SourceImage
+from providers.specs import VideoRequest
 from tests.bot.store.conftest import NOON, StillClock, allowing, new_job
 
 TODAY = window_at(WindowKind.DAY, NOON)

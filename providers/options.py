@@ -1,0 +1,167 @@
+"""The kinds of option that a model can have, and what each allows."""
+
+from collections.abc import Sequence
+from typing import Generic, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T", int, str)
+_CHOOSABLE = 50
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceImage(Frozen):
+    """A picture ready for a vendor: upright, without metadata, within the model's limits."""
+
+    data: bytes = Field(repr=False)
+    media_type: str
+    width: int
+    height: int
+
+
+class SourceAudio(Frozen):
+    """A sound file as the member attached it; its type is found by looking into it."""
+
+    data: bytes = Field(repr=False)
+    media_type: str
+    seconds: float
+
+
+class Choice(Frozen, Generic[T]):
+    """An option with a fixed list of values; without a default, an unset option is not sent."""
+
+    values: tuple[T, ...] = Field(min_length=1)
+    default: T | None = None
+
+    @property
+    def suggestions(self) -> Sequence[T]:
+        """Values worth offering to somebody who chooses."""
+        return self.values
+
+    def allows(self, value: object) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return ", ".join(str(value) for value in self.values)
+
+
+class Span(Frozen):
+    """An option that takes any whole number from `low` to `high`."""
+
+    low: int
+    high: int
+    default: int | None = None
+
+    @property
+    def suggestions(self) -> Sequence[int]:
+        """Every value of a short span; nobody chooses from a long one."""
+        return range(self.low, self.high + 1) if self.high - self.low < _CHOOSABLE else ()
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, int) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}"
+
+
+class Decimals(Frozen):
+    """An option that takes any number from `low` to `high`."""
+
+    low: float
+    high: float
+    default: float | None = None
+
+    @property
+    def suggestions(self) -> Sequence[float]:
+        return ()
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
+
+
+class Flag(Frozen):
+    """An option that is on or off; without a default, an unset option is not sent."""
+
+    default: bool | None = None
+
+    @property
+    def suggestions(self) -> Sequence[bool]:
+        return (True, False)
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    def __str__(self) -> str:
+        return "on or off"
+
+
+class Text(Frozen):
+    """An option that takes words, up to a number of characters."""
+
+    limit: int
+    default: None = None
+
+    @property
+    def suggestions(self) -> Sequence[str]:
+        return ()
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, str) and len(value) <= self.limit
+
+    def __str__(self) -> str:
+        return f"up to {self.limit} characters"
+
+
+class ImageLimits(Frozen):
+    """What a model accepts as a picture; larger ones are scaled and re-encoded to fit."""
+
+    max_bytes: int = 10_000_000
+    max_side: int = 2048
+    """Pixels."""
+    default: None = None
+
+    @property
+    def suggestions(self) -> Sequence[str]:
+        return ()
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, SourceImage)
+
+    def __str__(self) -> str:
+        return "a picture"
+
+
+class AudioLimits(Frozen):
+    """What a model accepts as a sound file; nothing is re-encoded."""
+
+    max_bytes: int
+    max_seconds: float
+    media_types: tuple[str, ...]
+    default: None = None
+
+    @property
+    def suggestions(self) -> Sequence[str]:
+        return ()
+
+    def allows(self, value: object) -> bool:
+        return (
+            isinstance(value, SourceAudio)
+            and value.media_type in self.media_types
+            and len(value.data) <= self.max_bytes
+            and value.seconds <= self.max_seconds
+        )
+
+    def __str__(self) -> str:
+        kinds = " or ".join(kind.rpartition("/")[2].upper() for kind in self.media_types)
+        return f"{kinds} of up to {self.max_seconds:g} seconds and {self.max_bytes // 1_000_000} MB"
+
+
+Limits: TypeAlias = Choice[int] | Choice[str] | Span | Decimals | Flag | Text | ImageLimits | AudioLimits
