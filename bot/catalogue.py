@@ -3,13 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from bot.errors import BadRequest, NotNow
+from bot.fitness import Ward
 from providers import AnyProvider
 from providers.errors import ProviderError
-from providers.specs import Mode, ModelSpec
+from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 log = logging.getLogger(__name__)
+
+_NAMED = 10
+"""So many choices fit into a sentence."""
 
 
 class Catalogue:
@@ -17,6 +22,7 @@ class Catalogue:
         self.providers = providers
         self._default = default
         self._specs: dict[str, Sequence[ModelSpec]] = {}
+        self.ward = Ward()
 
     async def refresh(self) -> None:
         """Ask every provider what it offers; one that does not answer keeps what it offered before."""
@@ -42,22 +48,44 @@ class Catalogue:
             if provider in {None, name} and model in {None, spec.id}
         ]
 
-    def choose(self, mode: Mode, provider: str | None, model: str | None) -> tuple[str, ModelSpec]:
-        """The provider's name and the model that a person means.
+    def choose(self, wish: VideoRequest, provider: str | None, now: datetime) -> tuple[str, ModelSpec]:
+        """The provider's name and the model for a wish, whose model may be empty for any.
 
-        Raises BadRequest for names that are not on offer, NotNow while nothing is.
+        Nobody named: the default provider if it can do what is asked, else the next that can. Among those, one
+        that is fit now is preferred. Raises BadRequest for names that are not on offer, NotNow while nothing is.
         """
-        if found := self.candidates(mode, provider, model):
-            return found[0]
+        mode = Mode.TEXT_TO_VIDEO if wish.image is None else Mode.IMAGE_TO_VIDEO
+        found = self.candidates(mode, provider, wish.model or None)
+        if not found:
+            raise self._nothing(mode, provider, wish.model)
+        able = [(name, spec) for name, spec in found if self.can(name, spec, wish)]
+        fit = [(name, spec) for name, spec in able if self.ward[name].fit(now)]
+        return (fit or able or found)[0]
+
+    def can(self, name: str, spec: ModelSpec, wish: VideoRequest) -> bool:
+        """Whether a model takes everything that a wish asks for."""
+        try:
+            spec.check(wish)
+            self.providers[name].check(spec.complete(wish), spec)
+        except OptionRefused:
+            return False
+        return True
+
+    def takers(self, mode: Mode, option: str) -> list[str]:
+        """The names of the models that let people choose this option."""
+        return [spec.name for _, spec in self.candidates(mode, None, None) if spec.limits(option) is not None]
+
+    def _nothing(self, mode: Mode, provider: str | None, model: str) -> BadRequest | NotNow:
         offers = self.offers(mode)
         if not offers:
-            raise NotNow("No video provider is available right now. Try again later; nothing was charged.")
+            kind = "from a prompt alone" if mode is Mode.TEXT_TO_VIDEO else "from a picture"
+            return NotNow(f"No provider here makes videos {kind} right now. Nothing was charged.")
         if provider is not None and provider not in offers:
             wrong, right = f"provider `{provider}`", list(offers)
         else:
             wrong = f"model `{model}`"
             right = [spec.id for _, spec in self.candidates(mode, provider, None)]
-        raise BadRequest(f"There is no {wrong} here. Choose {_either(right)}; nothing was charged.")
+        return BadRequest(f"There is no {wrong} here. Choose {_either(right)}; nothing was charged.")
 
     async def _refresh(self, provider: AnyProvider) -> None:
         try:
@@ -67,5 +95,5 @@ class Catalogue:
 
 
 def _either(names: Sequence[str]) -> str:
-    *others, last = (f"`{name}`" for name in names)
+    *others, last = (f"`{name}`" for name in names[:_NAMED])
     return f"{', '.join(others)} or {last}" if others else last

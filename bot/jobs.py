@@ -36,6 +36,7 @@ CANCELLABLE = frozenset({JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING,
 
 MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.SUBMITTING, *RELEASED}),
+    # back to the queue where nothing was accepted, also for another provider
     JobState.SUBMITTING: frozenset({JobState.RUNNING, JobState.QUEUED, *RELEASED}),
     JobState.RUNNING: frozenset({JobState.DOWNLOADING, *RELEASED}),
     JobState.DOWNLOADING: frozenset({JobState.DELIVERING, *RELEASED}),
@@ -53,6 +54,8 @@ class Failure(StrEnum):
     REJECTED = "rejected"
     UNAUTHORIZED = "unauthorized"
     OUT_OF_FUNDS = "out-of-funds"
+    REFUSED = "refused"
+    NEEDS_CONSENT = "needs-consent"
     NO_PROVIDER = "no-provider"
     IMAGE_LOST = "image-lost"
     OUTCOME_UNKNOWN = "outcome-unknown"
@@ -97,6 +100,10 @@ class Job:
     message_id: int | None = None
     """The message that carries the video, or is about to."""
     failure: Failure | None = None
+    quoted_micros: int | None = None
+    """What the provider said it would cost, in millionths of a US dollar."""
+    fell_from: str | None = None
+    """The provider that it was meant for first, if that one could not take it."""
     detail: str | None = None
     """For operators: what the provider said. It never reaches a channel."""
     ended_by: int | None = None

@@ -18,6 +18,13 @@ _FAILURES: Mapping[Failure, str] = {
         "This bot's account at {provider} has no credit left. Whoever runs the bot has to top it up; "
         "until then, choose another provider."
     ),
+    Failure.REFUSED: (
+        "{provider} does not make this video: its own rules for content forbid it. Try another picture or prompt."
+    ),
+    Failure.NEEDS_CONSENT: (
+        "{provider} asks for the consent of the people in this picture, and nobody can give that for them here. "
+        "Try a picture without faces."
+    ),
     Failure.NO_PROVIDER: "{provider} is no longer available here. Choose another provider.",
     Failure.IMAGE_LOST: "The picture was lost before it could be sent. Please ask again with the picture.",
     Failure.OUTCOME_UNKNOWN: (
@@ -42,6 +49,11 @@ _FAILURES: Mapping[Failure, str] = {
 }
 
 
+def reason(failure: Failure, provider: str) -> str:
+    """What has happened and what to do."""
+    return _FAILURES[failure].format(provider=provider)
+
+
 def ending(job: Job, provider: str) -> str:
     """How a job that is over came out, in words: what happened, what to do, and that nothing was charged."""
     match job.state:
@@ -52,7 +64,7 @@ def ending(job: Job, provider: str) -> str:
             return f"Cancelled{by}. {NOT_CHARGED}"
         case JobState.FAILED:
             failure = job.failure or Failure.PROVIDER_FAILED
-            return f"{_FAILURES[failure].format(provider=provider)} {NOT_CHARGED}"
+            return f"{reason(failure, provider)} {NOT_CHARGED}"
         case _:
             raise ValueError(f"job {job.id} is not over")
 

@@ -1,8 +1,8 @@
 """The desk: what a person may ask for. Everything is checked here before one row books the job."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import TypedDict
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from bot import safety
 from bot.catalogue import Catalogue
@@ -11,23 +11,28 @@ from bot.engine import Engine
 from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
 from bot.jobs import CANCELLABLE, Job, JobState
 from bot.media.child import Children
+from bot.media import sounds
 from bot.media.images import check_size, prepare
 from bot.media.jobfiles import JobFiles
+from bot.notices import reason
 from bot.quotas import Allowance, Balance, window_at
 from bot.store import Store
 from bot.store.jobs import Moved
-from providers.options import SourceImage
-from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
+from providers.errors import ProviderError
+from providers.options import SourceAudio, SourceImage
+from providers.specs import ModelSpec, OptionRefused, VideoRequest
+
+QUOTE_WITHIN = 5.0
+"""Seconds that a provider gets to name its price."""
 
 
-class Options(TypedDict, total=False):
-    """The fields of VideoRequest that a person may choose; None is left to the model."""
+@dataclass(frozen=True)
+class Attached:
+    """A file that came with a command."""
 
-    duration: int | None
-    resolution: str | None
-    aspect_ratio: str | None
-    seed: int | None
-    steps: int | None
+    size: int
+    """Bytes, as Discord states them."""
+    read: Callable[[], Awaitable[bytes]]
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,31 @@ class Order:
     channel_id: int
     user_id: int
     prompt: str
-    provider: str | None
-    model: str | None
-    options: Options
-    image_size: int
-    """Bytes, as Discord states them."""
-    read_image: Callable[[], Awaitable[bytes]]
+    provider: str | None = None
+    model: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict[str, object])
+    """By field of VideoRequest; None is left to the model."""
+    files: Mapping[str, Attached] = field(default_factory=dict[str, Attached])
+    """By field of VideoRequest: image, end_image, audio_file."""
+
+    def wish(self) -> VideoRequest:
+        """The request as far as it is known before any file is read: files stand in for themselves."""
+        return VideoRequest.model_validate(
+            {
+                "model": self.model or "",
+                "prompt": self.prompt,
+                **self.options,
+                **{name: _STANDINS[name] for name in self.files},
+            }
+        )
+
+
+_SOME_IMAGE = SourceImage(data=b"", media_type="image/jpeg", width=1, height=1)
+_STANDINS = {
+    "image": _SOME_IMAGE,
+    "end_image": _SOME_IMAGE,
+    "audio_file": SourceAudio(data=b"", media_type="audio/mpeg", seconds=0),
+}
 
 
 @dataclass(frozen=True)
@@ -85,15 +109,19 @@ class Studio:
         if (booked := await self._store.jobs.get(order.id)) is not None:
             return booked
         safety.check(order.prompt, self._rules.blocked_words)
-        check_size(order.image_size, self._rules.max_image_bytes)
-        name, spec = self.catalogue.choose(Mode.IMAGE_TO_VIDEO, order.provider, order.model)
+        for attached in order.files.values():
+            check_size(attached.size, self._rules.max_image_bytes)
+        wish = order.wish()
+        name, spec = self.catalogue.choose(wish, order.provider, self._clock.now())
+        self._check(name, spec, wish)
         balance = await self.balance(order.guild_id, order.user_id)
         if spec.credits > balance.left:
             raise _nothing_left(balance, spec.credits)
-        prepared = await prepare(self._children, await order.read_image(), spec.image)
-        request = self._checked(order, name, spec, prepared.image)
-        await self._files.keep(order.id, prepared)
-        job = await self._store.jobs.reserve(self._new_job(order, name, request, spec.credits), balance)
+        request, thumbnail = await self._read_files(order, spec, wish.model_copy(update={"model": spec.id}))
+        self._check(name, spec, request)
+        price = await self._quote(name, spec, request)
+        await self._files.keep(order.id, request, thumbnail)
+        job = await self._store.jobs.reserve(self._new_job(order, name, spec, request, price), balance)
         if job is None:
             await self._files.discard(order.id)
             raise _nothing_left(await self.balance(order.guild_id, order.user_id), spec.credits)
@@ -130,17 +158,46 @@ class Studio:
         """The member's latest jobs in this server, newest first."""
         return await self._store.jobs.recent(guild_id, user_id, limit)
 
-    def _checked(self, order: Order, name: str, spec: ModelSpec, image: SourceImage) -> VideoRequest:
-        request = VideoRequest(model=spec.id, prompt=order.prompt, image=image, **order.options)
+    def _check(self, name: str, spec: ModelSpec, request: VideoRequest) -> None:
+        """Everything that the model and the provider have to say about a request. Raises UserFault."""
+        if (paused := self.catalogue.ward[name].paused) is not None:
+            raise NotNow(f"{reason(paused, self.catalogue.providers[name].label)} Nothing was charged.")
         try:
             spec.check(request)
-            request = spec.complete(request)
-            self.catalogue.providers[name].check(request, spec)
+            self.catalogue.providers[name].check(spec.complete(request), spec)
         except OptionRefused as refusal:
-            raise BadRequest(f"{refusal} Nothing was charged.") from refusal
-        return request
+            others = self.catalogue.takers(spec.mode, refusal.option) if refusal.option else []
+            instead = f" Models that do take it: {', '.join(others)}." if others else ""
+            raise BadRequest(f"{refusal}{instead} Nothing was charged.") from refusal
 
-    def _new_job(self, order: Order, provider: str, request: VideoRequest, price: int) -> Job:
+    async def _read_files(
+        self, order: Order, spec: ModelSpec, wish: VideoRequest
+    ) -> tuple[VideoRequest, bytes | None]:
+        """The wish with its real files, and the picture's thumbnail."""
+        files: dict[str, SourceImage | SourceAudio] = {}
+        thumbnail: bytes | None = None
+        for name, attached in order.files.items():
+            data = await attached.read()
+            if name == "audio_file":
+                files[name] = await sounds.prepare(self._children, data)
+                continue
+            limits = (spec.end_image if name == "end_image" else None) or spec.image
+            prepared = await prepare(self._children, data, limits)
+            files[name] = prepared.image
+            thumbnail = prepared.thumbnail if name == "image" else thumbnail
+        return wish.model_copy(update=files), thumbnail
+
+    async def _quote(self, name: str, spec: ModelSpec, request: VideoRequest) -> int | None:
+        """Millionths of a US dollar; a price that cannot be had in time is a price not known."""
+        try:
+            async with asyncio.timeout(QUOTE_WITHIN):
+                return await self.catalogue.providers[name].quote(spec.complete(request), spec)
+        except (ProviderError, TimeoutError):
+            return None
+
+    def _new_job(
+        self, order: Order, provider: str, spec: ModelSpec, request: VideoRequest, quoted: int | None
+    ) -> Job:
         now = self._clock.now()
         return Job(
             id=order.id,
@@ -148,10 +205,11 @@ class Studio:
             channel_id=order.channel_id,
             user_id=order.user_id,
             provider=provider,
-            request=request,
+            request=spec.complete(request),
             state=JobState.QUEUED,
-            price=price,
-            charged=price,
+            price=spec.credits,
+            charged=spec.credits,
+            quoted_micros=quoted,
             created_at=now,
             state_at=now,
             not_before=now,

@@ -59,7 +59,14 @@ class VideoRequest(Frozen):
 
 
 class OptionRefused(ValueError):
-    """A request asks for something its model does not take; the message is a sentence for the person."""
+    """A request asks for something its model does not take; the message is a sentence for the person.
+
+    `option` is set if the model does not have that option at all.
+    """
+
+    def __init__(self, message: str, option: str | None = None) -> None:
+        super().__init__(message)
+        self.option = option
 
 
 OPTIONS: Mapping[str, str] = {
@@ -158,7 +165,7 @@ class ModelSpec(Frozen):
             if value is None:
                 continue
             if limits is None:
-                raise OptionRefused(f"{self.name} does not let you choose the {words}; leave it out.")
+                raise OptionRefused(f"{self.name} does not let you choose the {words}; leave it out.", option)
             if not limits.allows(value):
                 shown = f" {value}" if isinstance(value, int | float | str) else " this"
                 raise OptionRefused(f"{self.name} does not take{shown} as {words}; it takes {limits}.")

@@ -1,4 +1,4 @@
-"""The files of a job: its picture until the provider has it, its video until the channel has it."""
+"""The files of a job: what the member attached until the provider has it, the video until the channel has it."""
 
 import asyncio
 import json
@@ -6,9 +6,13 @@ import shutil
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from bot.media.images import PreparedImage
-from providers.options import SourceImage
+from providers.specs import VideoRequest
+
+_ATTACHED = ("image", "end_image", "audio_file")
+"""The fields of a request that are files."""
+_MANIFEST = "files.json"
 
 
 class JobFiles:
@@ -20,13 +24,13 @@ class JobFiles:
     def video(self, job_id: int) -> Path:
         return self._folder / str(job_id) / "video.mp4"
 
-    async def keep(self, job_id: int, prepared: PreparedImage) -> None:
-        """Write the picture and its thumbnail; a job is booked only once they are there."""
-        await asyncio.to_thread(self._keep, job_id, prepared)
+    async def keep(self, job_id: int, request: VideoRequest, thumbnail: bytes | None) -> None:
+        """Write what is attached to a request; a job is booked only once it is all there."""
+        await asyncio.to_thread(self._keep, job_id, request, thumbnail)
 
-    async def image(self, job_id: int) -> SourceImage | None:
-        """The picture as a provider wants it; None if it is gone."""
-        return await asyncio.to_thread(self._image, job_id)
+    async def complete(self, job_id: int, request: VideoRequest) -> VideoRequest | None:
+        """The request with its files, as a provider wants it; None if any is gone."""
+        return await asyncio.to_thread(self._complete, job_id, request)
 
     async def thumbnail(self, job_id: int) -> bytes | None:
         return await asyncio.to_thread(_read, self._folder / str(job_id) / "thumbnail.jpg")
@@ -43,25 +47,32 @@ class JobFiles:
         """Remove what jobs have left behind and nobody touched since, but for the named ones."""
         await asyncio.to_thread(self._sweep, {str(job_id) for job_id in keep}, before.timestamp())
 
-    def _keep(self, job_id: int, prepared: PreparedImage) -> None:
+    def _keep(self, job_id: int, request: VideoRequest, thumbnail: bytes | None) -> None:
         folder = self._folder / str(job_id)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "thumbnail.jpg").write_bytes(prepared.thumbnail)
-        (folder / "image.json").write_text(prepared.image.model_dump_json(exclude={"data"}))
-        (folder / "image").write_bytes(prepared.image.data)
+        if thumbnail is not None:
+            (folder / "thumbnail.jpg").write_bytes(thumbnail)
+        facts: dict[str, Any] = {}
+        for name in _ATTACHED:
+            if (file := getattr(request, name)) is not None:
+                (folder / name).write_bytes(file.data)
+                facts[name] = file.model_dump(exclude={"data"})
+        (folder / _MANIFEST).write_text(json.dumps(facts))
+
+    def _complete(self, job_id: int, request: VideoRequest) -> VideoRequest | None:
+        folder = self._folder / str(job_id)
+        try:
+            facts = json.loads((folder / _MANIFEST).read_bytes())
+            files = {name: {**facts[name], "data": (folder / name).read_bytes()} for name in facts}
+        except FileNotFoundError:
+            return None
+        return VideoRequest.model_validate({**request.model_dump(), **files})
 
     def _clear(self, job_id: int) -> None:
         folder = self._folder / str(job_id)
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.name != "thumbnail.jpg":
                 path.unlink(missing_ok=True)
-
-    def _image(self, job_id: int) -> SourceImage | None:
-        folder = self._folder / str(job_id)
-        data, facts = _read(folder / "image"), _read(folder / "image.json")
-        if data is None or facts is None:
-            return None
-        return SourceImage.model_validate({**json.loads(facts), "data": data})
 
     def _sweep(self, keep: set[str], before: float) -> None:
         for folder in self._folder.iterdir() if self._folder.is_dir() else ():

@@ -13,6 +13,7 @@ from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure,
 from bot.quotas import Balance, Window
 from bot.store.db import Database, Row, Transaction, Value, to_text
 from providers.base import Operation, Succeeded
+from providers.specs import VideoRequest
 
 
 class Moved(Exception):
@@ -31,6 +32,10 @@ class Changes(TypedDict, total=False):
     failure: Failure
     detail: str
     ended_by: int
+    provider: str
+    model: str
+    request: VideoRequest
+    fell_from: str
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,9 @@ class Jobs:
             booked = await transaction.rows(
                 """
                 INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state,
-                    price, charged, created_at, state_at, not_before)
+                    price, charged, quoted_micros, created_at, state_at, not_before)
                 SELECT :id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state,
-                    :price, :price, :created_at, :created_at, :created_at
+                    :price, :price, CAST(:quoted_micros AS BIGINT), :created_at, :created_at, :created_at
                 WHERE :price <= :amount - (
                     SELECT COALESCE(SUM(charged), 0) FROM job
                     WHERE guild_id = :guild_id AND user_id = :user_id
@@ -106,6 +111,7 @@ class Jobs:
                 request=job.request.model_dump_json(exclude_none=True),
                 state=job.state,
                 price=job.price,
+                quoted_micros=job.quoted_micros,
                 created_at=to_text(job.created_at),
                 amount=balance.allowance.amount,
                 window_start=to_text(balance.window.start),
@@ -243,8 +249,8 @@ def _to_value(value: object) -> Value:
     match value:
         case datetime():
             return to_text(value)
-        case Succeeded():
-            return value.model_dump_json()
+        case Succeeded() | VideoRequest():
+            return value.model_dump_json(exclude_none=True)
         case dict():
             return json.dumps(value)
         case str():

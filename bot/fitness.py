@@ -1,0 +1,70 @@
+"""Which providers are fit to be asked now: what their answers of late tell. Pure: time is a parameter."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bot.jobs import Failure
+from providers.errors import OutOfFunds, Overloaded, ProviderError, Uncertain, Unauthorized, Unreachable
+
+IN_A_ROW = 5
+"""So many outages in a row, and a provider is left alone for a while."""
+REST = timedelta(minutes=1)
+LONGEST_REST = timedelta(minutes=15)
+PAUSE = timedelta(minutes=10)
+"""How long a provider that refuses our key or our money is left alone before its key is tried again."""
+
+
+@dataclass
+class Fitness:
+    """One provider, as its latest answers show it."""
+
+    outages: int = 0
+    """In a row."""
+    rests: int = 0
+    """In a row; each is twice as long as the one before."""
+    rests_until: datetime | None = None
+    paused: Failure | None = None
+    """Why nobody is sent there: the operator has to see to its key or to its balance."""
+    paused_until: datetime | None = None
+
+    def fit(self, now: datetime) -> bool:
+        return self.paused is None and (self.rests_until is None or now >= self.rests_until)
+
+    def heard(self) -> None:
+        """It has answered as it should."""
+        self.outages = self.rests = 0
+        self.rests_until = self.paused = self.paused_until = None
+
+    def failed(self, error: ProviderError, now: datetime) -> None:
+        """It has not; what follows depends on how."""
+        match error:
+            case Unauthorized():
+                self.paused, self.paused_until = Failure.UNAUTHORIZED, now + PAUSE
+            case OutOfFunds():
+                self.paused, self.paused_until = Failure.OUT_OF_FUNDS, now + PAUSE
+            case Overloaded() | Unreachable() | Uncertain():
+                self.outages += 1
+                if self.outages >= IN_A_ROW:
+                    self.rests_until = now + min(LONGEST_REST, REST * 2**self.rests)
+                    self.rests += 1
+                    self.outages = 0
+            case _:
+                self.outages = 0
+
+    def due(self, now: datetime) -> bool:
+        """Whether a paused provider's key should be tried again."""
+        return self.paused_until is not None and now >= self.paused_until
+
+    def wait(self, now: datetime) -> None:
+        """Its key was tried and still does not work."""
+        self.paused_until = now + PAUSE
+
+
+@dataclass
+class Ward:
+    """All providers' fitness by name."""
+
+    _known: dict[str, Fitness] = field(default_factory=dict)
+
+    def __getitem__(self, provider: str) -> Fitness:
+        return self._known.setdefault(provider, Fitness())
