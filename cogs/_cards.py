@@ -53,7 +53,9 @@ def short(prompt: str, length: int) -> str:
     """A prompt on one line, safe to show anywhere: nothing in it formats, links or mentions."""
     line = " ".join(prompt.split())
     cut = line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
-    return discord.utils.escape_markdown(discord.utils.escape_mentions(cut), as_needed=False)
+    escaped = discord.utils.escape_markdown(discord.utils.escape_mentions(cut), ignore_links=False)
+    # Channels, times, commands and addresses in brackets begin with "<"; bare addresses have "://".
+    return escaped.replace("<", "\\<").replace("://", ":\u200b//")
 
 
 def count(number: int, thing: str) -> str:

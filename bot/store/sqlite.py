@@ -66,7 +66,8 @@ class SQLite(Database):
                     connection.execute("PRAGMA journal_mode = WAL")
                     break
                 except sqlite3.OperationalError as error:
-                    if wait is None or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                    # The upper bits say why it is busy.
+                    if wait is None or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                         raise
                     time.sleep(wait)
 

@@ -167,6 +167,16 @@ def test_no_word_in_a_prompt_hides_a_link() -> None:
     assert short("[free nitro](https://evil.example)", 600).startswith(r"\[free nitro]")
 
 
+@pytest.mark.parametrize(
+    "live",
+    ["https://evil.example", "<https://evil.example>", "<#123>", "<t:0:R>", "</quota:1>", "<:smile:1>"],
+)
+def test_nothing_in_a_prompt_is_alive(live: str) -> None:
+    shown = short(f"pan over {live}", 600)
+    assert "://" not in shown
+    assert "<" not in shown.replace(r"\<", "")
+
+
 def test_a_long_prompt_is_cut_with_an_ellipsis() -> None:
     assert short("word " * 5, 10) == "word word…"
     assert short("exactly 10", 10) == "exactly 10"

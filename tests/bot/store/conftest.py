@@ -1,6 +1,6 @@
 """What tests of the store share: an open database, a store on it with a clock that stands still, jobs."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,20 +33,44 @@ def clock() -> StillClock:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """An open database without a schema."""
-    opened = connect(database_url)
-    await opened.open()
-    yield opened
-    await opened.close()
+async def connect_to() -> AsyncIterator[Callable[[str], Database]]:
+    """Make databases which are closed at the end, whatever becomes of the test."""
+    made: list[Database] = []
+
+    def make(url: str) -> Database:
+        made.append(connect(url))
+        return made[-1]
+
+    yield make
+    for database in made:
+        await database.close()
 
 
 @pytest.fixture
-async def store(database_url: str, clock: StillClock) -> AsyncIterator[Store]:
-    opened = Store(connect(database_url), clock)
-    await opened.open()
-    yield opened
-    await opened.close()
+async def database(database_url: str, connect_to: Callable[[str], Database]) -> Database:
+    """An open database without a schema."""
+    made = connect_to(database_url)
+    await made.open()
+    return made
+
+
+@pytest.fixture
+async def another(
+    database_url: str, clock: StillClock, connect_to: Callable[[str], Database]
+) -> Callable[[], Awaitable[Store]]:
+    """Open the same database as another program would."""
+
+    async def open_store() -> Store:
+        made = Store(connect_to(database_url), clock)
+        await made.open()
+        return made
+
+    return open_store
+
+
+@pytest.fixture
+async def store(another: Callable[[], Awaitable[Store]]) -> Store:
+    return await another()
 
 
 @pytest.fixture

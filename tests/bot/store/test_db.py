@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store
-from bot.store.db import Database, StoreError, Transaction, connect, migrate, to_text
-from bot.store.sqlite import SQLite
+from bot.store.db import Database, StoreError, Transaction, migrate, to_text
 from tests.bot.store.conftest import StillClock
 
 FIRST = "0001_initial.sql"
+Connect = Callable[[str], Database]
 
 
 def insert(name: str) -> Callable[[Transaction], Awaitable[object]]:
@@ -46,21 +46,21 @@ async def test_migrating_twice_changes_nothing(database: Database) -> None:
     assert await notes(database) == []
 
 
-async def test_several_programs_may_migrate_at_once(database_url: str) -> None:
-    databases = [connect(database_url) for _ in range(8)]
+async def test_several_programs_may_migrate_at_once(database_url: str, connect_to: Connect) -> None:
+    databases = [connect_to(database_url) for _ in range(8)]
     await asyncio.gather(*(database.open() for database in databases))
     applied = await asyncio.gather(*(migrate(database) for database in databases))
-    await asyncio.gather(*(database.close() for database in databases))
     assert sorted(applied) == [[]] * 7 + [[FIRST]]
 
 
-async def test_a_database_of_a_newer_version_is_refused(database: Database, database_url: str) -> None:
+async def test_a_database_of_a_newer_version_is_refused(
+    database: Database, database_url: str, connect_to: Connect
+) -> None:
     await migrate(database)
     await database.write(lambda on: on.rows("INSERT INTO migration VALUES ('0999_later.sql', 'now')"))
-    store = Store(connect(database_url), StillClock())
+    store = Store(connect_to(database_url), StillClock())
     with pytest.raises(StoreError, match=r"^the database was written by a newer version: 0999_later\.sql$"):
         await store.open()
-    await store.close()
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(database: Database) -> None:
@@ -127,7 +127,9 @@ async def test_a_transaction_runs_to_its_end_when_its_caller_is_cancelled(databa
     assert await notes(database) == ["held", "next"]
 
 
-async def test_closing_lets_a_transaction_end(database: Database, database_url: str) -> None:
+async def test_closing_lets_a_transaction_end(
+    database: Database, database_url: str, connect_to: Connect
+) -> None:
     await migrate(database)
     held = Held()
     writing = asyncio.create_task(database.write(held))
@@ -136,14 +138,13 @@ async def test_closing_lets_a_transaction_end(database: Database, database_url: 
     held.leave.set()
     assert await writing == "done"
     await closing
-    again = connect(database_url)
+    again = connect_to(database_url)
     await again.open()
     assert await notes(again) == ["held"]
-    await again.close()
 
 
 async def test_a_transaction_that_never_ends_is_taken_back_when_patience_does(
-    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch, connect_to: Connect
 ) -> None:
     monkeypatch.setattr("bot.store.db.CLOSING_PATIENCE", 0.01)
     await migrate(database)
@@ -153,10 +154,9 @@ async def test_a_transaction_that_never_ends_is_taken_back_when_patience_does(
     await database.close()
     with pytest.raises(asyncio.CancelledError):
         await writing
-    again = connect(database_url)
+    again = connect_to(database_url)
     await again.open()
     assert await notes(again) == []
-    await again.close()
 
 
 async def test_only_one_at_a_time_holds_a_lock(database: Database) -> None:
@@ -207,8 +207,8 @@ def test_times_are_text_in_utc_whose_order_is_theirs() -> None:
     assert to_text(datetime(2024, 1, 1, tzinfo=UTC)) < to_text(datetime(2024, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
 
 
-async def test_sqlite_keeps_a_commit_through_a_power_cut(sqlite_url: str) -> None:
-    database = SQLite(sqlite_url.removeprefix("sqlite:///"))
+async def test_sqlite_keeps_a_commit_through_a_power_cut(sqlite_url: str, connect_to: Connect) -> None:
+    database = connect_to(sqlite_url)
     await database.open()
 
     async def pragmas(transaction: Transaction) -> list[object]:
@@ -217,21 +217,19 @@ async def test_sqlite_keeps_a_commit_through_a_power_cut(sqlite_url: str) -> Non
 
     full = 2
     assert await database.write(pragmas) == ["wal", full, 1, 5000]
-    await database.close()
 
 
-async def test_sqlite_makes_the_folder_it_lives_in(tmp_path: Path) -> None:
-    database = connect(f"sqlite:///{tmp_path}/new/folder/stillmotion.db")
+async def test_sqlite_makes_the_folder_it_lives_in(tmp_path: Path, connect_to: Connect) -> None:
+    database = connect_to(f"sqlite:///{tmp_path}/new/folder/stillmotion.db")
     await database.open()
-    await database.close()
     assert (tmp_path / "new/folder/stillmotion.db").exists()
 
 
 async def test_sqlite_says_when_another_program_holds_the_database(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, connect_to: Connect
 ) -> None:
     monkeypatch.setattr("bot.store.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 1",))
-    database = connect(sqlite_url)
+    database = connect_to(sqlite_url)
     await database.open()
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -239,25 +237,25 @@ async def test_sqlite_says_when_another_program_holds_the_database(
         await migrate(database)
     other.close()
     assert await migrate(database) == [FIRST]
-    await database.close()
 
 
 async def test_sqlite_is_not_opened_while_another_program_has_it_to_itself(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, connect_to: Connect
 ) -> None:
     monkeypatch.setattr("bot.store.sqlite._WAITS", (0.0,))
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    database = connect(sqlite_url)
+    database = connect_to(sqlite_url)
     with pytest.raises(StoreError, match=r"^cannot open .*: database is locked$"):
         await database.open()
     other.close()
     await database.open()
-    await database.close()
 
 
-async def test_sqlite_may_have_taken_a_transaction_back_by_itself(sqlite_url: str) -> None:
-    database = connect(sqlite_url)
+async def test_sqlite_may_have_taken_a_transaction_back_by_itself(
+    sqlite_url: str, connect_to: Connect
+) -> None:
+    database = connect_to(sqlite_url)
     await database.open()
     await migrate(database)
     await database.write(insert("same"))
@@ -265,51 +263,51 @@ async def test_sqlite_may_have_taken_a_transaction_back_by_itself(sqlite_url: st
         await database.write(lambda on: on.rows("INSERT OR ROLLBACK INTO note VALUES ('same', 'x')"))
     await database.write(insert("next"))
     assert await notes(database) == ["next", "same"]
-    await database.close()
 
 
-async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+async def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, connect_to: Connect) -> None:
     file = tmp_path / "holiday.jpg"
     file.write_bytes(b"a picture, not a database" * 100)
     with pytest.raises(StoreError, match=r"cannot open .*holiday\.jpg: file is not a database"):
-        await connect(f"sqlite:///{file}").open()
+        await connect_to(f"sqlite:///{file}").open()
     assert file.read_bytes() == b"a picture, not a database" * 100
 
 
 @pytest.mark.parametrize("place", ["/dev/null/stillmotion.db", f"{os.sep}"])
-async def test_a_place_where_nothing_can_be_written_is_named(place: str) -> None:
+async def test_a_place_where_nothing_can_be_written_is_named(place: str, connect_to: Connect) -> None:
     with pytest.raises(StoreError, match=f"^cannot open {place}"):
-        await connect(f"sqlite:///{place}").open()
+        await connect_to(f"sqlite:///{place}").open()
 
 
-async def test_postgresql_that_cannot_be_reached_is_said_at_once() -> None:
+async def test_postgresql_that_cannot_be_reached_is_said_at_once(connect_to: Connect) -> None:
     with pytest.raises(StoreError, match=r"^cannot reach the database: .*refused") as caught:
-        await connect("postgresql://bot:hunter2@127.0.0.1:1/bot").open()
+        await connect_to("postgresql://bot:hunter2@127.0.0.1:1/bot").open()
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "url", ["postgresql://bot:hunter%2@localhost/bot", "postgresql://bot:hunter2@h/b?x=1"]
 )
-async def test_no_part_of_an_address_that_cannot_be_read_is_shown(url: str) -> None:
+async def test_no_part_of_an_address_that_cannot_be_read_is_shown(url: str, connect_to: Connect) -> None:
     with pytest.raises(StoreError, match="DATABASE_URL is no address") as caught:
-        await connect(url).open()
+        await connect_to(url).open()
     assert "hunter" not in str(caught.value)
     assert caught.value.__suppress_context__
 
 
-async def test_a_store_that_could_not_open_can_still_be_closed(tmp_path: Path) -> None:
+async def test_a_store_that_could_not_open_can_still_be_closed(tmp_path: Path, connect_to: Connect) -> None:
     for url in (f"sqlite:///{tmp_path}", "postgresql://bot@127.0.0.1:1/bot"):
-        store = Store(connect(url), StillClock())
+        store = Store(connect_to(url), StillClock())
         with pytest.raises(StoreError):
             await store.open()
         await store.close()
 
 
-async def test_postgresql_survives_the_loss_of_its_connections(postgres_url: str) -> None:
-    database = connect(postgres_url)
+async def test_postgresql_survives_the_loss_of_its_connections(
+    postgres_url: str, connect_to: Connect
+) -> None:
+    database = connect_to(postgres_url)
     await database.open()
     with pytest.raises(StoreError):
         await database.write(lambda on: on.rows("SELECT pg_terminate_backend(pg_backend_pid())"))
     assert await database.read("SELECT 1 AS one") == [{"one": 1}]
-    await database.close()

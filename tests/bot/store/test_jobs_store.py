@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from bot.jobs import OPEN, UNDER_WAY, Failure, Job, JobState
 from bot.quotas import Window, WindowKind, window_at
 from bot.store import Store
-from bot.store.db import StoreError, connect
+from bot.store.db import StoreError
 from bot.store.jobs import Caps, Jobs, Moved
 from providers.base import Succeeded
 from providers.options import SourceImage
@@ -18,6 +18,7 @@ from tests.bot.store.conftest import NOON, StillClock, allowing, new_job
 
 TODAY = window_at(WindowKind.DAY, NOON)
 Book = Callable[..., Any]
+Another = Callable[[], Awaitable[Store]]
 
 
 def caps(member: int = 99, server: int = 99, **providers: int | None) -> Caps:
@@ -185,17 +186,13 @@ async def test_of_many_moves_at_once_one_wins(jobs: Jobs, book: Book) -> None:
     assert await jobs.get(1) == winner
 
 
-async def test_of_two_programs_on_one_database_one_wins(
-    jobs: Jobs, book: Book, database_url: str, clock: StillClock
-) -> None:
-    other = Store(connect(database_url), clock)
-    await other.open()
+async def test_of_two_programs_on_one_database_one_wins(jobs: Jobs, book: Book, another: Another) -> None:
+    other = await another()
     running = await book(1, JobState.RUNNING)
     outcomes = await asyncio.gather(
         *(where.move(running, JobState.DOWNLOADING) for where in (jobs, other.jobs) * 5),
         return_exceptions=True,
     )
-    await other.close()
     assert sum(isinstance(outcome, Job) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, Moved) for outcome in outcomes) == 9
 
@@ -349,16 +346,12 @@ async def test_promoting_at_once_passes_no_cap_and_promotes_nothing_twice(jobs: 
     assert max(sum(job.guild_id == guild for job in under_way) for guild in range(2)) <= 3
 
 
-async def test_two_programs_share_the_caps(
-    jobs: Jobs, book: Book, database_url: str, clock: StillClock
-) -> None:
-    other = Store(connect(database_url), clock)
-    await other.open()
+async def test_two_programs_share_the_caps(jobs: Jobs, book: Book, another: Another) -> None:
+    other = await another()
     for number in range(1, 9):
         await book(number)
     promotions = (where.promote(caps(eigenai=3)) for where in (jobs, other.jobs) * 5)
     won = [job.id for job in await asyncio.gather(*promotions) if job]
-    await other.close()
     assert len(won) == len(set(won)) == 3
 
 
@@ -421,15 +414,10 @@ async def test_a_card_of_no_job_is_nothing(jobs: Jobs) -> None:
     assert await jobs.get(404) is None
 
 
-async def test_jobs_outlive_the_program(
-    store: Store, book: Book, database_url: str, clock: StillClock
-) -> None:
+async def test_jobs_outlive_the_program(store: Store, book: Book, another: Another) -> None:
     job = await book(1, JobState.RUNNING)
     await store.close()
-    again = Store(connect(database_url), clock)
-    await again.open()
-    assert await again.jobs.open() == [job]
-    await again.close()
+    assert await (await another()).jobs.open() == [job]
 
 
 async def test_no_row_is_charged_anything_but_its_price_or_nothing(store: Store, book: Book) -> None:
