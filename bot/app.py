@@ -17,7 +17,7 @@ from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.runners import Local, only_one
 from bot.settings import Settings
-from bot.stages import Stages
+from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import connect
 from bot.store.jobs import Caps
@@ -111,15 +111,19 @@ class _App:
         )
         running.push_async_callback(delivery.close)
 
-        stages = Stages(store, catalogue, delivery, files, children, clock)
-        engine = Engine(store, catalogue, stages, files, clock)
+        engine = Engine(Floor(store, catalogue, delivery, files, children, clock))
         caps = Caps(
             member=settings.member_jobs,
             server=settings.server_jobs,
             providers={name: provider.max_jobs for name, provider in providers.items()},
         )
         runner = Local(engine, store, caps, clock)
-        rules = Rules(settings.allowance, settings.max_image_mb * MEGABYTE, settings.blocked_words)
+        rules = Rules(
+            allowance=settings.allowance,
+            max_file_bytes=settings.max_image_mb * MEGABYTE,
+            blocked_words=settings.blocked_words,
+            fall_over=settings.fall_over,
+        )
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         await client.sync_commands(store)

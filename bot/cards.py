@@ -19,6 +19,8 @@ class Card:
     """Place in the queue, from 1."""
     progress: float | None = None
     """From 0 to 1, only where the provider reports it."""
+    fell_from: str | None = None
+    """The provider it was meant for first, as people read it."""
     typical_seconds: float | None = None
     """How long this model usually takes, where anything is known."""
 

@@ -28,6 +28,11 @@ class Catalogue:
         """Ask every provider what it offers; one that does not answer keeps what it offered before."""
         await asyncio.gather(*(self._refresh(provider) for provider in self.providers.values()))
 
+    def label(self, provider: str) -> str:
+        """The provider's name as people read it."""
+        known = self.providers.get(provider)
+        return known.label if known else provider
+
     def spec(self, provider: str, model: str) -> ModelSpec | None:
         return next((spec for spec in self._specs.get(provider, ()) if spec.id == model), None)
 
@@ -51,8 +56,9 @@ class Catalogue:
     def choose(self, wish: VideoRequest, provider: str | None, now: datetime) -> tuple[str, ModelSpec]:
         """The provider's name and the model for a wish, whose model may be empty for any.
 
-        Nobody named: the default provider if it can do what is asked, else the next that can. Among those, one
-        that is fit now is preferred. Raises BadRequest for names that are not on offer, NotNow while nothing is.
+        Nobody named: the default provider if it can do what is asked, else the next that can; one that is
+        fit now goes before one that is not. Raises BadRequest for names that are not on offer, NotNow while
+        nothing is.
         """
         mode = Mode.TEXT_TO_VIDEO if wish.image is None else Mode.IMAGE_TO_VIDEO
         found = self.candidates(mode, provider, wish.model or None)

@@ -9,12 +9,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.catalogue import Catalogue
-from bot.clock import Clock
 from bot.jobs import Failure, Job, JobState, TimeLimits, deadline
-from bot.media.jobfiles import JobFiles
-from bot.stages import Stages, Stopping
-from bot.store import Store
+from bot.stages.deliver import deliver
+from bot.stages.fetch import fetch
+from bot.stages.floor import Floor, Stopping
+from bot.stages.submit import submit
+from bot.stages.watch import watch
 from bot.store.jobs import Moved
 from providers.errors import ProviderError
 
@@ -27,21 +27,18 @@ KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
 
 
 class Engine:
-    def __init__(
-        self, store: Store, catalogue: Catalogue, stages: Stages, files: JobFiles, clock: Clock
-    ) -> None:
-        self._store = store
-        self._catalogue = catalogue
-        self._stages = stages
-        self._files = files
-        self._clock = clock
-        self.show = stages.show
-        self.open = stages.open
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._store = floor.store
+        self._clock = floor.clock
+        self._catalogue = floor.catalogue
+        self.show = floor.show
+        self.open = floor.open
 
     @property
     def stopping(self) -> asyncio.Event:
         """Set to make every drive end after the call it has in flight."""
-        return self._stages.stopping
+        return self._floor.stopping
 
     async def drive(self, job: Job, *, promoted: bool = False) -> Job:
         """Live the job's life from its present state until it is over, queued again, or the bot stops.
@@ -68,14 +65,14 @@ class Engine:
         if self._clock.now() < self._deadline(job):
             return False
         with suppress(Moved):
-            await self._finish(await self._stages.fail(job, Failure.TIMED_OUT))
+            await self._finish(await self._floor.fail(job, Failure.TIMED_OUT))
         return True
 
     async def cancel(self, job: Job, user_id: int) -> Job:
         """End a job because a person wants it to. Raises Moved if it has got on meanwhile."""
         cancelled = await self._store.jobs.move(job, JobState.CANCELLED, ended_by=user_id)
         if cancelled.operation is not None:
-            await self._stages.abandon(cancelled.provider, cancelled.operation)
+            await self._floor.abandon(cancelled.provider, cancelled.operation)
         await self._finish(cancelled)
         return cancelled
 
@@ -84,17 +81,17 @@ class Engine:
         match job.state:
             case JobState.SUBMITTING if not promoted:
                 # Whoever made this move died before it could write down what came of it.
-                return await self._stages.fail(job, Failure.OUTCOME_UNKNOWN)
+                return await self._floor.fail(job, Failure.OUTCOME_UNKNOWN)
             case JobState.DELIVERING:
-                return await self._stages.deliver(job, give_up_at)
+                return await deliver(self._floor, job, give_up_at)
             case _ if job.provider not in self._catalogue.providers:
-                return await self._stages.fail(job, Failure.NO_PROVIDER)
+                return await self._floor.fail(job, Failure.NO_PROVIDER)
             case JobState.SUBMITTING:
-                return await self._stages.submit(job, give_up_at)
+                return await submit(self._floor, job, give_up_at)
             case JobState.RUNNING:
-                return await self._stages.watch(job, give_up_at)
+                return await watch(self._floor, job, give_up_at)
             case _:
-                return await self._stages.fetch(job, give_up_at)
+                return await fetch(self._floor, job, give_up_at)
 
     def _deadline(self, job: Job) -> datetime:
         limits = TimeLimits()
@@ -110,4 +107,4 @@ class Engine:
             with suppress(ProviderError, TimeoutError):
                 await provider.cleanup(job.operation)
         if job.failure not in KEPT:
-            await self._files.clear(job.id)
+            await self._floor.files.clear(job.id)

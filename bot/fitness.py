@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.jobs import Failure
-from providers.errors import OutOfFunds, Overloaded, ProviderError, Uncertain, Unauthorized, Unreachable
+from providers.errors import OutOfFunds, Overloaded, ProviderError, Unauthorized, Uncertain, Unreachable
 
 IN_A_ROW = 5
 """So many outages in a row, and a provider is left alone for a while."""

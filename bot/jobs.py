@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from providers.base import Operation, Succeeded
+from providers.base import Advice, Operation, Succeeded
 from providers.specs import VideoRequest
 
 
@@ -102,8 +102,12 @@ class Job:
     failure: Failure | None = None
     quoted_micros: int | None = None
     """What the provider said it would cost, in millionths of a US dollar."""
+    may_fall_over: bool = False
+    """Another provider may take it, as long as none has accepted it: the member named none."""
     fell_from: str | None = None
     """The provider that it was meant for first, if that one could not take it."""
+    advice: Advice | None = None
+    """What the provider suggests instead; the member gets to know it."""
     detail: str | None = None
     """For operators: what the provider said. It never reaches a channel."""
     ended_by: int | None = None

@@ -19,11 +19,12 @@ _FAILURES: Mapping[Failure, str] = {
         "until then, choose another provider."
     ),
     Failure.REFUSED: (
-        "{provider} does not make this video: its own rules for content forbid it. Try another picture or prompt."
+        "{provider} does not make this video: its own rules for content forbid it. "
+        "Try another picture or prompt."
     ),
     Failure.NEEDS_CONSENT: (
-        "{provider} asks for the consent of the people in this picture, and nobody can give that for them here. "
-        "Try a picture without faces."
+        "{provider} asks for the consent of the people in this picture, and nobody can give that for them "
+        "here. Try a picture without faces."
     ),
     Failure.NO_PROVIDER: "{provider} is no longer available here. Choose another provider.",
     Failure.IMAGE_LOST: "The picture was lost before it could be sent. Please ask again with the picture.",
@@ -54,6 +55,12 @@ def reason(failure: Failure, provider: str) -> str:
     return _FAILURES[failure].format(provider=provider)
 
 
+def _advice(job: Job) -> str:
+    """The model that the provider recommends instead. Its suggested prompt is shown where it is escaped."""
+    model = job.advice.recommended_model if job.advice else None
+    return f" It recommends the model `{model[:60]}` for this." if model and model.isprintable() else ""
+
+
 def ending(job: Job, provider: str) -> str:
     """How a job that is over came out, in words: what happened, what to do, and that nothing was charged."""
     match job.state:
@@ -64,7 +71,7 @@ def ending(job: Job, provider: str) -> str:
             return f"Cancelled{by}. {NOT_CHARGED}"
         case JobState.FAILED:
             failure = job.failure or Failure.PROVIDER_FAILED
-            return f"{reason(failure, provider)} {NOT_CHARGED}"
+            return f"{reason(failure, provider)}{_advice(job)} {NOT_CHARGED}"
         case _:
             raise ValueError(f"job {job.id} is not over")
 

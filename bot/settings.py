@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """What Discord takes from a bot in a server without boosts."""
     card_seconds: float = Field(default=5, gt=0)
     """The shortest time between two edits of one status card."""
+    fall_over: bool = True
+    """Whether a job whose provider cannot take it may go to another, where the member named none."""
     blocked_words: CommaSeparated = ()
     trusted_hosts: CommaSeparated = ()
     """Hosts that vendors may name in links although they are private or plain http."""

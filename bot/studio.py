@@ -10,8 +10,8 @@ from bot.clock import Clock
 from bot.engine import Engine
 from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
 from bot.jobs import CANCELLABLE, Job, JobState
-from bot.media.child import Children
 from bot.media import sounds
+from bot.media.child import Children
 from bot.media.images import check_size, prepare
 from bot.media.jobfiles import JobFiles
 from bot.notices import reason
@@ -77,8 +77,10 @@ class Rules:
     """What the operator has decided."""
 
     allowance: Allowance
-    max_image_bytes: int
+    max_file_bytes: int
     blocked_words: Iterable[str]
+    fall_over: bool
+    """Whether a job that no provider has accepted may go to another one, where the member named none."""
 
 
 class Studio:
@@ -110,7 +112,7 @@ class Studio:
             return booked
         safety.check(order.prompt, self._rules.blocked_words)
         for attached in order.files.values():
-            check_size(attached.size, self._rules.max_image_bytes)
+            check_size(attached.size, self._rules.max_file_bytes)
         wish = order.wish()
         name, spec = self.catalogue.choose(wish, order.provider, self._clock.now())
         self._check(name, spec, wish)
@@ -205,11 +207,12 @@ class Studio:
             channel_id=order.channel_id,
             user_id=order.user_id,
             provider=provider,
-            request=spec.complete(request),
+            request=request,
             state=JobState.QUEUED,
             price=spec.credits,
             charged=spec.credits,
             quoted_micros=quoted,
+            may_fall_over=self._rules.fall_over and order.provider is None and order.model is None,
             created_at=now,
             state_at=now,
             not_before=now,

@@ -1,4 +1,4 @@
-"""The files of a job: what the member attached until the provider has it, the video until the channel has it."""
+"""The files of a job: what was attached until the provider has it, the video until the channel has it."""
 
 import asyncio
 import json

@@ -12,7 +12,7 @@ from bot.clock import Clock
 from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState
 from bot.quotas import Balance, Window
 from bot.store.db import Database, Row, Transaction, Value, to_text
-from providers.base import Operation, Succeeded
+from providers.base import Advice, Operation, Succeeded
 from providers.specs import VideoRequest
 
 
@@ -36,6 +36,7 @@ class Changes(TypedDict, total=False):
     model: str
     request: VideoRequest
     fell_from: str
+    advice: Advice
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,10 @@ class Jobs:
             booked = await transaction.rows(
                 """
                 INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state,
-                    price, charged, quoted_micros, created_at, state_at, not_before)
+                    price, charged, quoted_micros, may_fall_over, created_at, state_at, not_before)
                 SELECT :id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state,
-                    :price, :price, CAST(:quoted_micros AS BIGINT), :created_at, :created_at, :created_at
+                    :price, :price, CAST(:quoted_micros AS BIGINT), :may_fall_over,
+                    :created_at, :created_at, :created_at
                 WHERE :price <= :amount - (
                     SELECT COALESCE(SUM(charged), 0) FROM job
                     WHERE guild_id = :guild_id AND user_id = :user_id
@@ -112,6 +114,7 @@ class Jobs:
                 state=job.state,
                 price=job.price,
                 quoted_micros=job.quoted_micros,
+                may_fall_over=int(job.may_fall_over),
                 created_at=to_text(job.created_at),
                 amount=balance.allowance.amount,
                 window_start=to_text(balance.window.start),
@@ -249,7 +252,7 @@ def _to_value(value: object) -> Value:
     match value:
         case datetime():
             return to_text(value)
-        case Succeeded() | VideoRequest():
+        case Succeeded() | VideoRequest() | Advice():
             return value.model_dump_json(exclude_none=True)
         case dict():
             return json.dumps(value)
@@ -272,7 +275,7 @@ def _jobs(rows: Sequence[Row]) -> list[Job]:
 
 _JOB = TypeAdapter(Job)
 _COLUMNS = tuple(field.name for field in fields(Job))
-_JSON_COLUMNS = ("request", "operation", "video")
+_JSON_COLUMNS = ("request", "operation", "video", "advice")
 
 
 def _job(row: Row) -> Job:

@@ -1,0 +1,35 @@
+"""What kind of sound file somebody attached. Runs in a child; refusals are sentences for the person."""
+
+import io
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from bot.media._wire import Answer, Refused
+
+_KINDS = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+_NOT_A_SOUND = "That is not a sound file I can use. Attach an MP3 or WAV file; nothing was charged."
+
+
+def probe(data: bytes) -> Answer:
+    """Its type and length, once every packet was read and a piece of it decoded."""
+    for name, media_type in _KINDS.items():
+        try:
+            with av.open(io.BytesIO(data), "r", format=name) as container:
+                seconds = _length(container)
+        except (FFmpegError, ValueError, LookupError, StopIteration):
+            continue
+        if seconds > 0:
+            return Answer({"media_type": media_type, "seconds": seconds})
+    raise Refused(_NOT_A_SOUND)
+
+
+def _length(container: InputContainer) -> float:
+    stream = container.streams.audio[0]
+    end = 0
+    for packet in container.demux(stream):
+        end = max(end, (packet.pts or 0) + (packet.duration or 0))
+    container.seek(0)
+    next(container.decode(stream))
+    return float(end * stream.time_base) if stream.time_base else 0.0

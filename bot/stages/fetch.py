@@ -1,0 +1,52 @@
+"""`downloading`: bring the finished file here and make sure that it is a video."""
+
+import logging
+from datetime import datetime
+
+from bot.cadence import backoff
+from bot.jobs import Failure, Job, JobState
+from bot.media.child import ChildFailed
+from bot.media.files import FileSink
+from bot.media.videos import BadVideo, verify
+from bot.stages.floor import Floor
+from providers.errors import NotFound, ProviderError, Unusable
+
+log = logging.getLogger(__name__)
+
+DOWNLOADS = 5
+"""How often a finished file is fetched before what comes is believed to be all there is."""
+
+
+async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
+    """Download until a whole video is here or the time is up."""
+    failures = bad = 0
+    while True:
+        try:
+            await download(floor, job, give_up_at)
+            return await floor.store.jobs.move(job, JobState.DELIVERING)
+        except (Unusable, NotFound, BadVideo) as error:
+            await floor.still(job)
+            log.warning("job %d: the download is no video: %s", job.id, error)
+            bad += 1
+            if bad >= DOWNLOADS:
+                return await floor.fail(job, Failure.BAD_VIDEO, str(error))
+        except TimeoutError:
+            return await floor.fail(job, Failure.TIMED_OUT)
+        except (ProviderError, ChildFailed, OSError) as error:
+            await floor.still(job)
+            log.warning("job %d: the download failed: %s", job.id, error)
+        failures += 1
+        if floor.clock.now() >= give_up_at:
+            return await floor.fail(job, Failure.TIMED_OUT)
+        await floor.pause(backoff(failures, None, floor.chance()))
+
+
+async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:
+    """One try. Raises ProviderError, BadVideo, ChildFailed, OSError or TimeoutError."""
+    provider = floor.catalogue.providers.get(job.provider)
+    if provider is None or job.video is None:
+        raise Unusable(f"{job.provider} is not set up any more")
+    path = floor.files.video(job.id)
+    async with FileSink(path) as sink:
+        await floor.within(give_up_at, provider.download(job.operation or {}, job.video, sink))
+    await verify(floor.children, path)

@@ -1,0 +1,125 @@
+"""What the stages of a job have in common: where rows, files and cards are, and how waiting is done."""
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from bot.cadence import typical
+from bot.cards import Card, Letterbox
+from bot.catalogue import Catalogue
+from bot.clock import Clock
+from bot.jobs import Failure, Job, JobState
+from bot.media.child import Children
+from bot.media.jobfiles import JobFiles
+from bot.store import Store
+from bot.store.db import StoreError
+from bot.store.jobs import Changes, Moved
+from providers.base import Advice, Operation
+from providers.errors import ProviderError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Stopping(Exception):
+    """The bot is being stopped; the row waits for the next start."""
+
+
+class Floor:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        letterbox: Letterbox,
+        files: JobFiles,
+        children: Children,
+        clock: Clock,
+    ) -> None:
+        self.store = store
+        self.catalogue = catalogue
+        self.letterbox = letterbox
+        self.files = files
+        self.children = children
+        self.clock = clock
+        self.watched: Counter[str] = Counter()
+        """How many operations of each provider are being looked at."""
+        self.stopping = asyncio.Event()
+        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+
+    def chance(self) -> float:
+        return self._chance.random()
+
+    async def fail(
+        self, job: Job, failure: Failure, detail: str | None = None, advice: Advice | None = None
+    ) -> Job:
+        """End the job; the detail is for the log and the row, the advice for the member."""
+        log.warning("job %d on %s failed: %s: %s", job.id, job.provider, failure, detail)
+        changes = Changes(failure=failure, detail=detail or "")
+        if advice is not None and advice != Advice():
+            changes["advice"] = advice
+        return await self.store.jobs.move(job, JobState.FAILED, **changes)
+
+    def heard(self, provider: str, error: ProviderError | None) -> None:
+        """Remember how a provider has answered; say it once when it is left alone for a while."""
+        fitness = self.catalogue.ward[provider]
+        if error is None:
+            fitness.heard()
+            return
+        paused, rests = fitness.paused, fitness.rests
+        fitness.failed(error, self.clock.now())
+        if fitness.paused is not None and paused is None:
+            log.error("%s is paused for everybody (%s): %s", provider, fitness.paused, error.detail)
+        elif fitness.rests > rests:
+            log.warning("%s is left alone until %s after outages in a row", provider, fitness.rests_until)
+
+    async def show(self, job: Job, *, position: int | None = None, progress: float | None = None) -> None:
+        """Tell the card how the job stands."""
+        self.letterbox.show(await self._card(job, position, progress))
+
+    async def open(self, job: Job) -> int | None:
+        """Post the card of a new job; its message id, or None if Discord does not take it."""
+        return await self.letterbox.open(await self._card(job, None, None))
+
+    async def abandon(self, provider_name: str, operation: Operation) -> None:
+        """Tell the vendor to stop, as well as it can be told."""
+        provider = self.catalogue.providers.get(provider_name)
+        if provider is not None:
+            with suppress(ProviderError, TimeoutError):
+                await provider.cancel(operation)
+
+    async def still(self, job: Job) -> None:
+        """Raise Moved if somebody ended the job while we waited; the vendor need not be asked then."""
+        fresh = await self.store.jobs.get(job.id)
+        if fresh is None or fresh.state is not job.state:
+            raise Moved(f"job {job.id} is no longer {job.state}")
+
+    async def pause(self, seconds: float) -> None:
+        """Wait; raises Stopping as soon as the bot is being stopped."""
+        if await self.clock.wait(self.stopping, seconds):
+            raise Stopping
+
+    async def within(self, give_up_at: datetime, call: Awaitable[T]) -> T:
+        """Await an outside call until the job would be given up; raises TimeoutError."""
+        async with asyncio.timeout(max(1.0, (give_up_at - self.clock.now()).total_seconds())):
+            return await call
+
+    async def _card(self, job: Job, position: int | None, progress: float | None) -> Card:
+        spec = self.catalogue.spec(job.provider, job.request.model)
+        times: list[float] = []
+        with suppress(StoreError):  # a card without an estimate is better than a job that stands still
+            times = await self.store.jobs.durations(job.provider, job.request.model)
+        return Card(
+            job=replace(job, request=spec.complete(job.request)) if spec else job,
+            provider=self.catalogue.label(job.provider),
+            model=spec.name if spec else job.request.model,
+            position=position,
+            progress=progress,
+            typical_seconds=typical(times, spec.typical_seconds if spec else None),
+            fell_from=self.catalogue.label(job.fell_from) if job.fell_from else None,
+        )

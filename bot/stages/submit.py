@@ -1,0 +1,122 @@
+"""`submitting`: buy the video, once."""
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+
+from bot.cadence import backoff
+from bot.jobs import Failure, Job, JobState
+from bot.stages.floor import Floor
+from bot.store.db import StoreError
+from bot.store.jobs import Moved
+from providers.base import Advice, Operation
+from providers.errors import (
+    NeedsConsent,
+    OutOfFunds,
+    Overloaded,
+    ProviderError,
+    Refused,
+    Rejected,
+    Unauthorized,
+    Unreachable,
+)
+from providers.specs import Mode, ModelSpec, VideoRequest
+
+log = logging.getLogger(__name__)
+
+_FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
+    (Unauthorized, Failure.UNAUTHORIZED),
+    (OutOfFunds, Failure.OUT_OF_FUNDS),
+    (Refused, Failure.REFUSED),
+    (NeedsConsent, Failure.NEEDS_CONSENT),
+    (Rejected, Failure.REJECTED),
+)
+"""What a refused submit means for the job; whatever is no refusal leaves the outcome unknown."""
+
+
+async def submit(floor: Floor, job: Job, give_up_at: datetime) -> Job:
+    """Ask the vendor to start. Nobody else does, and nobody ever does again unless nothing was accepted."""
+    if floor.stopping.is_set():
+        return await floor.store.jobs.move(job, JobState.QUEUED)
+    asked = await floor.files.complete(job.id, job.request)
+    if asked is None:
+        return await floor.fail(job, Failure.IMAGE_LOST)
+    spec = floor.catalogue.spec(job.provider, asked.model)
+    request = spec.complete(asked) if spec else asked
+    try:
+        operation = await floor.within(give_up_at, floor.catalogue.providers[job.provider].submit(request))
+    except ProviderError as error:
+        floor.heard(job.provider, error)
+        return await _refused(floor, job, asked, error)
+    except TimeoutError:
+        return await floor.fail(job, Failure.OUTCOME_UNKNOWN, "no answer in time")
+    floor.heard(job.provider, None)
+    return await _record(floor, job, operation)
+
+
+async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderError) -> Job:
+    """Where nothing was accepted, another provider may do the same, or this one later; else it is over."""
+    if isinstance(error, Unauthorized | OutOfFunds | Overloaded | Unreachable):
+        if (other := _fallover(floor, job, asked)) is not None:
+            return await _fall_over(floor, job, other, error)
+        if isinstance(error, Overloaded | Unreachable):
+            return await _requeue(floor, job, error)
+    failure = next((failure for kind, failure in _FAILURES if isinstance(error, kind)), None)
+    advice = Advice()
+    if isinstance(error, Refused):
+        advice = Advice(suggested_prompt=error.suggested_prompt, recommended_model=error.recommended_model)
+    return await floor.fail(job, failure or Failure.OUTCOME_UNKNOWN, error.detail, advice)
+
+
+def _fallover(floor: Floor, job: Job, asked: VideoRequest) -> tuple[str, ModelSpec] | None:
+    """Another provider, fit now, that takes exactly what was asked; only where the member named none."""
+    if not job.may_fall_over or job.fell_from is not None:
+        return None
+    mode = Mode.TEXT_TO_VIDEO if asked.image is None else Mode.IMAGE_TO_VIDEO
+    now = floor.clock.now()
+    for name, spec in floor.catalogue.candidates(mode, None, None):
+        fit = name != job.provider and floor.catalogue.ward[name].fit(now)
+        if fit and spec.credits <= job.price and floor.catalogue.can(name, spec, asked):
+            return name, spec
+    return None
+
+
+async def _fall_over(floor: Floor, job: Job, other: tuple[str, ModelSpec], error: ProviderError) -> Job:
+    name, spec = other
+    log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, error.detail)
+    return await floor.store.jobs.move(
+        job,
+        JobState.QUEUED,
+        provider=name,
+        model=spec.id,
+        request=job.request.model_copy(update={"model": spec.id}),
+        fell_from=job.provider,
+    )
+
+
+async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> Job:
+    """Nothing was accepted: the job goes back to the queue and is tried again, later each time."""
+    age = (floor.clock.now() - job.created_at).total_seconds()
+    asked_wait = error.retry_after if isinstance(error, Overloaded) else None
+    wait = max(asked_wait or 0.0, min(120.0, 5.0 + age / 4))
+    log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)
+    not_before = floor.clock.now() + timedelta(seconds=wait)
+    return await floor.store.jobs.move(job, JobState.QUEUED, not_before=not_before)
+
+
+async def _record(floor: Floor, job: Job, operation: Operation) -> Job:
+    """Write down what was bought, however long the database takes: a lost operation is a lost payment."""
+    submitted_at = floor.clock.now()
+    failures = 0
+    while True:
+        try:
+            return await floor.store.jobs.move(
+                job, JobState.RUNNING, operation=operation, submitted_at=submitted_at
+            )
+        except StoreError:
+            log.exception("job %d was accepted as %s, which cannot be stored yet", job.id, operation)
+            failures += 1
+            await floor.clock.wait(asyncio.Event(), backoff(failures, None, floor.chance()))
+        except Moved:
+            await floor.abandon(job.provider, operation)
+            raise

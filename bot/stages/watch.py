@@ -1,0 +1,88 @@
+"""`running`: look until there is a verdict. A look that finds nothing new writes nothing."""
+
+import logging
+from collections import deque
+from datetime import datetime, timedelta
+
+from bot.cadence import Pace, backoff, next_look
+from bot.jobs import Failure, Job, JobState
+from bot.stages.floor import Floor
+from providers import AnyProvider
+from providers.base import Failed, Pending, Succeeded
+from providers.errors import NotFound, Overloaded, ProviderError
+
+log = logging.getLogger(__name__)
+
+JUST_SUBMITTED = timedelta(seconds=60)
+"""Some vendors do not know an operation for a while after they have accepted it."""
+UNKNOWN_LOOKS = 3
+"""How often in a row a vendor must say that it does not know an operation before that is believed."""
+
+
+async def watch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
+    """Look until there is a verdict or the time is up."""
+    provider = floor.catalogue.providers[job.provider]
+    floor.watched[provider.name] += 1
+    try:
+        verdict = await _verdict(floor, job, provider, give_up_at)
+    finally:
+        floor.watched[provider.name] -= 1
+    match verdict:
+        case Succeeded():
+            ready_at = floor.clock.now()
+            return await floor.store.jobs.move(job, JobState.DOWNLOADING, video=verdict, ready_at=ready_at)
+        case Failed():
+            failure = Failure.REFUSED if verdict.refused else Failure.PROVIDER_FAILED
+            return await floor.fail(job, failure, verdict.detail, verdict.advice)
+        case None:
+            return await floor.fail(job, Failure.TIMED_OUT)
+
+
+async def _verdict(
+    floor: Floor, job: Job, provider: AnyProvider, give_up_at: datetime
+) -> Succeeded | Failed | None:
+    times = await floor.store.jobs.durations(job.provider, job.request.model)
+    submitted_at = job.submitted_at or job.state_at
+    pending = Pending()
+    outages: deque[ProviderError] = deque(maxlen=8)
+    wait = _until_next_look(floor, provider, submitted_at, times, pending)
+    while True:
+        await floor.pause(wait)
+        await floor.still(job)
+        try:
+            answer = await provider.poll(job.operation or {})
+        except ProviderError as error:
+            log.info("job %d could not be looked at: %s", job.id, error.detail)
+            floor.heard(provider.name, error)
+            outages.append(error)
+            if _is_unknown(outages) and floor.clock.now() > submitted_at + JUST_SUBMITTED:
+                return Failed(detail=error.detail)
+            asked_wait = error.retry_after if isinstance(error, Overloaded) else None
+            wait = backoff(len(outages), asked_wait, floor.chance())
+        else:
+            floor.heard(provider.name, None)
+            outages.clear()
+            if not isinstance(answer, Pending):
+                return answer
+            if answer != pending:
+                await floor.show(job, progress=answer.progress)
+            pending = answer
+            wait = _until_next_look(floor, provider, submitted_at, times, pending)
+        left = (give_up_at - floor.clock.now()).total_seconds()
+        if left <= 0:
+            return None
+        wait = min(wait, left)
+
+
+def _until_next_look(
+    floor: Floor, provider: AnyProvider, submitted_at: datetime, times: list[float], pending: Pending
+) -> float:
+    elapsed = (floor.clock.now() - submitted_at).total_seconds()
+    pace = Pace(provider.shortest_wait, provider.looks_per_minute, floor.watched[provider.name])
+    return next_look(elapsed, times, pending.remaining_seconds, pace)
+
+
+def _is_unknown(outages: deque[ProviderError]) -> bool:
+    """Whether the vendor keeps saying that it does not know the operation."""
+    latest = list(outages)[-UNKNOWN_LOOKS:]
+    return len(latest) == UNKNOWN_LOOKS and all(isinstance(error, NotFound) for error in latest)

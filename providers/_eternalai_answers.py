@@ -1,0 +1,70 @@
+"""How EternalAI's answers are read: neither their shape nor the kind of their status can be relied on."""
+
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from providers.http import JsonObject
+
+DONE = {"success", "completed", "done"}
+FAILED = {"failed", "error"}
+_FIRST_ERROR = 400
+_EFFECT_NAMES = ("id", "lora_id", "effect_id", "name", "tag")
+_MOST_EFFECTS = 1000
+
+
+def read(answer: JsonObject, field: str) -> JsonValue:
+    """A field that is not empty, wherever it is: inside an envelope, on top, or inside the status."""
+    for part in (answer.get("data"), answer.get("result"), answer, answer.get("status")):
+        if isinstance(part, dict) and (found := part.get(field)) not in (None, ""):
+            return found
+    return None
+
+
+def word(status: JsonValue) -> str:
+    """The status in lower case; it may be a number, or lie inside an object."""
+    while isinstance(status, dict):
+        status = status.get("status")
+    return str(status).strip().lower()
+
+
+def refusal(answer: JsonObject) -> JsonValue:
+    """What an answer with HTTP 200 says where it clearly means no: a status of failure, with words to it."""
+    status = answer.get("status")
+    # True and False are numbers here: 1 and 0.
+    no = status <= 0 or status >= _FIRST_ERROR if isinstance(status, int) else word(status) in FAILED
+    return said(answer) if no else None
+
+
+def said(answer: JsonObject) -> JsonValue:
+    """The vendor's words about what went wrong, if it has any."""
+    return read(answer, "error") or read(answer, "message")
+
+
+def progress(percent: JsonValue) -> float | None:
+    """From 0 to 1. Nought says nothing: finished videos come with it, too."""
+    if isinstance(percent, int | float) and percent > 0:
+        return min(percent, 100) / 100
+    return None
+
+
+def identifier(value: JsonValue) -> str | None:
+    """An id, which may be a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
+def effect_names(answer: JsonValue) -> frozenset[str]:
+    """Everything that the listed effects may go by; their list is nowhere documented."""
+    return frozenset(_effect_names(answer))
+
+
+def _effect_names(answer: JsonValue) -> Iterator[str]:
+    if isinstance(answer, dict):
+        for key in ("data", "effects", "items"):
+            yield from _effect_names(answer.get(key))
+    if isinstance(answer, list):
+        for item in answer[:_MOST_EFFECTS]:
+            fields = [item.get(key) for key in _EFFECT_NAMES] if isinstance(item, dict) else [item]
+            yield from (name for field in fields if (name := identifier(field)))

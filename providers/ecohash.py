@@ -1,0 +1,192 @@
+"""EcoHash: JSON with a number of frames goes in, a job is looked at, a link to the MP4 on S3 comes out."""
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_CEILING, Decimal
+from http import HTTPStatus
+from urllib.parse import quote
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+
+from providers.base import (
+    BaseUrl,
+    Failed,
+    Operation,
+    Pending,
+    Provider,
+    RemoteConfig,
+    Resources,
+    Sink,
+    Succeeded,
+)
+from providers.errors import InvalidRequest, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
+from providers.http import Api, JsonObject
+from providers.options import Choice, Decimals, Span
+from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
+
+FPS = 16
+"""Wan makes 4n + 1 frames, here 81 at most. At 16 a second, 16 s + 1 of them last s seconds and one frame more."""
+JOBS = "/v1/video/generations"
+CATALOGUE = "/platform/models"
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+
+
+def _spec(model: str, name: str, price: Price | None = None) -> ModelSpec:
+    return ModelSpec(
+        id=model,
+        name=name,
+        mode=Mode.TEXT_TO_VIDEO,
+        duration=Choice(values=(2, 3, 4, 5), default=2),
+        steps=Span(low=20, high=80, default=50),
+        guidance=Decimals(low=0, high=20, default=5.0),
+        seed=Span(low=0, high=2**31 - 1),
+        price=price,
+        typical_seconds=120,
+    )
+
+
+WAN_21 = _spec("wan21-t2v-1-3b", "Wan 2.1 T2V 1.3B")
+"""The one model of the documentation, for as long as the catalogue cannot be had."""
+
+
+class EcoHashConfig(RemoteConfig):
+    base_url: BaseUrl = "https://api.ecohash.com"
+    max_jobs: int | None = Field(default=5, ge=1)
+    """An account may have five jobs pending or processing."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Job(_Answer):
+    id: JsonValue = None
+    status: JsonValue = None
+    video_url: JsonValue = None
+    error: JsonValue = None
+
+
+class _Entry(_Answer):
+    model_id: str = Field(min_length=1)
+    category: str
+    input_modalities: tuple[str, ...]
+    display_name: str | None = None
+    min_price_per_second: JsonValue = None
+
+
+class EcoHash(Provider[EcoHashConfig]):
+    name = "ecohash"
+    label = "EcoHash"
+    Config = EcoHashConfig
+    looks_per_minute = 180  # of the 200 calls that a key has; the rest are for everything else
+
+    def __init__(self, config: EcoHashConfig, resources: Resources) -> None:
+        super().__init__(config, resources)
+        key = config.api_key.get_secret_value() if config.api_key else ""
+        self._api = _Api(resources, config, config.base_url, {"Authorization": f"Bearer {key}"})
+        self._listed: Sequence[ModelSpec] = ()
+        self._unsold: set[str] = set()
+
+    async def models(self) -> Sequence[ModelSpec]:
+        try:
+            self._listed = _specs(await self._api.any(CATALOGUE, {"status": "active"}))
+        except ProviderError:
+            pass  # what was listed before still stands
+        return [spec for spec in self._listed or (WAN_21,) if spec.id not in self._unsold]
+
+    async def submit(self, request: VideoRequest) -> Operation:
+        try:
+            answer = await self._api.submit(JOBS, json=_body(request))
+        except InvalidRequest as error:
+            # No room now: what the account's sixth job may meet. The request itself is in order.
+            if error.status == HTTPStatus.CONFLICT:
+                raise Overloaded(error.detail, status=error.status) from error
+            raise
+        except OutOfFunds as error:
+            # 402 as well, but the model's fault: no reason to stop sending the others here.
+            if "model_not_priced" in error.detail:
+                self._unsold.add(request.model)
+                raise InvalidRequest(error.detail, status=error.status) from error
+            raise
+        job_id = _Job.model_validate(answer).id
+        if not isinstance(job_id, str) or not job_id:
+            raise Uncertain(f"no id in the answer: {self._api.quote(answer)}")
+        return {"id": job_id}
+
+    async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        job = _Job.model_validate(await self._api.ask("GET", f"{JOBS}/{quote(str(operation['id']), safe='')}"))
+        match str(job.status).lower():
+            case "completed" if isinstance(job.video_url, str) and job.video_url:
+                return Succeeded(url=job.video_url)
+            case "completed":
+                return Failed(detail="completed without a video")
+            case "failed":
+                return Failed(detail=self._api.quote(job.error or "no reason given"))
+            case _:
+                return Pending()
+
+    async def download(
+        self,
+        operation: Operation,  # noqa: ARG002 - the link says it all
+        video: Succeeded,
+        sink: Sink,
+    ) -> None:
+        if video.url is None:
+            raise Unusable("a video without a link")
+        await self._api.download(video.url, sink)
+
+    async def verify(self) -> None:
+        # The catalogue is for everybody; this list is for those with a key.
+        await self._api.ask("GET", "/v1/models")
+
+
+class _Api(Api):
+    async def any(self, path: str, params: Mapping[str, str]) -> JsonValue:
+        """Like `ask`, for answers that need not be objects."""
+        timeout = self._timeout(self._config.request_timeout)
+        async with self._request("GET", self._url(path).with_query(params), timeout=timeout) as response:
+            try:
+                return _JSON.validate_json(await response.read())
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                raise Uncertain(f"HTTP {response.status} without JSON", status=response.status) from error
+
+
+def _body(request: VideoRequest) -> JsonObject:
+    body: JsonObject = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "num_frames": None if request.duration is None else FPS * request.duration + 1,
+        "fps": FPS,
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.guidance,
+        "seed": request.seed,
+    }
+    return {field: value for field, value in body.items() if value is not None}
+
+
+def _specs(catalogue: JsonValue) -> Sequence[ModelSpec]:
+    """The models that make a video from words alone; the list may come wrapped in an object."""
+    if isinstance(catalogue, dict):
+        catalogue = next((value for value in catalogue.values() if isinstance(value, list)), None)
+    entries = map(_entry, catalogue) if isinstance(catalogue, list) else ()
+    return [
+        _spec(entry.model_id, entry.display_name or entry.model_id, _price(entry.min_price_per_second))
+        for entry in entries
+        if entry is not None and entry.category == "video" and set(entry.input_modalities) == {"text"}
+    ]
+
+
+def _entry(value: JsonValue) -> _Entry | None:
+    try:
+        return _Entry.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _price(usd: JsonValue) -> Price | None:
+    """None too where the price is nothing: that is a price yet to be set."""
+    try:
+        micros = int((Decimal(str(usd)) * 1_000_000).to_integral_value(ROUND_CEILING))
+    except (ArithmeticError, ValueError):
+        return None
+    return Price(usd_micros=micros, per=Per.SECOND) if micros > 0 else None

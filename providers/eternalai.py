@@ -1,0 +1,235 @@
+"""EternalAI: JSON with the picture inside goes in, a request is looked at, a link to the video comes out.
+
+Its host serves several generations of one API. Two are spoken here, the flavours; a key is for one of them.
+"""
+
+import asyncio
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from providers import _eternalai_answers as answers
+from providers.base import (
+    BaseUrl,
+    Failed,
+    Operation,
+    Pending,
+    Provider,
+    RemoteConfig,
+    Resources,
+    Sink,
+    Succeeded,
+)
+from providers.errors import InvalidRequest, NotFound, ProviderError, Uncertain, Unusable
+from providers.http import Api, JsonObject
+from providers.options import Choice, Decimals, Flag, ImageLimits, SourceImage, Span, Text
+from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
+
+log = logging.getLogger(__name__)
+
+# 5 MB, whichever way the vendor counts: base64 makes four bytes out of three, and the data URI has a head.
+_IMAGE = ImageLimits(max_bytes=3_700_000)
+_USD_MICROS_PER_SECOND: Mapping[str, int] = {"480p": 5_000, "580p": 15_000, "720p": 15_000}
+
+CREATIVE_AI = ModelSpec(
+    id="Wan-AI/Wan2.2-I2V-A14B-Lightning",
+    name="Wan 2.2 Lightning",
+    mode=Mode.IMAGE_TO_VIDEO,
+    image=_IMAGE,
+    duration=Choice(values=(5,), default=5),
+    audio=Flag(default=True),
+    enhance_prompt=Flag(),
+    fast=Flag(),
+)
+IMAGE_TO_VIDEO = ModelSpec(
+    id="wan-ai/wan2.2-i2v-a14b-lightning",
+    name="Wan 2.2 Lightning",
+    mode=Mode.IMAGE_TO_VIDEO,
+    image=_IMAGE,
+    duration=Choice(values=(1, 2, 3, 4, 5), default=5),
+    resolution=Choice(values=tuple(_USD_MICROS_PER_SECOND), default="720p"),
+    negative_prompt=Text(limit=1500),
+    seed=Span(low=0, high=2**31 - 1),
+    guidance=Decimals(low=0, high=1),
+    end_image=_IMAGE,
+    price=Price(usd_micros=_USD_MICROS_PER_SECOND["720p"], per=Per.SECOND),
+    typical_seconds=60,
+)
+
+_EFFECTS = "/creative-ai/video/effects"
+_HOUR = 3600.0
+
+
+class EternalAIConfig(RemoteConfig):
+    base_url: BaseUrl = "https://open.eternalai.org"
+    flavour: Literal["creative-ai", "image-to-video"] = "creative-ai"
+    """The API that the key is for."""
+    effects: tuple[str, ...] = ("tiktok_hip_dance", "good_thing_dance", "behind_the_scene")
+    """The effects on offer, as far as the vendor has them; only creative-ai knows any."""
+
+
+@dataclass(frozen=True)
+class _Flavour:
+    spec: ModelSpec
+    submit: str
+    poll: str
+    link: str
+    """The field with the video's address."""
+    headers: Callable[[str], Mapping[str, str]]
+    body: Callable[[VideoRequest], JsonObject]
+
+
+class EternalAI(Provider[EternalAIConfig]):
+    name = "eternalai"
+    label = "EternalAI"
+    Config = EternalAIConfig
+    shortest_wait = 5.0
+
+    def __init__(self, config: EternalAIConfig, resources: Resources) -> None:
+        super().__init__(config, resources)
+        key = config.api_key.get_secret_value() if config.api_key else ""
+        self._flavour = _FLAVOURS[config.flavour]
+        self._api = Api(resources, config, config.base_url, self._flavour.headers(key))
+        # Files need no key, wherever they are; one kept on the vendor's own host would be sent it.
+        self._files = Api(resources, config, config.base_url, {})
+        self._listed: frozenset[str] = frozenset()
+        self._stale_at = 0.0
+
+    async def models(self) -> Sequence[ModelSpec]:
+        effects = await self._effects()
+        effect = Choice(values=effects) if effects else None
+        return [self._flavour.spec.model_copy(update={"effect": effect})]
+
+    async def submit(self, request: VideoRequest) -> Operation:
+        answer = await self._api.submit(self._flavour.submit, json=self._flavour.body(request))
+        # Whatever else the answer says: where there is an id, there is something to look at.
+        if request_id := answers.identifier(answers.read(answer, "request_id")):
+            return {"request_id": request_id}
+        if said := answers.refusal(answer):
+            raise InvalidRequest(self._api.quote(said))
+        raise Uncertain(f"no request_id in the answer: {self._api.quote(answer)}")
+
+    async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        request_id = quote(str(operation["request_id"]), safe="")
+        answer = await self._api.ask("GET", self._flavour.poll.format(request_id))
+        link = answers.read(answer, self._flavour.link)
+        word = answers.word(answers.read(answer, "status"))
+        if answers.read(answer, "encrypted_aes_key") is not None:
+            return Failed(detail="the video is encrypted, which is not supported")
+        if isinstance(link, str) and "://" in link:
+            return Succeeded(url=link)
+        if word in answers.DONE:
+            return Failed(detail=f"{word}, but without a link to the video")
+        if word in answers.FAILED:
+            said = answers.read(answer, "error") or answers.read(answer, "message") or "no reason given"
+            return Failed(detail=self._api.quote(said))
+        if said := answers.refusal(answer):
+            # It is the look that did not work; the video may be well.
+            raise Uncertain(self._api.quote(said))
+        return Pending(progress=answers.progress(answers.read(answer, "progress")))
+
+    async def download(
+        self,
+        operation: Operation,  # noqa: ARG002 - the link is enough
+        video: Succeeded,
+        sink: Sink,
+    ) -> None:
+        if video.url is None:
+            raise Unusable("no link to the video")
+        await self._files.download(video.url, sink)
+
+    async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+        wish = spec.complete(request)
+        rate = _USD_MICROS_PER_SECOND.get(wish.resolution or "")
+        return None if rate is None or wish.duration is None else rate * wish.duration
+
+    async def verify(self) -> None:
+        # A look at a request that never was: only a key that works gets as far as not finding it. Where looks
+        # are open to everybody, the list of effects may still ask for the key.
+        if self._flavour.spec is CREATIVE_AI:
+            with suppress(NotFound, InvalidRequest, Uncertain):
+                await self._api.ask("GET", _EFFECTS)
+        with suppress(NotFound, InvalidRequest):
+            await self.poll({"request_id": "key-check"})
+
+    async def _effects(self) -> tuple[str, ...]:
+        """The operator's list without what the vendor lacks; the whole list where that is not known."""
+        if self._flavour.spec is not CREATIVE_AI:
+            return ()
+        now = asyncio.get_running_loop().time()
+        if now >= self._stale_at:
+            try:
+                self._listed = answers.effect_names(await self._api.ask("GET", _EFFECTS))
+            except ProviderError as error:
+                log.warning("%s did not list its effects: %s", self.label, error.detail)
+                return self.config.effects
+            self._stale_at = now + _HOUR
+        if not self._listed:
+            return self.config.effects
+        return tuple(effect for effect in self.config.effects if effect in self._listed)
+
+
+def _creative(request: VideoRequest) -> JsonObject:
+    content: list[JsonValue] = [{"type": "text", "text": request.prompt}]
+    if request.image is not None:
+        filename = f"picture.{request.image.media_type.rpartition('/')[2]}"
+        picture: JsonValue = {"url": _data_uri(request.image), "filename": filename}
+        content.append({"type": "image_url", "image_url": picture})
+    config = _chosen(is_fast_video=request.fast, loras=[request.effect] if request.effect else None)
+    return _chosen(
+        messages=[{"role": "user", "content": content}],
+        model_id=request.model,
+        is_magic_prompt=request.enhance_prompt,
+        duration=request.duration,
+        audio=request.audio,
+        video_config=config or None,
+    )
+
+
+def _image_to_video(request: VideoRequest) -> JsonObject:
+    return _chosen(
+        prompt=request.prompt,
+        image_url=_data_uri(request.image),
+        end_image_url=_data_uri(request.end_image),
+        model_id=request.model,
+        # A number is answered with `invalid JSON body`.
+        duration=None if request.duration is None else str(request.duration),
+        resolution=request.resolution,
+        negative_prompt=request.negative_prompt,
+        cfg_scale=request.guidance,
+        seed=request.seed,
+    )
+
+
+_FLAVOURS: Mapping[str, _Flavour] = {
+    "creative-ai": _Flavour(
+        spec=CREATIVE_AI,
+        submit="/creative-ai/video",
+        poll="/creative-ai/poll-result/{}",
+        link="result_url",
+        headers=lambda key: {"x-api-key": key},
+        body=_creative,
+    ),
+    "image-to-video": _Flavour(
+        spec=IMAGE_TO_VIDEO,
+        submit="/api/image-to-video",
+        poll="/api/image-to-video/{}/status",
+        link="video_url",
+        headers=lambda key: {"Authorization": f"Bearer {key}"},
+        body=_image_to_video,
+    ),
+}
+
+
+def _chosen(**fields: JsonValue) -> JsonObject:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _data_uri(image: SourceImage | None) -> str | None:
+    return image and f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
