@@ -22,6 +22,7 @@ from bot.store import Store
 from bot.store.db import connect
 from bot.store.jobs import Caps
 from bot.studio import Rules, Studio
+from bot.tasks import Tasks
 from providers import create
 from providers.base import Resources
 from providers.http import open_session
@@ -98,6 +99,9 @@ class _App:
             running.push_async_callback(provider.close)
         catalogue = Catalogue(providers, settings.default_provider)
         await catalogue.refresh()
+        tasks = Tasks()
+        running.push_async_callback(tasks.close)
+        tasks.spawn(catalogue.tend(clock), "catalogue")
 
         files = JobFiles(settings.data_dir / "jobs")
         delivery = Delivery(

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
 from bot.fitness import Ward
 from providers import AnyProvider
@@ -13,6 +14,10 @@ from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 log = logging.getLogger(__name__)
 
+ROUND = 30.0
+"""Seconds between two looks at who is paused."""
+FRESH = timedelta(hours=1)
+"""How long a catalogue is believed."""
 _NAMED = 10
 """So many choices fit into a sentence."""
 
@@ -92,6 +97,28 @@ class Catalogue:
             wrong = f"model `{model}`"
             right = [spec.id for _, spec in self.candidates(mode, provider, None)]
         return BadRequest(f"There is no {wrong} here. Choose {_either(right)}; nothing was charged.")
+
+    async def tend(self, clock: Clock) -> None:
+        """For ever: try the keys of paused providers again, and now and then ask all what they offer."""
+        never, refreshed = asyncio.Event(), clock.now()
+        while True:
+            await clock.wait(never, ROUND)
+            for name, provider in self.providers.items():
+                if self.ward[name].due(clock.now()):
+                    await self._try_again(provider, clock)
+            if clock.now() - refreshed > FRESH:
+                await self.refresh()
+                refreshed = clock.now()
+
+    async def _try_again(self, provider: AnyProvider, clock: Clock) -> None:
+        try:
+            await provider.verify()
+        except (ProviderError, TimeoutError) as error:
+            log.warning("%s is still paused: %s", provider.label, error)
+            self.ward[provider.name].wait(clock.now())
+        else:
+            log.warning("%s is no longer paused", provider.label)
+            self.ward[provider.name].heard()
 
     async def _refresh(self, provider: AnyProvider) -> None:
         try:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # discord.py warns of missing libraries for voice, which this bot does not speak.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
-EXTENSIONS = ("cogs.animate", "cogs.jobs", "cogs.quota")
+EXTENSIONS = ("cogs.animate", "cogs.jobs", "cogs.providers", "cogs.quota")
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
     "What does not arrive is never charged; `/jobs` shows what is under way."

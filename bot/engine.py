@@ -13,7 +13,7 @@ from bot.jobs import Failure, Job, JobState, TimeLimits, deadline
 from bot.stages.deliver import deliver
 from bot.stages.fetch import fetch
 from bot.stages.floor import Floor, Stopping
-from bot.stages.submit import submit
+from bot.stages.submit import divert, submit
 from bot.stages.watch import watch
 from bot.store.jobs import Moved
 from providers.errors import ProviderError
@@ -34,6 +34,11 @@ class Engine:
         self._catalogue = floor.catalogue
         self.show = floor.show
         self.open = floor.open
+
+    def fit_providers(self) -> frozenset[str]:
+        """The providers that may be sent a job now."""
+        now = self._clock.now()
+        return frozenset(name for name in self._catalogue.providers if self._catalogue.ward[name].fit(now))
 
     @property
     def stopping(self) -> asyncio.Event:
@@ -66,6 +71,17 @@ class Engine:
             return False
         with suppress(Moved):
             await self._finish(await self._floor.fail(job, Failure.TIMED_OUT))
+        return True
+
+    async def divert(self, job: Job) -> bool:
+        """Take a queued job away from a provider that is paused, and say whether it was."""
+        reason = self._catalogue.ward[job.provider].paused
+        if reason is None:
+            return False
+        with suppress(Moved):
+            job = await divert(self._floor, job, reason)
+            if not job.state.is_open:
+                await self._finish(job)
         return True
 
     async def cancel(self, job: Job, user_id: int) -> Job:

@@ -35,7 +35,8 @@ CANCELLABLE = frozenset({JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING,
 """Not while delivering: the video may already be in the channel, and then it must count."""
 
 MOVES: Mapping[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.SUBMITTING, *RELEASED}),
+    # to itself, for another provider
+    JobState.QUEUED: frozenset({JobState.SUBMITTING, JobState.QUEUED, *RELEASED}),
     # back to the queue where nothing was accepted, also for another provider
     JobState.SUBMITTING: frozenset({JobState.RUNNING, JobState.QUEUED, *RELEASED}),
     JobState.RUNNING: frozenset({JobState.DOWNLOADING, *RELEASED}),

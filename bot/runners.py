@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -103,7 +104,7 @@ class Local:
             self._wake.clear()
             try:
                 while not self._engine.stopping.is_set() and (
-                    job := await self._store.jobs.promote(self._caps)
+                    job := await self._store.jobs.promote(self._fit_caps())
                 ):
                     self._take(job, promoted=True)
                 wait = await self._attend_queue()
@@ -112,11 +113,18 @@ class Local:
                 wait = AFTER_TROUBLE
             await self._clock.wait(self._wake, wait)
 
+    def _fit_caps(self) -> Caps:
+        """The caps, without the providers that are left alone now."""
+        fit = self._engine.fit_providers()
+        return replace(
+            self._caps, providers={name: cap for name, cap in self._caps.providers.items() if name in fit}
+        )
+
     async def _attend_queue(self) -> float:
         """End what has waited too long, tell the others where they stand; seconds to the next round."""
         wait = ROUND
         for position, job in enumerate(await self._store.jobs.queue(), start=1):
-            if not await self._engine.expire(job):
+            if not await self._engine.expire(job) and not await self._engine.divert(job):
                 await self._engine.show(job, position=position)
                 pause = (job.not_before - self._clock.now()).total_seconds()
                 wait = min(wait, pause) if pause > 0 else wait

@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot import safety
+from bot.cadence import ENOUGH, typical
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.engine import Engine
 from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
+from bot.fitness import Fitness
 from bot.jobs import CANCELLABLE, Job, JobState
 from bot.media import sounds
 from bot.media.child import Children
@@ -20,7 +22,7 @@ from bot.store import Store
 from bot.store.jobs import Moved
 from providers.errors import ProviderError
 from providers.options import SourceAudio, SourceImage
-from providers.specs import ModelSpec, OptionRefused, VideoRequest
+from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 QUOTE_WITHIN = 5.0
 """Seconds that a provider gets to name its price."""
@@ -81,6 +83,20 @@ class Rules:
     blocked_words: Iterable[str]
     fall_over: bool
     """Whether a job that no provider has accepted may go to another one, where the member named none."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One model as somebody who chooses wants to know it."""
+
+    provider: str
+    """As people read it."""
+    spec: ModelSpec
+    fitness: Fitness
+    fit: bool
+    typical_seconds: float | None
+    measured: bool
+    """Whether that time comes from this bot's own jobs."""
 
 
 class Studio:
@@ -155,6 +171,26 @@ class Studio:
         window = window_at(allowance.kind, self._clock.now())
         used = await self._store.jobs.used(guild_id, user_id, window)
         return Balance(allowance, window, used)
+
+    async def offers(self) -> list[Offer]:
+        """Every model of every enabled provider, the default provider first."""
+        offers: list[Offer] = []
+        now = self._clock.now()
+        for mode in Mode:
+            for name, spec in self.catalogue.candidates(mode, None, None):
+                times = await self._store.jobs.durations(name, spec.id)
+                fitness = self.catalogue.ward[name]
+                offers.append(
+                    Offer(
+                        provider=self.catalogue.label(name),
+                        spec=spec,
+                        fitness=fitness,
+                        fit=fitness.fit(now),
+                        typical_seconds=typical(times, spec.typical_seconds),
+                        measured=len(times) >= ENOUGH,
+                    )
+                )
+        return offers
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""

@@ -1,6 +1,7 @@
 """How a job looks in Discord. Pure: a Card in, an embed and its button out."""
 
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 
 import discord
 
@@ -35,9 +36,12 @@ def render(card: Card) -> Look:
         colour=_COLOURS.get(job.state, discord.Colour.blurple()),
     )
     embed.add_field(name="For", value=f"<@{job.user_id}>")
-    embed.add_field(name="Made by", value=f"{card.provider}, {card.model}")
+    instead = f" (instead of {card.fell_from}, which could not take it)" if card.fell_from else ""
+    embed.add_field(name="Made by", value=f"{card.provider}, {card.model}{instead}")
     if chosen := _options(job):
         embed.add_field(name="With", value=chosen)
+    if job.quoted_micros is not None:
+        embed.add_field(name="Price", value=dollars(job.quoted_micros))
     return Look(embed, _buttons(job))
 
 
@@ -63,12 +67,20 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def dollars(micros: int) -> str:
+    """Millionths of a US dollar as people read money: "$0.08", and tenths of cents where it is little."""
+    places = 2 if micros >= 10_000 or micros == 0 else 4  # noqa: PLR2004 - a cent
+    return f"${Decimal(micros).scaleb(-6).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)}"
+
+
 def _status(card: Card) -> str:
     job = card.job
     if not job.state.is_open:
         text = ending(job, card.provider)
+        if job.advice is not None and job.advice.suggested_prompt:
+            text += f"\nIt suggests this prompt instead:\n{_quote(job.advice.suggested_prompt)}"
         link = jump(job) if job.state is JobState.DELIVERED else None
-        took = f" It took {_span(job.state_at, job.created_at)}." if link else ""
+        took = f" It took {span((job.state_at - job.created_at).total_seconds())}." if link else ""
         return f"{text}{took} [Watch it]({link})." if link else text
     lines = [phase(job, card.provider, card.position)]
     if card.progress is not None and job.state is JobState.RUNNING:
@@ -81,7 +93,7 @@ def _estimate(card: Card) -> str:
     if card.expected_at is not None:
         return f" Videos like this are usually done {_relative(card.expected_at)}."
     if card.job.state is JobState.QUEUED and card.typical_seconds:
-        return f" Once started, it usually takes about {_seconds(card.typical_seconds)}."
+        return f" Once started, it usually takes about {span(card.typical_seconds)}."
     return ""
 
 
@@ -91,9 +103,22 @@ def _bar(progress: float) -> str:
 
 
 def _options(job: Job) -> str:
-    chosen = ((words, getattr(job.request, name)) for name, words in OPTIONS.items())
-    units = {"duration": " s"}
-    return ", ".join(f"{words} {value}{units.get(words, '')}" for words, value in chosen if value is not None)
+    chosen = ((name, words, getattr(job.request, name)) for name, words in OPTIONS.items())
+    return ", ".join(f"{words} {_shown(name, value)}" for name, words, value in chosen if value is not None)
+
+
+def _shown(option: str, value: object) -> str:
+    match value:
+        case bool():
+            return "on" if value else "off"
+        case int() if option == "duration":
+            return f"{value} s"
+        case int() | float():
+            return f"{value:g}" if isinstance(value, float) else str(value)
+        case str():
+            return short(value, 100)
+        case _:
+            return "attached"
 
 
 def _quote(prompt: str) -> str:
@@ -104,11 +129,7 @@ def _relative(moment: datetime) -> str:
     return discord.utils.format_dt(moment, "R")
 
 
-def _span(end: datetime, start: datetime) -> str:
-    return _seconds((end - start).total_seconds())
-
-
-def _seconds(seconds: float) -> str:
+def span(seconds: float) -> str:
     """A length of time in words: "1 second", "80 seconds", "2 minutes"."""
     if seconds < 90:  # noqa: PLR2004 - from here on nobody counts seconds
         return count(max(1, round(seconds)), "second")

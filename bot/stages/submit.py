@@ -58,7 +58,7 @@ async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderE
     """Where nothing was accepted, another provider may do the same, or this one later; else it is over."""
     if isinstance(error, Unauthorized | OutOfFunds | Overloaded | Unreachable):
         if (other := _fallover(floor, job, asked)) is not None:
-            return await _fall_over(floor, job, other, error)
+            return await _fall_over(floor, job, other, error.detail)
         if isinstance(error, Overloaded | Unreachable):
             return await _requeue(floor, job, error)
     failure = next((failure for kind, failure in _FAILURES if isinstance(error, kind)), None)
@@ -66,6 +66,15 @@ async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderE
     if isinstance(error, Refused):
         advice = Advice(suggested_prompt=error.suggested_prompt, recommended_model=error.recommended_model)
     return await floor.fail(job, failure or Failure.OUTCOME_UNKNOWN, error.detail, advice)
+
+
+async def divert(floor: Floor, job: Job, reason: Failure) -> Job:
+    """Take a queued job away from a provider that is paused: to another, or to its end."""
+    asked = await floor.files.complete(job.id, job.request)
+    other = _fallover(floor, job, asked) if asked else None
+    if other is None:
+        return await floor.fail(job, reason, f"{job.provider} is paused")
+    return await _fall_over(floor, job, other, f"it is paused ({reason})")
 
 
 def _fallover(floor: Floor, job: Job, asked: VideoRequest) -> tuple[str, ModelSpec] | None:
@@ -81,9 +90,9 @@ def _fallover(floor: Floor, job: Job, asked: VideoRequest) -> tuple[str, ModelSp
     return None
 
 
-async def _fall_over(floor: Floor, job: Job, other: tuple[str, ModelSpec], error: ProviderError) -> Job:
+async def _fall_over(floor: Floor, job: Job, other: tuple[str, ModelSpec], why: str) -> Job:
     name, spec = other
-    log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, error.detail)
+    log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, why)
     return await floor.store.jobs.move(
         job,
         JobState.QUEUED,
@@ -91,6 +100,7 @@ async def _fall_over(floor: Floor, job: Job, other: tuple[str, ModelSpec], error
         model=spec.id,
         request=job.request.model_copy(update={"model": spec.id}),
         fell_from=job.provider,
+        quoted_micros=None,
     )
 
 

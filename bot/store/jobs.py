@@ -36,6 +36,7 @@ class Changes(TypedDict, total=False):
     model: str
     request: VideoRequest
     fell_from: str
+    quoted_micros: int | None
     advice: Advice
 
 
