@@ -91,7 +91,7 @@ class Stages:
     async def _requeue(self, job: Job, error: Overloaded | Unreachable) -> Job:
         """Nothing was accepted: the job goes back to the queue and is tried again, later each time."""
         age = (self._clock.now() - job.created_at).total_seconds()
-        wait = max(_asked_wait(error) or 0.0, min(120.0, 5.0 + age / 4))
+        wait = min(7200.0, max(_asked_wait(error) or 0.0, min(120.0, 5.0 + age / 4)))
         log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)
         not_before = self._clock.now() + timedelta(seconds=wait)
         return await self._store.jobs.move(job, JobState.QUEUED, not_before=not_before)
@@ -202,11 +202,11 @@ class Stages:
         failures = 0
         while True:
             try:
+                if not self._files.video(job.id).exists():
+                    await self._download(job, give_up_at)
                 if job.message_id is None:
                     message_id = await self._letterbox.announce(job)
                     job = await self._store.jobs.move(job, JobState.DELIVERING, message_id=message_id)
-                if not self._files.video(job.id).exists():
-                    await self._download(job, give_up_at)
                 await self._letterbox.attach(job, message_id=job.message_id or 0)
                 return await self._store.jobs.move(job, JobState.DELIVERED)
             except TooLarge as error:
@@ -226,7 +226,12 @@ class Stages:
 
     async def show(self, job: Job, *, position: int | None = None, progress: float | None = None) -> None:
         """Tell the card how the job stands."""
-        self._letterbox.show(await self._card(job, position, progress))
+        card = await self._card(job, position, progress)
+        with suppress(StoreError):
+            fresh = await self._store.jobs.get(job.id)
+            if fresh is not None and fresh.state is not job.state:
+                return  # somebody moved it meanwhile, and shows what came of it
+        self._letterbox.show(card)
 
     async def open(self, job: Job) -> int | None:
         """Post the card of a new job; its message id, or None if Discord does not take it."""

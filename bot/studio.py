@@ -92,7 +92,10 @@ class Studio:
         prepared = await prepare(self._children, await order.read_image(), spec.image)
         request = self._checked(order, name, spec, prepared.image)
         await self._files.keep(order.id, prepared)
-        job = await self._store.jobs.reserve(self._new_job(order, name, request, spec.credits), balance)
+        new = self._new_job(order, name, request, spec.credits)
+        # The picture took its time: what counts is the window that the row itself falls into.
+        balance = replace(balance, window=window_at(balance.allowance.kind, new.created_at))
+        job = await self._store.jobs.reserve(new, balance)
         if job is None:
             await self._files.discard(order.id)
             raise _nothing_left(await self.balance(order.guild_id, order.user_id), spec.credits)
