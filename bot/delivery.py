@@ -30,6 +30,7 @@ T = TypeVar("T")
 THUMBNAIL = "picture.jpg"
 CALL_TIMEOUT = 60.0
 UPLOAD_TIMEOUT = 600.0
+HIGHEST_TIER = 100 * 1024 * 1024
 FLUSH = 5.0
 """Seconds that cards get to show their latest state when the bot stops."""
 OLD = 3600.0
@@ -86,6 +87,7 @@ class Delivery:
         return keeper.message_id
 
     async def announce(self, job: Job) -> int:
+        await self._check_size(job)
         # The nonce makes a second call within minutes return the first call's message.
         send = functools.partial(
             self._channel(job).send,
@@ -106,10 +108,8 @@ class Delivery:
         return message.id
 
     async def attach(self, job: Job, message_id: int) -> None:
+        await self._check_size(job)
         path = self._files.video(job.id)
-        size = (await asyncio.to_thread(path.stat)).st_size
-        if size > self._limit(job.guild_id):
-            raise TooLarge(f"{size} bytes")
         video = await asyncio.to_thread(
             discord.File, path, filename="stillmotion.mp4", description=job.request.prompt[:1024]
         )
@@ -139,6 +139,7 @@ class Delivery:
                 await keeper.over.wait()
                 with suppress(DeliveryFault):
                     await self._retract(keeper.card)
+                    await self._tell(keeper.card)
             if not keeper.card.job.state.is_open:
                 await self._store.jobs.close_card(job_id)
         except StoreError as error:
@@ -202,6 +203,14 @@ class Delivery:
             text = f"<@{job.user_id}> {ending(job, card.provider)}"
             await _call(message.edit(content=text, allowed_mentions=_requester(job)))
 
+    async def _tell(self, card: Card) -> None:
+        """Where the card is gone, say in a message of its own that no video comes."""
+        job = card.job
+        if job.state is JobState.FAILED and job.message_id is None:
+            text = f"<@{job.user_id}> {ending(job, card.provider)}"
+            nonce = f"end {job.id}"
+            await _call(self._channel(job).send(text, nonce=nonce, allowed_mentions=_requester(job)))
+
     def _pace(self, card: Card) -> float:
         """Seconds between two edits of one card: all cards of a channel share its limit."""
         neighbours = sum(keeper.channel_id == card.job.channel_id for keeper in self._keepers.values())
@@ -212,10 +221,17 @@ class Delivery:
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
 
+    async def _check_size(self, job: Job) -> None:
+        size = (await asyncio.to_thread(self._files.video(job.id).stat)).st_size
+        if size > self._limit(job.guild_id):
+            raise TooLarge(f"{size} bytes")
+
     def _limit(self, guild_id: int) -> int:
         """Bytes that Discord takes there. discord.py knows the boosted tiers; its base is out of date."""
         guild = self._client.get_guild(guild_id)
-        return max(self._upload_limit, guild.filesize_limit if guild else 0)
+        # Not known yet at start, or not during an outage: then Discord itself has to say no.
+        known = guild is not None and not guild.unavailable
+        return max(self._upload_limit, guild.filesize_limit if known else HIGHEST_TIER)
 
 
 class _Keeper:

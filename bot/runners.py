@@ -94,7 +94,11 @@ class Local:
     async def _after_trouble(self, job: Job) -> Job | None:
         try:
             fresh = await self._store.jobs.get(job.id)
-            return None if fresh is None or await self._engine.expire(fresh) else fresh
+            return (
+                None
+                if fresh is None or not fresh.state.is_open or await self._engine.expire(fresh)
+                else fresh
+            )
         except StoreError:
             log.exception("job %d cannot be read", job.id)
             return job
@@ -108,7 +112,7 @@ class Local:
                 ):
                     self._take(job, promoted=True)
                 wait = await self._attend_queue()
-            except StoreError:
+            except Exception:
                 log.exception("the queue could not be looked at")
                 wait = AFTER_TROUBLE
             await self._clock.wait(self._wake, wait)

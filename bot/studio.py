@@ -135,11 +135,12 @@ class Studio:
         balance = await self.balance(order.guild_id, order.user_id)
         if spec.credits > balance.left:
             raise _nothing_left(balance, spec.credits)
-        request, thumbnail = await self._read_files(order, spec, wish.model_copy(update={"model": spec.id}))
-        self._check(name, spec, request)
         price = await self._quote(name, spec, request)
         await self._files.keep(order.id, request, thumbnail)
-        job = await self._store.jobs.reserve(self._new_job(order, name, spec, request, price), balance)
+        new = self._new_job(order, name, spec, request, price)
+        # The files took their time: what counts is the window that the row itself falls into.
+        balance = replace(balance, window=window_at(balance.allowance.kind, new.created_at))
+        job = await self._store.jobs.reserve(new, balance)
         if job is None:
             await self._files.discard(order.id)
             raise _nothing_left(await self.balance(order.guild_id, order.user_id), spec.credits)

@@ -1,5 +1,6 @@
 """Acknowledge first; then the command's reply, or the fault that it met."""
 
+import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
@@ -12,6 +13,7 @@ from bot.errors import UserFault
 P = ParamSpec("P")
 S = TypeVar("S")
 Interaction: TypeAlias = "discord.Interaction[Any]"
+RESTARTING = "I am being restarted. `/jobs` shows whether your video is in the queue; what is not there was not charged."
 Reply: TypeAlias = str | discord.Embed
 """What a command has to say to the person, and to nobody else."""
 
@@ -31,6 +33,8 @@ def privately(
             reply = await command(self, interaction, *args, **kwargs)
         except UserFault as fault:
             reply = str(fault)
+        except asyncio.CancelledError:
+            reply = RESTARTING
         except Exception:
             await interaction.edit_original_response(content=SOMETHING_WENT_WRONG)
             raise

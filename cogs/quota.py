@@ -5,11 +5,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
+from bot.jobs import Job
 from bot.quotas import WindowKind
 from cogs._answer import Interaction, privately
 from cogs._cards import count, jump, short
 
 _LOOKED_AT = 25
+_SHOWN = 5
+"""A field of an embed holds 1024 characters."""
 _WHEN = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
 
 
@@ -32,9 +35,17 @@ class Quota(commands.Cog):
             colour=discord.Colour.blurple() if balance.left else discord.Colour.orange(),
         )
         embed.add_field(name="Renews", value=discord.utils.format_dt(balance.window.end, "R"))
-        lines = [f"{job.state.value}: [{short(job.request.prompt, 50)}]({jump(job)})" for job in running]
+        lines = [_line(job) for job in running[:_SHOWN]]
+        if len(running) > _SHOWN:
+            lines.append(f"and {len(running) - _SHOWN} more")
         embed.add_field(name="Under way", value="\n".join(lines) or "nothing", inline=False)
         return embed
+
+
+def _line(job: Job) -> str:
+    words = short(job.request.prompt, 40)
+    link = jump(job)
+    return f"{job.state.value}: [{words}]({link})" if link else f"{job.state.value}: {words}"
 
 
 async def setup(bot: Stillmotion) -> None:

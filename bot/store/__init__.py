@@ -17,7 +17,11 @@ class Store:
     async def open(self) -> None:
         """Connect and bring the schema up to date. Raises StoreError."""
         await self._database.open()
-        await migrate(self._database)
+        try:
+            await migrate(self._database)
+        except BaseException:
+            await self._database.close()
+            raise
 
     async def close(self) -> None:
         await self._database.close()
