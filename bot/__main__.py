@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bot import checkup, health
 from bot.app import serve
-from bot.client import NoDiscord
+from bot.client import CannotStart
 from bot.runners import AlreadyRunning
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate
@@ -53,7 +53,7 @@ async def _run(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         await serve(settings, settings.discord_token.get_secret_value(), stop)
-    except NoDiscord as error:
+    except CannotStart as error:
         return _complain(str(error))
     except (AlreadyRunning, StoreError) as error:
         return _complain(f"{error}.")

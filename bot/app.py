@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
 import discord
@@ -19,7 +19,7 @@ from bot.runners import Local, only_one
 from bot.settings import Settings
 from bot.stages.floor import Floor
 from bot.store import Store
-from bot.store.db import connect
+from bot.store.db import StoreError, connect
 from bot.store.jobs import Caps
 from bot.studio import Rules, Studio
 from bot.tasks import Tasks
@@ -30,6 +30,7 @@ from providers.http import open_session
 log = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
+SWEEP_EVERY = 86_400.0
 KEEP = timedelta(days=7)
 """How long the files of a job that is over, such as a video that could not be posted, are kept."""
 
@@ -41,8 +42,11 @@ def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
 
 
 async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
-    """Run the bot until `stop` is set. Raises NoDiscord, AlreadyRunning or StoreError if it cannot start."""
-    discord.utils.setup_logging(level=logging.getLevelNamesMapping()[settings.log_level.upper()])
+    """Run the bot until `stop` is set. Raises CannotStart, AlreadyRunning or StoreError."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    discord.utils.setup_logging(level=level)
+    # Below INFO, discord.py logs addresses and events that hold interaction tokens.
+    logging.getLogger("discord").setLevel(max(level, logging.INFO))
     client = build(settings)
     running = asyncio.ensure_future(client.start(token))
     stopping = asyncio.ensure_future(stop.wait())
@@ -53,8 +57,22 @@ async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
     finally:
         stopping.cancel()
         await client.close()
-        with translated():
-            await running
+        if stop.is_set():
+            # Stopped in the middle of its start, discord.py complains of its closed connection.
+            await asyncio.wait([running])
+            log.debug("ended with %r", running.cancelled() or running.exception())
+        else:
+            with translated():
+                await running
+
+
+async def _sweep(files: JobFiles, store: Store, clock: Clock) -> None:
+    """Now and every day: remove what jobs have left behind."""
+    never = asyncio.Event()
+    while True:
+        with suppress(StoreError, OSError):
+            await files.sweep([job.id for job in await store.jobs.open()], clock.now() - KEEP)
+        await clock.wait(never, SWEEP_EVERY)
 
 
 class _App:
@@ -134,6 +152,7 @@ class _App:
         health = Health(settings.data_dir, client.report)
         await health.start()
         running.push_async_callback(health.close)
-        await runner.start()
+        client.stop_intake = client.studio.close
         running.push_async_callback(runner.stop)
-        await files.sweep((job.id for job in await store.jobs.open()), clock.now() - KEEP)
+        await runner.start()
+        tasks.spawn(_sweep(files, store, clock), "sweep")

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from bot.client import NoDiscord, whose
+from bot.client import CannotStart, whose
 from bot.clock import Clock
 from bot.settings import Settings
 from bot.store import Store
@@ -60,7 +60,7 @@ async def _token(settings: Settings) -> Finding:
         return Finding(well=False, text="DISCORD_TOKEN is not set.")
     try:
         name = await whose(settings.discord_token.get_secret_value())
-    except NoDiscord as error:
+    except CannotStart as error:
         return Finding(well=False, text=str(error))
     return Finding(well=True, text=f"Discord knows the token's bot as {name}.")
 

@@ -30,8 +30,8 @@ SOMETHING_WENT_WRONG = (
 )
 
 
-class NoDiscord(Exception):
-    """The bot cannot log in; the message is a sentence for the operator."""
+class CannotStart(Exception):
+    """Something outside keeps the bot from starting; the message is a sentence for the operator."""
 
 
 class Tree(app_commands.CommandTree[discord.Client]):
@@ -48,6 +48,8 @@ class Stillmotion(commands.Bot):
     """An unstarted client. `setup_hook` starts everything else, `close` stops it."""
 
     studio: Studio
+    stop_intake: Callable[[], None] = staticmethod(lambda: None)
+    """Take no more orders; set as soon as any can come."""
     render: Callable[[Card], Look]
     """How a status card looks; set by the extension that knows."""
 
@@ -70,6 +72,7 @@ class Stillmotion(commands.Bot):
         )
         self._start = start
         self._stop = stop
+        self._connected = False
         self.tasks = Tasks()
         """For work of commands that must not end with them."""
 
@@ -78,8 +81,18 @@ class Stillmotion(commands.Bot):
             await self.load_extension(extension)
         await self.tasks.detached(self._start(self), "start")
 
+    async def on_ready(self) -> None:
+        self._connected = True
+
+    async def on_resumed(self) -> None:
+        self._connected = True
+
+    async def on_disconnect(self) -> None:
+        self._connected = False
+
     async def close(self) -> None:
         if not self.is_closed():
+            self.stop_intake()
             await self.tasks.close(patience=1)
             await self._stop()
         await super().close()
@@ -87,7 +100,7 @@ class Stillmotion(commands.Bot):
     def report(self) -> dict[str, Any]:
         """How the bot is: whether it is connected to Discord, and how far away that is in seconds."""
         return {
-            "healthy": self.is_ready() and not self.is_closed(),
+            "healthy": self._connected and not self.is_closed(),
             "latency": round(self.latency, 3) if math.isfinite(self.latency) else None,
             "servers": len(self.guilds),
         }
@@ -104,7 +117,7 @@ class Stillmotion(commands.Bot):
 
 
 async def whose(token: str) -> str:
-    """The name of the bot that a token belongs to. Raises NoDiscord."""
+    """The name of the bot that a token belongs to. Raises CannotStart."""
     async with discord.Client(intents=discord.Intents.none()) as client:
         with translated():
             await client.login(token)
@@ -113,13 +126,17 @@ async def whose(token: str) -> str:
 
 @contextmanager
 def translated() -> Generator[None]:
-    """Let what goes wrong with logging in be a NoDiscord."""
+    """Let what goes wrong at start be a CannotStart."""
     try:
         yield
     except discord.LoginFailure as error:
-        raise NoDiscord("Discord does not accept DISCORD_TOKEN.") from error
-    except (discord.HTTPException, discord.GatewayNotFound, OSError) as error:
-        raise NoDiscord(f"Discord cannot be reached: {type(error).__name__}.") from error
+        raise CannotStart("Discord does not accept DISCORD_TOKEN.") from error
+    except discord.HTTPException as error:
+        raise CannotStart(f"Discord refuses: {error}.") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise CannotStart(f"{error.filename} cannot be used: {error.strerror}.") from error
+        raise CannotStart(f"Discord cannot be reached: {type(error).__name__}.") from error
 
 
 def stillmotion(interaction: discord.Interaction) -> Stillmotion:

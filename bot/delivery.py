@@ -31,11 +31,14 @@ THUMBNAIL = "picture.jpg"
 CALL_TIMEOUT = 60.0
 UPLOAD_TIMEOUT = 600.0
 HIGHEST_TIER = 100 * 1024 * 1024
+"""Bytes that the most boosted servers take."""
 FLUSH = 5.0
 """Seconds that cards get to show their latest state when the bot stops."""
 OLD = 3600.0
 """Seconds after which Discord allows a message fewer edits."""
 _TOO_LARGE = {40005, 50045}
+_TOO_OFTEN = {20016, 20028, 20029, 30046}
+"""Limits on writing that do not always come as a 429."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,8 @@ class Delivery:
     def _pace(self, card: Card) -> float:
         """Seconds between two edits of one card: all cards of a channel share its limit."""
         neighbours = sum(keeper.channel_id == card.job.channel_id for keeper in self._keepers.values())
-        pace = max(self._card_seconds, 2.0 * (neighbours - 1))
+        # Two seconds for each card at the usual five for one.
+        pace = max(self._card_seconds, 0.4 * self._card_seconds * neighbours)
         old = (self._clock.now() - card.job.created_at).total_seconds() > OLD
         return max(pace, 4.0 * neighbours) if old else pace
 
@@ -230,8 +234,9 @@ class Delivery:
         """Bytes that Discord takes there. discord.py knows the boosted tiers; its base is out of date."""
         guild = self._client.get_guild(guild_id)
         # Not known yet at start, or not during an outage: then Discord itself has to say no.
-        known = guild is not None and not guild.unavailable
-        return max(self._upload_limit, guild.filesize_limit if known else HIGHEST_TIER)
+        if guild is None or guild.unavailable:
+            return HIGHEST_TIER
+        return max(self._upload_limit, guild.filesize_limit)
 
 
 class _Keeper:
@@ -243,6 +248,8 @@ class _Keeper:
         self.message_id = message_id
         self.picture: bytes | None = None
         self.channel_id = 0
+        self.hurried = False
+        """The bot is being stopped."""
         self.changed = asyncio.Event()
         self.over = asyncio.Event()
         """Set when the latest state is the last one: it does not wait its turn."""
@@ -250,6 +257,8 @@ class _Keeper:
         """Set when the card has been shown once, or never will be."""
 
     def take(self, card: Card) -> None:
+        if card.job.state.is_open and self.over.is_set() and not self.hurried:
+            return  # the end is the end, whatever was still on its way
         self.card = card
         self.channel_id = card.job.channel_id
         self.changed.set()
@@ -258,6 +267,7 @@ class _Keeper:
 
     def hurry(self) -> None:
         """Show what is there to be shown without waiting for a turn."""
+        self.hurried = True
         self.over.set()
         self.changed.set()
 
@@ -288,6 +298,6 @@ async def _call(call: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
 def _fault(error: discord.HTTPException) -> DeliveryFault:
     if error.status == 413 or error.code in _TOO_LARGE:  # noqa: PLR2004 - HTTP's Content Too Large
         return TooLarge(str(error))
-    if error.status >= 500 or error.status in {401, 429}:  # noqa: PLR2004 - HTTP's server errors
+    if error.status >= 500 or error.status in {401, 429} or error.code in _TOO_OFTEN:  # noqa: PLR2004 - HTTP's server errors
         return Undelivered(str(error))
     return Undeliverable(str(error))

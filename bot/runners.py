@@ -94,14 +94,11 @@ class Local:
     async def _after_trouble(self, job: Job) -> Job | None:
         try:
             fresh = await self._store.jobs.get(job.id)
-            return (
-                None
-                if fresh is None or not fresh.state.is_open or await self._engine.expire(fresh)
-                else fresh
-            )
+            over = fresh is None or not fresh.state.is_open or await self._engine.expire(fresh)
         except StoreError:
             log.exception("job %d cannot be read", job.id)
             return job
+        return None if over else fresh
 
     async def _promote(self) -> None:
         while not self._engine.stopping.is_set():

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bot import safety
@@ -26,6 +27,10 @@ from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 QUOTE_WITHIN = 5.0
 """Seconds that a provider gets to name its price."""
+
+
+READ_AT_ONCE = 4
+"""Orders whose files are held in memory at the same time."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,7 @@ class Studio:
         self._clock = clock
         self._rules = rules
         self._wake = wake
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def enqueue(self, order: Order) -> Job:
         """Check everything, book the job, post its card. Raises UserFault: then nothing was charged."""
@@ -135,19 +141,25 @@ class Studio:
         balance = await self.balance(order.guild_id, order.user_id)
         if spec.credits > balance.left:
             raise _nothing_left(balance, spec.credits)
+        async with self._reading:
+            request, thumbnail = await self._read_files(
+                order, spec, wish.model_copy(update={"model": spec.id})
+            )
+        self._check(name, spec, request)
         price = await self._quote(name, spec, request)
         await self._files.keep(order.id, request, thumbnail)
         new = self._new_job(order, name, spec, request, price)
         # The files took their time: what counts is the window that the row itself falls into.
-        balance = replace(balance, window=window_at(balance.allowance.kind, new.created_at))
-        job = await self._store.jobs.reserve(new, balance)
+        allowance = balance.allowance
+        job = await self._store.jobs.reserve(new, allowance.amount, window_at(allowance.kind, new.created_at))
         if job is None:
             await self._files.discard(order.id)
             raise _nothing_left(await self.balance(order.guild_id, order.user_id), spec.credits)
-        try:
-            return replace(job, card_id=await self._engine.open(job))
-        finally:
-            self._wake()
+        return await self._post_card(job)
+
+    def close(self) -> None:
+        """Take nothing more: the bot is being stopped."""
+        self._engine.stopping.set()
 
     async def cancel(self, job_id: int, user_id: int, *, moderator: bool) -> Job:
         """End a job for its requester or for a moderator. Raises UserFault."""
@@ -225,6 +237,18 @@ class Studio:
             files[name] = prepared.image
             thumbnail = prepared.thumbnail if name == "image" else thumbnail
         return wish.model_copy(update=files), thumbnail
+
+    async def _post_card(self, job: Job) -> Job:
+        """Show the job and let it go. Where not even its card can be posted, no video could be either."""
+        try:
+            card_id = await self._engine.open(job)
+            if card_id is None:
+                with suppress(Moved):
+                    await self._engine.cancel(job, job.user_id)
+                raise NotAllowed("I could not post in this channel just now. Nothing was charged.")
+            return replace(job, card_id=card_id)
+        finally:
+            self._wake()
 
     async def _quote(self, name: str, spec: ModelSpec, request: VideoRequest) -> int | None:
         """Millionths of a US dollar; a price that cannot be had in time is a price not known."""

@@ -34,6 +34,10 @@ def privately(
         except UserFault as fault:
             reply = str(fault)
         except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Not this task was cancelled but the work it waited for: the bot is being stopped.
             reply = RESTARTING
         except Exception:
             await interaction.edit_original_response(content=SOMETHING_WENT_WRONG)
@@ -41,6 +45,6 @@ def privately(
         if isinstance(reply, discord.Embed):
             await interaction.edit_original_response(embed=reply)
         else:
-            await interaction.edit_original_response(content=reply)
+            await interaction.edit_original_response(content=reply[:2000])
 
     return answered

@@ -16,15 +16,16 @@ from cogs._answer import Interaction
 from providers.specs import Mode
 
 PROMPT = app_commands.Range[str, 1, 2000]
+NAME = app_commands.Range[str, 1, 100]
 OPTIONS: Mapping[str, tuple[Any, str]] = {
-    "provider": (str, "Who makes the video"),
-    "model": (str, "Which of the provider's models"),
+    "provider": (NAME, "Who makes the video"),
+    "model": (NAME, "Which of the provider's models"),
     "duration": (int, "Length in seconds"),
-    "resolution": (str, "Size of the video"),
-    "aspect_ratio": (str, "Shape of the video"),
+    "resolution": (NAME, "Size of the video"),
+    "aspect_ratio": (NAME, "Shape of the video"),
     "negative_prompt": (PROMPT, "What must not be seen"),
     "audio": (bool, "Whether the model makes sound as well"),
-    "effect": (str, "An effect of the provider's"),
+    "effect": (NAME, "An effect of the provider's"),
     "enhance_prompt": (bool, "Whether the provider may rewrite your prompt"),
     "fast": (bool, "Sooner, and not as good"),
     "seed": (int, "The same seed and prompt give a similar video again"),

@@ -20,11 +20,12 @@ async def deliver(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     failures = 0
     while True:
         try:
+            # First of all: nobody is told of a video that is not here.
+            if not floor.files.video(job.id).exists():
+                await download(floor, job, give_up_at)
             if job.message_id is None:
                 message_id = await floor.letterbox.announce(job)
                 job = await floor.store.jobs.move(job, JobState.DELIVERING, message_id=message_id)
-            if not floor.files.video(job.id).exists():
-                await download(floor, job, give_up_at)
             await floor.letterbox.attach(job, message_id=job.message_id or 0)
             return await floor.store.jobs.move(job, JobState.DELIVERED)
         except TooLarge as error:

@@ -39,6 +39,7 @@ async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
         if floor.clock.now() >= give_up_at:
             return await floor.fail(job, Failure.TIMED_OUT)
         await floor.pause(backoff(failures, None, floor.chance()))
+        await floor.still(job)
 
 
 async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:

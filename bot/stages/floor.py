@@ -80,7 +80,12 @@ class Floor:
 
     async def show(self, job: Job, *, position: int | None = None, progress: float | None = None) -> None:
         """Tell the card how the job stands."""
-        self.letterbox.show(await self._card(job, position, progress))
+        card = await self._card(job, position, progress)
+        with suppress(StoreError):
+            fresh = await self.store.jobs.get(job.id)
+            if fresh is not None and fresh.state is not job.state:
+                return  # somebody moved it meanwhile, and shows what came of it
+        self.letterbox.show(card)
 
     async def open(self, job: Job) -> int | None:
         """Post the card of a new job; its message id, or None if Discord does not take it."""

@@ -24,6 +24,9 @@ from providers.specs import Mode, ModelSpec, VideoRequest
 
 log = logging.getLogger(__name__)
 
+LONGEST_WAIT = 7200.0
+"""Seconds; whatever a vendor asks for, a job does not stay in the queue for longer."""
+
 _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
     (Unauthorized, Failure.UNAUTHORIZED),
     (OutOfFunds, Failure.OUT_OF_FUNDS),
@@ -108,7 +111,7 @@ async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> J
     """Nothing was accepted: the job goes back to the queue and is tried again, later each time."""
     age = (floor.clock.now() - job.created_at).total_seconds()
     asked_wait = error.retry_after if isinstance(error, Overloaded) else None
-    wait = max(asked_wait or 0.0, min(120.0, 5.0 + age / 4))
+    wait = min(LONGEST_WAIT, max(asked_wait or 0.0, min(120.0, 5.0 + age / 4)))
     log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)
     not_before = floor.clock.now() + timedelta(seconds=wait)
     return await floor.store.jobs.move(job, JobState.QUEUED, not_before=not_before)

@@ -67,8 +67,10 @@ def connect(url: str) -> Database:
         from bot.store.sqlite import SQLite  # noqa: PLC0415 - it builds on this module
 
         return SQLite(url.removeprefix("sqlite:///"))
-    from bot.store.postgres import PostgreSQL  # noqa: PLC0415 - psycopg is an extra
-
+    try:
+        from bot.store.postgres import PostgreSQL  # noqa: PLC0415 - psycopg is an extra
+    except ImportError as error:
+        raise StoreError("PostgreSQL needs an extra: pip install 'stillmotion[postgres]'") from error
     return PostgreSQL(url)
 
 

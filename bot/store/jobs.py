@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from bot.clock import Clock
 from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState
-from bot.quotas import Balance, Window
+from bot.quotas import Window
 from bot.store.db import Database, Row, Transaction, Value, to_text
 from providers.base import Advice, Operation, Succeeded
 from providers.specs import VideoRequest
@@ -82,8 +82,8 @@ class Jobs:
         self._database = database
         self._clock = clock
 
-    async def reserve(self, job: Job, balance: Balance) -> Job | None:
-        """Book a job if its price fits into what is left; None if it does not.
+    async def reserve(self, job: Job, amount: int, window: Window) -> Job | None:
+        """Book a job if its price fits into what is left of `amount` in the window; None if it does not.
 
         The row is the reservation. A job whose id is booked already is returned as it stands.
         """
@@ -117,9 +117,9 @@ class Jobs:
                 quoted_micros=job.quoted_micros,
                 may_fall_over=int(job.may_fall_over),
                 created_at=to_text(job.created_at),
-                amount=balance.allowance.amount,
-                window_start=to_text(balance.window.start),
-                window_end=to_text(balance.window.end),
+                amount=amount,
+                window_start=to_text(window.start),
+                window_end=to_text(window.end),
             )
             rows = booked or await transaction.rows("SELECT * FROM job WHERE id = :id", id=job.id)
             return _job(rows[0]) if rows else None

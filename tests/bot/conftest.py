@@ -14,11 +14,10 @@ from bot.catalogue import Catalogue
 from bot.engine import Engine
 from bot.jobs import Job, JobState
 from bot.media.child import Children
-from bot.media.images import PreparedImage
 from bot.media.jobfiles import JobFiles
-from bot.quotas import Allowance, Balance, WindowKind, window_at
+from bot.quotas import WindowKind, window_at
 from bot.runners import Local
-from bot.stages import Stages
+from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import connect
 from bot.store.jobs import Caps
@@ -118,7 +117,7 @@ class Box:
         return seen
 
 
-PICTURE = PreparedImage(SourceImage(data=b"picture", media_type="image/jpeg", width=8, height=8), b"small")
+PICTURE = SourceImage(data=b"picture", media_type="image/jpeg", width=8, height=8)
 
 
 @dataclass
@@ -151,9 +150,8 @@ class Hall:
             state_at=now,
             not_before=now,
         )
-        await self.files.keep(job_id, PICTURE)
-        window = window_at(WindowKind.DAY, now)
-        return await self.store.jobs.reserve(job, Balance(Allowance(amount, WindowKind.DAY), window, 0))
+        await self.files.keep(job_id, job.request.model_copy(update={"image": PICTURE}), b"small")
+        return await self.store.jobs.reserve(job, amount, window_at(WindowKind.DAY, now))
 
     async def promoted(self, job_id: int = 1) -> Job:
         """A job that was booked and is now to be submitted."""
@@ -183,8 +181,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Callable
         catalogue = Catalogue({"scripted": provider}, None)
         await catalogue.refresh()
         files = JobFiles(tmp_path / "jobs")
-        stages = Stages(store, catalogue, box, files, children, clock)
-        engine = Engine(store, catalogue, stages, files, clock)
+        engine = Engine(Floor(store, catalogue, box, files, children, clock))
         caps = caps or Caps(9, 9, {"scripted": None})
         runner = Local(engine, store, caps, clock)
         hall = Hall(store, provider, box, files, engine, clock, runner)

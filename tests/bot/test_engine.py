@@ -50,7 +50,7 @@ async def test_a_job_lives_from_submit_to_delivered(hall: Hall) -> None:
     assert hall.box.attached == [(1, 1001)]
     assert hall.box.states(1) == [S.SUBMITTING, S.RUNNING, S.DOWNLOADING, S.DELIVERING, S.DELIVERED]
     assert hall.provider.cleaned == [{"handle": "p1"}]
-    assert await hall.files.image(1) is None, "its files are gone"
+    assert await hall.files.complete(1, job.request) is None, "its files are gone"
 
 
 @pytest.mark.parametrize("state", [S.RUNNING, S.DOWNLOADING, S.DELIVERING])

@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import NotNow, OverAllowance, UserFault
 from bot.jobs import Job, JobState
-from bot.studio import Order
+from bot.studio import Attached, Order
 from tests.e2e.conftest import World, picture
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
@@ -26,11 +26,7 @@ def order(world: World, number: int = 1) -> Order:
         channel_id=world.channel.id,
         user_id=world.alice.id,
         prompt="zoom in",
-        provider=None,
-        model=None,
-        options={},
-        image_size=1000,
-        read_image=read,
+        files={"image": Attached(1000, read)},
     )
 
 
@@ -125,8 +121,8 @@ async def test_every_fault_says_what_was_charged(world: World) -> None:
         return b"text"
 
     for asked in (
-        replace(order(world), read_image=unreadable),
-        replace(order(world), image_size=10**9),
+        replace(order(world), files={"image": Attached(10, unreadable)}),
+        replace(order(world), files={"image": Attached(10**9, unreadable)}),
         replace(order(world), prompt=" "),
         replace(order(world), provider="nobody"),
         replace(order(world), options={"duration": 9}),
