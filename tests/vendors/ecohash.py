@@ -1,4 +1,4 @@
-"""EcoHash as documented: JSON submit, a job to look at, a link to the MP4; and the S3 that the link leads to."""
+"""EcoHash as documented: JSON submit, a job to look at, a link to the MP4; and the S3 where that leads."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.vendors.faults import sample_video
 
 CAP = 5
 FIELDS = {"model", "prompt", "num_frames", "fps", "num_inference_steps", "guidance_scale", "seed"}
-SIGNED = {"X-Amz-Signature": "5f3c"}
+SIGNATURE = "X-Amz-Signature=5f3c"
 WORDS = {
     Stage.WAITING: "queued",
     Stage.WORKING: "processing",
@@ -54,7 +54,7 @@ class Storage(VendorServer):
         return [_file("/{name}", self)]
 
     def authorized(self, request: web.Request) -> bool:
-        return dict(request.query) == SIGNED and "Authorization" not in request.headers
+        return request.query_string == SIGNATURE and "Authorization" not in request.headers
 
 
 class EcoHashServer(VendorServer):
@@ -90,9 +90,8 @@ class EcoHashServer(VendorServer):
         if len([job for job in self.jobs.values() if not job.over]) >= CAP:
             return _error(self.full, "too_many_jobs", f"at most {CAP} jobs pending or processing")
         job = self.begin(asked.json["model"])
-        return web.json_response(
-            {"id": job.id, "object": "video.job", "status": "queued", "created": 1767268800, "model": job.model}
-        )
+        known = {"id": job.id, "model": job.model, "created": 1767268800}
+        return web.json_response({**known, "object": "video.job", "status": "queued"})
 
     def _look(self, asked: Recorded) -> web.Response:
         job = self.jobs.get(asked.path.rpartition("/")[2])
@@ -102,7 +101,7 @@ class EcoHashServer(VendorServer):
         answer: dict[str, Any] = {"id": job.id, "object": "video.job", "model": job.model}
         answer["status"] = self.word or WORDS[stage]
         if stage is Stage.FINISHED:
-            link = f"{self.storage or f'{self.url}/files'}/{job.id}.mp4?X-Amz-Signature={SIGNED['X-Amz-Signature']}"
+            link = f"{self.storage or f'{self.url}/files'}/{job.id}.mp4?{SIGNATURE}"
             answer |= {"video_url": link, "duration_seconds": 2.06, "completed_at": 1767268920}
         if stage is Stage.FAILED:
             answer["error"] = self.error or self.reason
