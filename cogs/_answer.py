@@ -13,7 +13,10 @@ from bot.errors import UserFault
 P = ParamSpec("P")
 S = TypeVar("S")
 Interaction: TypeAlias = "discord.Interaction[Any]"
-RESTARTING = "I am being restarted. `/jobs` shows whether your video is in the queue; what is not there was not charged."
+RESTARTING = (
+    "I am being restarted. `/jobs` shows whether your video is in the queue; "
+    "what is not there was not charged."
+)
 Reply: TypeAlias = str | discord.Embed
 """What a command has to say to the person, and to nobody else."""
 
