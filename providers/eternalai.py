@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from providers import _eternalai_answers as answers
+import providers._eternalai_answers as answers
 from providers.base import (
     BaseUrl,
     Failed,
@@ -127,8 +127,7 @@ class EternalAI(Provider[EternalAIConfig]):
         if word in answers.DONE:
             return Failed(detail=f"{word}, but without a link to the video")
         if word in answers.FAILED:
-            said = answers.read(answer, "error") or answers.read(answer, "message") or "no reason given"
-            return Failed(detail=self._api.quote(said))
+            return Failed(detail=self._api.quote(answers.said(answer) or "no reason given"))
         if said := answers.refusal(answer):
             # It is the look that did not work; the video may be well.
             raise Uncertain(self._api.quote(said))
@@ -232,4 +231,4 @@ def _chosen(**fields: JsonValue) -> JsonObject:
 
 
 def _data_uri(image: SourceImage | None) -> str | None:
-    return image and f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
+    return None if image is None else f"data:{image.media_type};base64,{b64encode(image.data).decode()}"
