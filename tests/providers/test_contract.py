@@ -27,7 +27,6 @@ from tests.vendors.base import VendorServer, nobody_home
 from tests.vendors.ecohash import EcoHashServer
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.eternalai import EternalAIServer
-from tests.vendors.eternalai import EternalAIServer
 from tests.vendors.faults import (
     Fault,
     after_accepting,
@@ -48,7 +47,6 @@ from tests.vendors.venice import VeniceServer
 VENDORS: Mapping[str, type[VendorServer]] = {
     "ecohash": EcoHashServer,
     "eigenai": EigenAIServer,
-    "eternalai": EternalAIServer,
     "eternalai": EternalAIServer,
     "openai_videos": OpenAIVideosServer,
     "venice": VeniceServer,
