@@ -68,14 +68,15 @@ async def _check(settings: Settings) -> int:
 
 
 async def _migrate(settings: Settings) -> int:
-    database = connect(settings.database)
     try:
+        database = connect(settings.database)
         await database.open()
-        names = await migrate(database)
+        try:
+            names = await migrate(database)
+        finally:
+            await database.close()
     except StoreError as error:
         return _complain(f"{error}.")
-    finally:
-        await database.close()
     print(f"Applied: {', '.join(names)}." if names else "The database is up to date.")
     return 0
 

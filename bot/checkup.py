@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from bot.client import CannotStart, whose
-from bot.clock import Clock
 from bot.settings import Settings
-from bot.store import Store
-from bot.store.db import StoreError, connect
+from bot.store.db import StoreError, connect, pending
 from providers import create
 from providers.base import Resources
 from providers.errors import OutOfFunds, ProviderError, Unauthorized
@@ -45,14 +43,19 @@ def _data_folder(settings: Settings) -> Finding:
 
 
 async def _database(settings: Settings) -> Finding:
+    """It is only looked at: an older bot may be working on it."""
     kind = settings.database.partition(":")[0]
-    store = Store(connect(settings.database), Clock())
     try:
-        await store.open()
+        database = connect(settings.database)
+        await database.open()
+        try:
+            missing = await pending(database)
+        finally:
+            await database.close()
     except StoreError as error:
         return Finding(well=False, text=f"The {kind} database cannot be used: {error}.")
-    await store.close()
-    return Finding(well=True, text=f"The {kind} database can be used and is up to date.")
+    state = f"a start will apply {', '.join(missing)}" if missing else "it is up to date"
+    return Finding(well=True, text=f"The {kind} database can be used; {state}.")
 
 
 async def _token(settings: Settings) -> Finding:

@@ -13,7 +13,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.cards import Card
-from bot.delivery import Look
+from bot.delivery import Face
 from bot.store import Store
 from bot.studio import Studio
 from bot.tasks import Tasks
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 # discord.py warns of missing libraries for voice, which this bot does not speak.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
-EXTENSIONS = ("cogs.animate", "cogs.jobs", "cogs.providers", "cogs.quota")
+EXTENSIONS = ("cogs._cards", "cogs.animate", "cogs.jobs", "cogs.providers", "cogs.quota")
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
     "What does not arrive is never charged; `/jobs` shows what is under way."
@@ -50,7 +50,7 @@ class Stillmotion(commands.Bot):
     studio: Studio
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""
-    render: Callable[[Card], Look]
+    render: Callable[[Card], Face]
     """How a status card looks; set by the extension that knows."""
 
     def __init__(

@@ -42,7 +42,7 @@ _TOO_OFTEN = {20016, 20028, 20029, 30046}
 
 
 @dataclass(frozen=True)
-class Look:
+class Face:
     """A card as Discord shows it."""
 
     embed: discord.Embed
@@ -58,7 +58,7 @@ class Delivery:
         store: Store,
         files: JobFiles,
         clock: Clock,
-        render: Callable[[Card], Look],
+        render: Callable[[Card], Face],
         *,
         card_seconds: float,
         upload_limit: int,
@@ -130,7 +130,7 @@ class Delivery:
         await self._tasks.close(patience=FLUSH)
 
     async def _keep(self, job_id: int, keeper: "_Keeper") -> None:
-        """Look after one card until it shows the end."""
+        """Face after one card until it shows the end."""
         try:
             keeper.picture = await self._files.thumbnail(job_id)
             try:
@@ -177,7 +177,7 @@ class Delivery:
                 return
             await self._clock.wait(keeper.over, self._pace(card))
 
-    async def _put(self, keeper: "_Keeper", card: Card, look: Look) -> None:
+    async def _put(self, keeper: "_Keeper", card: Card, look: Face) -> None:
         # The picture goes along each time: an edit that only refers to it shows it a second time, outside.
         embed = look.embed.copy()
         files: list[discord.File] = []

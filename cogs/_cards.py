@@ -6,7 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import discord
 
 from bot.cards import Card
-from bot.delivery import Look
+from bot.client import Stillmotion
+from bot.delivery import Face
 from bot.jobs import CANCELLABLE, Job, JobState
 from bot.notices import ending, phase
 from cogs._buttons import CancelButton
@@ -27,7 +28,7 @@ _TITLES = {
 }
 
 
-def render(card: Card) -> Look:
+def render(card: Card) -> Face:
     """A card's look: what was asked, how it stands, and a Cancel button while that is possible."""
     job = card.job
     embed = discord.Embed(
@@ -42,7 +43,7 @@ def render(card: Card) -> Look:
         embed.add_field(name="With", value=chosen)
     if job.quoted_micros is not None:
         embed.add_field(name="Price", value=dollars(job.quoted_micros))
-    return Look(embed, _buttons(job))
+    return Face(embed, _buttons(job))
 
 
 def jump(job: Job) -> str | None:
@@ -142,3 +143,8 @@ def _buttons(job: Job) -> discord.ui.View | None:
     view = discord.ui.View(timeout=None)
     view.add_item(CancelButton(job.id))
     return view
+
+
+async def setup(bot: Stillmotion) -> None:
+    bot.render = render
+    bot.add_dynamic_items(CancelButton)

@@ -1,4 +1,4 @@
-"""`/jobs`, the look of a job's card, and its Cancel button."""
+"""`/jobs`: a member's latest videos."""
 
 import discord
 from discord import app_commands
@@ -7,8 +7,7 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.jobs import Job, JobState
 from cogs._answer import Interaction, privately
-from cogs._buttons import CancelButton
-from cogs._cards import count, jump, render, short
+from cogs._cards import count, jump, short
 
 _LISTED = 10
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
@@ -40,6 +39,4 @@ def _line(job: Job) -> str:
 
 
 async def setup(bot: Stillmotion) -> None:
-    bot.render = render
-    bot.add_dynamic_items(CancelButton)
     await bot.add_cog(Jobs(bot))

@@ -65,9 +65,9 @@ class EigenAI(Provider[EigenAIConfig]):
     async def submit(self, request: VideoRequest) -> Operation:
         answer = await self._api.submit("/api/v1/generate", data=_form(request))
         task_id = _Submitted.model_validate(answer).task_id
-        if not isinstance(task_id, str) or not task_id:
+        if not isinstance(task_id, str | int) or not str(task_id):
             raise Uncertain(f"no task_id in the answer: {self._api.quote(answer)}")
-        return {"task_id": task_id, "model": request.model}
+        return {"task_id": str(task_id), "model": request.model}
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
         answer = await self._api.ask("GET", "/api/v1/generate/status", params=_query(operation))

@@ -8,6 +8,7 @@ import asyncio
 import os
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -37,6 +38,9 @@ TAIL = 2000
 _SEEDS = Span(low=0, high=2**31 - 1)
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """All that the child needs: it decodes strangers' pictures and gets no keys."""
+
+
+KEEP_SECONDS = 7 * 86_400
 
 
 class LocalConfig(ProviderConfig):
@@ -250,7 +254,16 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
+def _forget_old(folder: Path) -> None:
+    """Remove renders that nobody has asked for since: their job was lost between two writes."""
+    oldest = time.time() - KEEP_SECONDS
+    for other in folder.iterdir() if folder.is_dir() else ():
+        if other.stat().st_mtime < oldest:
+            _remove(other)
+
+
 def _save(folder: Path, recipe: Recipe, picture: bytes) -> None:
+    _forget_old(folder.parent)
     folder.mkdir(parents=True)
     (folder / PICTURE).write_bytes(picture)
     (folder / RECIPE).write_text(recipe.model_dump_json(), "utf-8")

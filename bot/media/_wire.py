@@ -21,7 +21,7 @@ class Answer(NamedTuple):
     blobs: tuple[bytes, ...] = ()
 
 
-class Job(NamedTuple):
+class Call(NamedTuple):
     """What the child is to do: a function by its "module:name", and what limits it."""
 
     task: str
@@ -33,7 +33,7 @@ class Job(NamedTuple):
     """The task's first argument; None where it takes only options."""
 
 
-def pack_job(job: Job) -> bytes:
+def pack_call(job: Call) -> bytes:
     head = {
         "task": job.task,
         "memory": job.memory,
@@ -44,10 +44,10 @@ def pack_job(job: Job) -> bytes:
     return _pack(head) + (job.data or b"")
 
 
-def unpack_job(message: bytes) -> Job:
+def unpack_call(message: bytes) -> Call:
     head, data = _unpack(message)
     has_data = head.pop("has_data")
-    return Job(**head, data=data if has_data else None)
+    return Call(**head, data=data if has_data else None)
 
 
 def pack_answer(answer: Answer) -> bytes:

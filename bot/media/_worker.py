@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
-from bot.media._wire import Answer, Job, Refused, pack_answer, pack_refusal, unpack_job
+from bot.media._wire import Answer, Call, Refused, pack_answer, pack_refusal, unpack_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def main() -> None:  # pragma: no cover - only ever runs in the child
     # Decoding libraries may print. Only the answer may reach the pipe that the bot reads.
     reply = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    job = unpack_job(sys.stdin.buffer.read())
+    job = unpack_call(sys.stdin.buffer.read())
     restrict(memory=job.memory, cpu_seconds=job.cpu_seconds)
     with reply:
         reply.write(answer(job))
@@ -56,7 +56,7 @@ def restrict(*, memory: int, cpu_seconds: int) -> None:
     os.nice(5)
 
 
-def answer(job: Job) -> bytes:
+def answer(job: Call) -> bytes:
     """Call the job's task; its refusal is an answer too."""
     module, _, name = job.task.partition(":")
     task = cast("Callable[..., Answer]", getattr(importlib.import_module(module), name))

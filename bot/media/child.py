@@ -9,7 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from bot.media._wire import Answer, Fact, Job, pack_job, unpack_answer
+from bot.media._wire import Answer, Call, Fact, pack_call, unpack_answer
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
@@ -42,7 +42,7 @@ class Children:
         `data` is its first argument, `options` are the named ones. `memory` is in bytes; `seconds` counts
         from the child's start, not from the wait for a free slot.
         """
-        message = pack_job(Job(task, memory, math.ceil(seconds) + 1, options, data))
+        message = pack_call(Call(task, memory, math.ceil(seconds) + 1, options, data))
         async with self._slots:
             self._check_open(task)
             process = await _start(task)

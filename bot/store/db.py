@@ -78,6 +78,15 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+async def pending(database: Database) -> list[str]:
+    """The names of the migrations that a start would apply. Raises StoreError."""
+    try:
+        applied = {row["name"] for row in await database.read("SELECT name FROM migration")}
+    except StoreError:
+        applied = set[Value]()  # an empty database has not even that table
+    return [file.name for file in _migrations() if file.name not in applied]
+
+
 async def migrate(database: Database) -> list[str]:
     """Bring the schema up to date, all or nothing, and return the names of the migrations applied."""
     return await database.write(_apply_missing)

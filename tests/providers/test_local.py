@@ -18,7 +18,7 @@ import providers.local
 from providers._animation import ORPHANED
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
-from providers.local import VIDEO, Local, LocalConfig, Recipe
+from providers.local import VIDEO, Local, LocalConfig, Recipe, _forget_old
 from providers.options import SourceImage
 from providers.specs import OptionRefused, VideoRequest
 from tests.helpers import eventually
@@ -331,3 +331,13 @@ async def test_the_settings_decide_what_is_offered(own: Resources) -> None:
         LocalConfig.model_validate({"resolutions": ["4k"]})
     with pytest.raises(ValidationError):
         LocalConfig(resolutions=())
+
+
+async def test_a_render_that_nobody_ever_asked_for_is_forgotten(tmp_path: Path) -> None:
+    lost, young = tmp_path / "lost", tmp_path / "young"
+    for folder in (lost, young):
+        folder.mkdir()
+    os.utime(lost, (0, 0))
+    _forget_old(tmp_path)
+    assert not lost.exists()
+    assert young.exists()

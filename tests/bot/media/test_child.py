@@ -10,13 +10,13 @@ import pytest
 from bot.media import _worker, child
 from bot.media._wire import (
     Answer,
-    Job,
+    Call,
     Refused,
     pack_answer,
-    pack_job,
+    pack_call,
     pack_refusal,
     unpack_answer,
-    unpack_job,
+    unpack_call,
 )
 from bot.media.child import ChildFailed, Children, ChildrenClosed
 
@@ -197,8 +197,8 @@ def test_reasons_that_are_no_signal() -> None:
 
 @pytest.mark.parametrize("data", [None, b"", b"\x00\xffdata"])
 def test_a_job_survives_the_pipe(data: bytes | None) -> None:
-    job = Job("module:name", 10, 3, {"path": "ä.mp4"}, data)
-    assert unpack_job(pack_job(job)) == job
+    job = Call("module:name", 10, 3, {"path": "ä.mp4"}, data)
+    assert unpack_call(pack_call(job)) == job
 
 
 def test_answers_and_refusals_survive_the_pipe() -> None:
@@ -217,14 +217,14 @@ def test_what_is_no_answer_is_said_to_be_none(message: bytes) -> None:
 
 
 def test_the_worker_calls_the_task_with_data_or_without() -> None:
-    with_data = Job("builtins:eval", 1, 1, {}, AS_ANSWER.format("({'a': 1}, (b'x',))").encode())
+    with_data = Call("builtins:eval", 1, 1, {}, AS_ANSWER.format("({'a': 1}, (b'x',))").encode())
     assert unpack_answer(_worker.answer(with_data)) == ({"a": 1}, (b"x",))
-    without = Job("bot.media._wire:Answer", 1, 1, {"facts": {"b": 2}}, None)
+    without = Call("bot.media._wire:Answer", 1, 1, {"facts": {"b": 2}}, None)
     assert unpack_answer(_worker.answer(without)) == ({"b": 2}, ())
 
 
 def test_the_worker_answers_with_a_refusal() -> None:
-    job = Job("bot.media._decode_picture:prepare", 1, 1, {"max_side": 64, "max_bytes": 1000}, b"")
+    job = Call("bot.media._decode_picture:prepare", 1, 1, {"max_side": 64, "max_bytes": 1000}, b"")
     with pytest.raises(Refused, match="not a picture"):
         unpack_answer(_worker.answer(job))
 
