@@ -4,20 +4,26 @@ The key travels to the configured host alone. Anything a vendor's answer points 
 addresses, few redirects, each looked at again, capped in size and in silence.
 """
 
-import ipaddress
-import math
-import socket
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import json as json_format
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from io import BytesIO
 from typing import TypeAlias
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 from yarl import URL
 
+from providers._http_answers import (
+    OBJECT,
+    JsonObject,
+    error_text,
+    find_text,
+    is_mp4,
+    object_in,
+    retry_after,
+)
+from providers._http_links import PublicResolver, may_be_public, meant_by, open_session
 from providers.base import RemoteConfig, Resources, Sink
 from providers.errors import (
     InvalidRequest,
@@ -31,15 +37,19 @@ from providers.errors import (
     Unreachable,
     Unusable,
 )
+from providers.limits import Breather
 
-JsonObject: TypeAlias = dict[str, JsonValue]
-_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
-_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+__all__ = ["Api", "JsonObject", "PublicResolver", "Refine", "error_text", "open_session", "retry_after"]
+
+Refine: TypeAlias = Callable[[ProviderError, JsonObject], ProviderError]
+"""Makes more of an error, from the JSON object that came with it."""
 
 CONNECT_TIMEOUT = 15.0
 MAX_BODY = 8 * 1024 * 1024
 MAX_REDIRECTS = 4
 CHUNK = 256 * 1024
+_HEAD = 8
+"""So many bytes tell an MP4 from all else."""
 _REDIRECTS = {301, 302, 303, 307, 308}
 _TEXT_TYPES = ("application/json", "text/")
 _NOTHING_SENT = (
@@ -61,12 +71,21 @@ class Api:
     """A vendor's HTTP API: its base URL, the headers that carry its key, and its time-outs."""
 
     def __init__(
-        self, resources: Resources, config: RemoteConfig, base_url: str, headers: Mapping[str, str]
+        self,
+        resources: Resources,
+        config: RemoteConfig,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        breather: Breather | None = None,
+        refine: Refine | None = None,
     ) -> None:
         self._resources = resources
         self._config = config
         self._base = URL(base_url.rstrip("/"))
         self._headers = dict(headers)
+        self._breather = breather
+        self._refine = refine
 
     async def submit(
         self, path: str, *, data: aiohttp.FormData | None = None, json: JsonObject | None = None
@@ -90,31 +109,69 @@ class Api:
         async with self._request(method, url, timeout=timeout, json=json) as response:
             return await _read_object(response)
 
-    async def download(self, location: str, sink: Sink, *, params: Mapping[str, str] | None = None) -> None:
-        """Stream a file from a path of this API or from a URL that the vendor named.
+    async def ask_bytes(self, path: str, *, json: JsonObject) -> bytes:
+        """A POST that may be repeated, and its answer as it came: for who must see each digit."""
+        timeout = self._timeout(self._config.request_timeout)
+        async with self._request("POST", self._url(path), timeout=timeout, json=json) as response:
+            return await _read(response)
+
+    async def ask_or_file(self, path: str, *, json: JsonObject) -> JsonObject | None:
+        """A POST that may be repeated, and that is answered with a JSON object or with a video.
+
+        For a video it returns None without reading it.
+        """
+        timeout = self._timeout(self._config.request_timeout)
+        async with self._request("POST", self._url(path), timeout=timeout, json=json) as response:
+            head = b""
+            if not (is_file := response.content_type.startswith("video/")):
+                while len(head) < _HEAD and (chunk := await _next_chunk(response)):
+                    head += chunk
+            if is_file or is_mp4(head):
+                response.close()
+                return None
+            return await _read_object(response, head)
+
+    async def delete(self, link: str) -> None:
+        """Ask for what a link leads to to be deleted; what is answered does not matter."""
+        url = meant_by(link)
+        self._guard(url)
+        async with self._request("DELETE", url, timeout=self._timeout(self._config.request_timeout)):
+            pass
+
+    async def download(
+        self,
+        location: str,
+        sink: Sink,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: JsonObject | None = None,
+    ) -> None:
+        """Stream a file from a path of this API (by POST if there is JSON) or from a URL the vendor names.
 
         Raises Unusable where text comes in place of a file or the file is above the size cap.
         """
-        url = _link(location) if "://" in location else self._url(location).with_query(params or {})
+        url = meant_by(location) if "://" in location else self._url(location).with_query(params or {})
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
         )
         for _ in range(MAX_REDIRECTS + 1):
             self._guard(url)
-            async with self._request("GET", url, timeout=timeout) as response:
+            method = "GET" if json is None else "POST"
+            async with self._request(method, url, timeout=timeout, json=json) as response:
                 if response.status in _REDIRECTS:
-                    url = _link(response.headers.get("Location", ""), seen_from=url)
+                    url = meant_by(response.headers.get("Location", ""), seen_from=url)
+                    json = None  # a redirect leads to the file itself
                     continue
                 await self._copy(response, sink)
                 return
         raise Unusable(f"more than {MAX_REDIRECTS} redirects")
 
-    def quote(self, said: JsonValue) -> str:
-        """The vendor's own words, without the key that some of them repeat; at most 300 characters."""
-        text = _find_text(said)
+    def quote(self, said: JsonValue, *, limit: int = 300) -> str:
+        """The vendor's own words, without the key that some of them repeat."""
+        text = find_text(said)
         words = " ".join((str(said) if text is None else text).split())
         key = self._config.api_key.get_secret_value() if self._config.api_key else ""
-        return (words.replace(key, "[key]") if key else words)[:300]
+        return (words.replace(key, "[key]") if key else words)[:limit]
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._base}{path}")
@@ -128,7 +185,7 @@ class Api:
             return
         if url.scheme != "https":
             raise Unusable(f"the vendor names a link that is not https: {url.scheme}://{host}")
-        if not _may_be_public(host):
+        if not may_be_public(host):
             raise Unusable(f"the vendor names a link to a private address: {host}")
 
     def _timeout(self, total: float) -> aiohttp.ClientTimeout:
@@ -144,28 +201,31 @@ class Api:
         data: aiohttp.FormData | None = None,
         json: JsonObject | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        headers = self._headers if self._is_own(url) else {}
-        with _translated(url):
-            response = await self._resources.session.request(
-                method, url, headers=headers, data=data, json=json, timeout=timeout, allow_redirects=False
-            )
-        async with response:
+        is_own = self._is_own(url)
+        headers = dict(self._headers) if is_own else {}
+        body = data if json is None else BytesIO(json_format.dumps(json).encode())
+        if json is not None:
+            headers["Content-Type"] = "application/json"
+        async with self._breather.watch() if self._breather and is_own else nullcontext():
+            with _translated(url):
+                response = await self._resources.session.request(
+                    method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+                )
             if response.status >= 400:  # noqa: PLR2004 - the first error status of HTTP
-                raise await self._error(response)
+                async with response:
+                    raise await self._error(response)
+        async with response:
             yield response
 
     async def _error(self, response: aiohttp.ClientResponse) -> ProviderError:
-        status = response.status
-        detail = f"HTTP {status}: {await self._said(response)}"
-        if status in {429, 503}:
-            return Overloaded(detail, status=status, retry_after=retry_after(response.headers))
-        if status >= 500 or status == 408:  # noqa: PLR2004 - the server may have acted before it failed
-            return Uncertain(detail, status=status)
-        return _REJECTIONS.get(status, InvalidRequest)(detail, status=status)
+        said, body = await self._said(response)
+        error = _meaning(response, f"HTTP {response.status}: {said}")
+        return self._refine(error, body) if self._refine else error
 
     async def _copy(self, response: aiohttp.ClientResponse, sink: Sink) -> None:
         if response.content_type.startswith(_TEXT_TYPES):
-            raise Unusable(f"{response.content_type} in place of a video: {await self._said(response)}")
+            said, _ = await self._said(response)
+            raise Unusable(f"{response.content_type} in place of a video: {said}")
         size = 0
         while chunk := await _next_chunk(response):
             size += len(chunk)
@@ -173,93 +233,22 @@ class Api:
                 raise Unusable(f"the file is larger than {self._resources.max_video_bytes} bytes")
             await sink.write(chunk)
 
-    async def _said(self, response: aiohttp.ClientResponse) -> str:
+    async def _said(self, response: aiohttp.ClientResponse) -> tuple[str, JsonObject]:
         """What an unwelcome answer says. Where that cannot be read, its status still stands."""
         try:
-            return self.quote(error_text(await _read(response)))
+            body = await _read(response)
         except Uncertain as error:
-            return error.detail
+            return error.detail, {}
+        return self.quote(error_text(body)), object_in(body)
 
 
-class PublicResolver(AbstractResolver):
-    """Resolves to public addresses only, so that no name leads inside, whenever it changes its mind."""
-
-    def __init__(self, trusted_hosts: Iterable[str]) -> None:
-        self._trusted = frozenset(trusted_hosts)
-        self._inner = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        if host in self._trusted:
-            return found
-        public = [entry for entry in found if _may_be_public(entry["host"])]
-        if not public:
-            raise OSError(f"{host} has no public address")
-        return public
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-def open_session(trusted_hosts: Iterable[str]) -> aiohttp.ClientSession:
-    """A session for every provider. Only the named hosts may have private addresses."""
-    connector = aiohttp.TCPConnector(resolver=PublicResolver(trusted_hosts))
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
-
-
-def error_text(body: bytes) -> str:
-    """The vendor's own words, from any of the shapes that vendors put them in."""
-    try:
-        found = _find_text(_JSON.validate_json(body))
-    except ValueError:
-        found = None
-    return found if found is not None else body.decode("utf-8", "replace")
-
-
-def _find_text(value: JsonValue) -> str | None:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return next((text for item in value if (text := _find_text(item))), None)
-    if isinstance(value, dict):
-        return next((text for key in _TEXT_KEYS if (text := _find_text(value.get(key)))), None)
-    return None
-
-
-_TEXT_KEYS = ("error", "message", "detail", "details", "issues")
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the vendor wants to hear from us again: Retry-After as a number or as a date."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _may_be_public(host: str) -> bool:
-    """Whether a host is a name (the resolver will tell) or a public address."""
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return bool(host) and host != "localhost"
-
-
-def _link(link: str, *, seen_from: URL | None = None) -> URL:
-    """The URL that a vendor's link means, without a name and password: those would be a key to send along."""
-    try:
-        return (URL(link) if seen_from is None else seen_from.join(URL(link))).with_user(None)
-    except ValueError as error:
-        raise Unusable(f"the vendor names a link that is none: {error}") from error
+def _meaning(response: aiohttp.ClientResponse, detail: str) -> ProviderError:
+    status = response.status
+    if status in {429, 503}:
+        return Overloaded(detail, status=status, retry_after=retry_after(response.headers))
+    if status >= 500 or status == 408:  # noqa: PLR2004 - the server may have acted before it failed
+        return Uncertain(detail, status=status)
+    return _REJECTIONS.get(status, InvalidRequest)(detail, status=status)
 
 
 @contextmanager
@@ -278,8 +267,8 @@ async def _next_chunk(response: aiohttp.ClientResponse) -> bytes:
         return await response.content.read(CHUNK)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
+async def _read(response: aiohttp.ClientResponse, head: bytes = b"") -> bytes:
+    body = bytearray(head)
     while chunk := await _next_chunk(response):
         body += chunk
         if len(body) > MAX_BODY:
@@ -287,11 +276,11 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
-async def _read_object(response: aiohttp.ClientResponse) -> JsonObject:
+async def _read_object(response: aiohttp.ClientResponse, head: bytes = b"") -> JsonObject:
     if response.status in _REDIRECTS:
         raise Uncertain(f"HTTP {response.status}: calls follow no redirects", status=response.status)
-    body = await _read(response)
+    body = await _read(response, head)
     try:
-        return _OBJECT.validate_json(body)
+        return OBJECT.validate_json(body)
     except ValueError as error:
         raise Uncertain(f"HTTP {response.status} without a JSON object", status=response.status) from error

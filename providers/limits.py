@@ -1,45 +1,82 @@
-"""A vendor's limit on calls, kept by everybody who shares one key."""
+"""A vendor's limits on calls, kept by everybody who shares one key.
+
+Nobody waits for long: who would wait beyond `patience` is told Overloaded, and nothing was sent then.
+"""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator
+from bisect import insort
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import monotonic
+
+from providers.errors import Overloaded, ProviderError
 
 
 class Budget:
     """At most so many calls in any stretch of so many seconds; callers wait their turn, in order."""
 
-    def __init__(self, calls: int, seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        calls: int,
+        seconds: float = 60.0,
+        *,
+        patience: float = 20.0,
+        time: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._calls = calls
         self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=calls)
-        self._turn = asyncio.Lock()
+        self._patience = patience
+        self._time = time
+        self._sleep = sleep
+        self._turns: list[float] = []
+        """When calls were or will be made, in order."""
 
     async def spend(self) -> None:
         """Return as soon as one more call is allowed, and count it."""
-        loop = asyncio.get_running_loop()
-        async with self._turn:
-            if len(self._times) == self._calls:
-                await asyncio.sleep(max(0.0, self._times[0] + self._seconds - loop.time()))
-            self._times.append(loop.time())
+        now = self._time()
+        self._turns = [turn for turn in self._turns if turn > now - self._seconds]
+        is_full = len(self._turns) >= self._calls
+        turn = max(now, self._turns[-self._calls] + self._seconds) if is_full else now
+        wait = turn - now
+        if wait > self._patience:
+            raise Overloaded(f"our own limit of {self._calls} calls in {self._seconds:g} s", retry_after=wait)
+        insort(self._turns, turn)
+        if wait:
+            try:
+                await self._sleep(wait)
+            except BaseException:
+                self._turns.remove(turn)
+                raise
 
 
 class Breather:
-    """Stops calling for a while after so many failures in a row of time, before the vendor locks us out."""
+    """Keeps failures below so many in any stretch of so many seconds, before the vendor locks us out.
 
-    def __init__(self, failures: int, seconds: float) -> None:
-        self._failures = failures
+    A call without an answer yet may be a failure, too: no more are under way than may still fail.
+    """
+
+    def __init__(self, failures: int, seconds: float, *, patience: float = 20.0) -> None:
         self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=failures)
+        self._patience = patience
+        self._left = asyncio.Semaphore(failures)
 
     @asynccontextmanager
     async def watch(self) -> AsyncGenerator[None]:
-        """Wait while there were too many failures lately; count one if the block raises."""
-        loop = asyncio.get_running_loop()
-        if len(self._times) == self._failures:
-            await asyncio.sleep(max(0.0, self._times[0] + self._seconds - loop.time()))
+        """Wait while too many calls failed lately; count one if the block raises what the vendor answered."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._left.acquire()
+        except TimeoutError:
+            raise Overloaded("too many calls failed lately", retry_after=self._seconds) from None
+        rest = 0.0
         try:
             yield
-        except Exception:
-            self._times.append(loop.time())
+        except ProviderError as error:
+            rest = self._seconds if error.status is not None else 0.0
             raise
+        finally:
+            if rest:
+                asyncio.get_running_loop().call_later(rest, self._left.release)
+            else:
+                self._left.release()

@@ -324,7 +324,7 @@ async def finished(provider: AnyProvider, vendor: VendorServer, operation: Opera
     return verdict
 
 
-@pytest.mark.parametrize(("fault", "kind"), DOWNLOADS.values(), ids=DOWNLOADS)
+@pytest.mark.parametrize("case", DOWNLOADS.values(), ids=DOWNLOADS)
 async def test_a_download_that_brings_no_file(
     provider: AnyProvider,
     vendor: VendorServer,
@@ -333,9 +333,9 @@ async def test_a_download_that_brings_no_file(
     sink: Received,
     leak_check: Callable[[BaseException], bool],
     result: str,
-    fault: Fault,
-    kind: type[ProviderError],
+    case: tuple[Fault, type[ProviderError]],
 ) -> None:
+    fault, kind = case
     vendor.next(result, fault, fault)
     with pytest.raises(ProviderError) as raised:
         await provider.download(operation, finished, sink)

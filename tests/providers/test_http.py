@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from providers.errors import (
     OutOfFunds,
     Overloaded,
     ProviderError,
+    Refused,
     Rejected,
     Unauthorized,
     Uncertain,
@@ -204,6 +206,23 @@ def test_no_retry_after() -> None:
     assert retry_after({}) is None
 
 
+@pytest.mark.parametrize("name", ["x-ratelimit-reset-requests", "x-ratelimit-reset"])
+def test_a_rate_limit_starts_anew_in_seconds_or_at_a_point_in_time(name: str) -> None:
+    assert retry_after({name: "12"}) == 12
+    assert retry_after({name: f"{time.time() + 45:.0f}"}) == pytest.approx(45, abs=3)
+    assert retry_after({name: f"{time.time() - 45:.0f}"}) == 0
+
+
+@pytest.mark.parametrize("value", ["soon", "nan", "inf", "4000", "1795231630096"])
+def test_a_reset_that_cannot_be_meant_is_no_answer(value: str) -> None:
+    assert retry_after({"x-ratelimit-reset-requests": value}) is None
+    assert retry_after({"x-ratelimit-reset-requests": value, "x-ratelimit-reset": "3"}) == 3
+
+
+def test_retry_after_comes_before_the_rate_limit() -> None:
+    assert retry_after({"Retry-After": "7", "x-ratelimit-reset": "12"}) == 7
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -365,6 +384,55 @@ async def test_a_full_disk_is_not_the_vendors_fault(api: Api) -> None:
 
     with pytest.raises(OSError, match="No space left"):
         await api.download("/file", FullDisk())
+
+
+async def test_an_answer_that_may_be_a_file_is_an_object_or_is_left_unread(api: Api, vendor: Vendor) -> None:
+    vendor.next("call", says(sample_video(), "video/mp4"), says(sample_video()), says(b' {"a": 1}', "x/y"))
+    assert await api.ask_or_file("/call", json={}) is None
+    assert await api.ask_or_file("/call", json={}) is None
+    assert await api.ask_or_file("/call", json={}) == {"a": 1}
+
+
+async def test_a_large_body_is_sent_without_holding_up_the_loop(api: Api, vendor: Vendor) -> None:
+    large = "x" * 3_000_000
+    await api.submit("/call", json={"image": large})
+    [asked] = vendor.requests
+    assert asked.json == {"image": large}
+    assert asked.headers["Content-Type"] == "application/json"
+
+
+async def test_a_file_may_be_asked_for_with_json(api: Api, vendor: Vendor, sink: Received) -> None:
+    vendor.next("call", says(sample_video(), "video/mp4"))
+    await api.download("/call", sink, json={"id": 1})
+    assert sink.data == sample_video()
+    assert vendor.requests[0].json == {"id": 1}
+
+
+@pytest.mark.parametrize("code", [302, 307])
+async def test_what_was_asked_stays_at_home_when_a_file_is_elsewhere(
+    trusting: Api, vendor: Vendor, foreign: FileHost, sink: Received, code: int
+) -> None:
+    vendor.next("call", redirect(f"{foreign.url}/file", code))
+    await trusting.download("/call", sink, json={"secret": 1})
+    [asked] = foreign.requests
+    assert (asked.method, asked.json) == ("GET", None)
+
+
+async def test_what_is_asked_to_be_deleted_may_not_lead_astray(api: Api) -> None:
+    with pytest.raises(Unusable):
+        await api.delete("https://10.0.0.1/file")
+
+
+async def test_an_error_can_be_made_more_of(resources: Resources, vendor: Vendor) -> None:
+    def refine(error: ProviderError, body: JsonValue) -> ProviderError:
+        return Refused(f"{error.detail} {body}")
+
+    vendor.next("call", status(422, b'{"error": "no"}'), status(422, b"[1]"))
+    api = Api(resources, RemoteConfig(), vendor.url, {"Authorization": f"Bearer {KEY}"}, refine=refine)
+    for words in ("HTTP 422: no {'error': 'no'}", "HTTP 422: [1] {}"):
+        with pytest.raises(Refused) as raised:
+            await api.submit("/call")
+        assert raised.value.detail == words
 
 
 async def test_a_refused_download_says_why(api: Api, vendor: Vendor, sink: Received) -> None:

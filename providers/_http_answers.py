@@ -1,0 +1,81 @@
+"""What is in a vendor's answer: its own words, when to come back, whether it is a file."""
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+
+from pydantic import JsonValue, TypeAdapter
+
+JsonObject: TypeAlias = dict[str, JsonValue]
+OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
+
+_TEXT_KEYS = ("error", "message", "detail", "details", "issues")
+_RESETS = ("x-ratelimit-reset-requests", "x-ratelimit-reset")
+_A_TIMESTAMP = 1_000_000_000
+"""Numbers from here on are no number of seconds to wait, but a point in time."""
+_BELIEVABLE = 3600.0
+"""Rate limits start anew within the hour; a longer wait is a number that means something else."""
+
+
+def error_text(body: bytes) -> str:
+    """The vendor's own words, from any of the shapes that vendors put them in."""
+    try:
+        found = find_text(_JSON.validate_json(body))
+    except ValueError:
+        found = None
+    return found if found is not None else body.decode("utf-8", "replace")
+
+
+def find_text(value: JsonValue) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return next((text for item in value if (text := find_text(item))), None)
+    if isinstance(value, dict):
+        return next((text for key in _TEXT_KEYS if (text := find_text(value.get(key)))), None)
+    return None
+
+
+def object_in(body: bytes) -> JsonObject:
+    """The JSON object that a body is, or an empty one."""
+    try:
+        return OBJECT.validate_json(body)
+    except ValueError:
+        return {}
+
+
+def is_mp4(head: bytes) -> bool:
+    return head[4:8] == b"ftyp"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the vendor wants to hear from us again.
+
+    Retry-After is a number or a date; where it is missing, the rate limit's reset is a number or a Unix time.
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        resets = (_until_reset(headers[name]) for name in _RESETS if name in headers)
+        return next((seconds for seconds in resets if seconds is not None), None)
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _until_reset(value: str) -> float | None:
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    if seconds >= _A_TIMESTAMP:
+        seconds -= time.time()
+    return max(0.0, seconds) if seconds <= _BELIEVABLE else None

@@ -1,0 +1,200 @@
+"""Venice: JSON with the picture inside goes in; asking how it stands brings the MP4 once there is one.
+
+Sources: Venice's OpenAPI document of 2026-08-21 and its guides; where those are silent, its own command line.
+"""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pydantic import JsonValue
+
+from providers._venice_models import specs
+from providers._venice_wire import (
+    Objection,
+    Queued,
+    Status,
+    handle,
+    micros,
+    order,
+    priced,
+    remaining,
+    retrieval,
+)
+from providers.base import (
+    Advice,
+    BaseUrl,
+    Failed,
+    Operation,
+    Pending,
+    Provider,
+    RemoteConfig,
+    Resources,
+    Sink,
+    Succeeded,
+)
+from providers.errors import (
+    InvalidRequest,
+    NeedsConsent,
+    OutOfFunds,
+    ProviderError,
+    Refused,
+    Unauthorized,
+    Uncertain,
+)
+from providers.http import Api, JsonObject
+from providers.limits import Breather, Budget
+from providers.specs import ModelSpec, VideoRequest
+
+QUEUES_PER_MINUTE = 40
+RETRIEVES_PER_MINUTE = 120
+FAILURES = 15
+"""More than 20 failed calls in 30 seconds, and Venice answers none for 30 seconds."""
+
+_UNPROCESSABLE = 422
+_MEDIA_FAULTS = ("IMAGE_", "VIDEO_", "AUDIO_")
+"""How the codes begin that find fault with a file and not with what it shows."""
+_OVER = {"failed", "failure", "error", "errored", "cancelled", "canceled", "expired", "rejected"}
+"""Status words for the end without a video. The document has none; clients have met FAILED."""
+_LONGEST_PROMPT = 20_000
+
+
+class VeniceConfig(RemoteConfig):
+    base_url: BaseUrl = "https://api.venice.ai/api/v1"
+
+
+class Venice(Provider[VeniceConfig]):
+    name = "venice"
+    label = "Venice"
+    Config = VeniceConfig
+    looks_per_minute = RETRIEVES_PER_MINUTE
+    shortest_wait = 5.0
+
+    def __init__(self, config: VeniceConfig, resources: Resources) -> None:
+        super().__init__(config, resources)
+        key = config.api_key.get_secret_value() if config.api_key else ""
+        self._queues = Budget(QUEUES_PER_MINUTE)
+        self._retrieves = Budget(RETRIEVES_PER_MINUTE)
+        self._api = Api(
+            resources,
+            config,
+            config.base_url,
+            {"Authorization": f"Bearer {key}"},
+            breather=Breather(FAILURES, 30),
+            refine=self._refined,
+        )
+        # A download link is a key by itself, and takes no other, on whatever host it is.
+        self._links = Api(resources, config, config.base_url, {})
+
+    async def models(self) -> Sequence[ModelSpec]:
+        listed = (await self._api.ask("GET", "/models", params={"type": "video"})).get("data")
+        found = specs(listed) if isinstance(listed, list) else []
+        if not found:
+            raise Uncertain("no model in the catalogue can be used")
+        return found
+
+    async def submit(self, request: VideoRequest) -> Operation:
+        await self._queues.spend()
+        answer = await self._api.submit("/video/queue", json=order(request))
+        queued = Queued.model_validate(answer)
+        if not isinstance(queued.queue_id, str) or not queued.queue_id:
+            raise Uncertain(f"no queue_id in the answer: {self._api.quote(answer)}")
+        # The model may be another than the one asked for, and only the one returned finds the video again.
+        model = queued.model if isinstance(queued.model, str) and queued.model else request.model
+        operation: Operation = {"queue_id": queued.queue_id, "model": model}
+        # Some models have a link, which is named here and never again.
+        if isinstance(queued.download_url, str) and queued.download_url:
+            operation["download_url"] = queued.download_url
+        return operation
+
+    async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        await self._retrieves.spend()
+        try:
+            answer = await self._api.ask_or_file("/video/retrieve", json=retrieval(operation))
+        except InvalidRequest as error:
+            if error.status != _UNPROCESSABLE:
+                raise
+            return _verdict(error)
+        if answer is None:
+            return Succeeded()
+        found = Status.model_validate(answer)
+        word = str(found.status).lower()
+        if word == "completed":
+            return Succeeded()
+        if word in _OVER:
+            return Failed(detail=self._api.quote(found.error or "no reason given"))
+        return Pending(remaining_seconds=remaining(found))
+
+    async def download(
+        self,
+        operation: Operation,
+        video: Succeeded,  # noqa: ARG002 - what it needs is in the operation from the start
+        sink: Sink,
+    ) -> None:
+        if "download_url" in operation:
+            await self._links.download(str(operation["download_url"]), sink)
+            return
+        await self._retrieves.spend()
+        await self._api.download("/video/retrieve", sink, json=retrieval(operation))
+
+    async def cleanup(self, operation: Operation) -> None:
+        with suppress(ProviderError):
+            if "download_url" in operation:
+                await self._links.delete(str(operation["download_url"]))
+            else:
+                await self._api.ask("POST", "/video/complete", json=handle(operation))
+
+    async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+        with suppress(ProviderError):
+            body = await self._api.ask_bytes("/video/quote", json=priced(spec.complete(request)))
+            return micros(body)
+        return None
+
+    async def verify(self) -> None:
+        # The catalogue is public: it proves no key.
+        limits = (await self._api.ask("GET", "/api_keys/rate_limits")).get("data")
+        if isinstance(limits, dict) and limits.get("accessPermitted") is False:
+            raise Unauthorized("the key may not be used to make anything")
+        balance: JsonObject = {}
+        with suppress(ProviderError):  # not every key may see the balance
+            balance = await self._api.ask("GET", "/billing/balance")
+        if balance.get("canConsume") is False:
+            raise OutOfFunds("the balance does not allow any use")
+
+    def _refined(self, error: ProviderError, body: JsonObject) -> ProviderError:
+        nested = body.get("error")
+        said = Objection.model_validate({**body, **(nested if isinstance(nested, dict) else {})})
+        if error.status == 400 and (wrong := body.get("issues") or body.get("details")):  # noqa: PLR2004
+            return InvalidRequest(f"{error.detail} {self._api.quote(json.dumps(wrong))}", status=error.status)
+        if said.code == "needs_consent":
+            return NeedsConsent(error.detail, status=error.status)
+        if error.status != _UNPROCESSABLE:
+            return error
+        detail = error.detail
+        if isinstance(said.credits_refunded, bool):
+            detail += f" (credits {'' if said.credits_refunded else 'not '}refunded)"
+        if not _is_refusal(nested, said):
+            return InvalidRequest(detail, status=error.status)
+        return Refused(
+            detail,
+            status=error.status,
+            suggested_prompt=self._words(said.suggested_prompt),
+            recommended_model=self._words(said.recommended_model),
+        )
+
+    def _words(self, said: JsonValue) -> str | None:
+        return self._api.quote(said, limit=_LONGEST_PROMPT) if isinstance(said, str) and said else None
+
+
+def _is_refusal(nested: JsonValue, said: Objection) -> bool:
+    """Whether a 422 is about content: text is, unless its code names a file; an object has to say so."""
+    if isinstance(nested, dict):
+        return said.type == "provider_content_policy" or said.code == "CONTENT_POLICY_VIOLATION"
+    return isinstance(nested, str) and not str(said.code).startswith(_MEDIA_FAULTS)
+
+
+def _verdict(error: InvalidRequest) -> Failed:
+    if not isinstance(error, Refused):
+        return Failed(detail=error.detail)
+    advice = Advice(suggested_prompt=error.suggested_prompt, recommended_model=error.recommended_model)
+    return Failed(detail=error.detail, refused=True, advice=advice)

@@ -1,0 +1,633 @@
+import asyncio
+import json
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from providers import _venice_models
+from providers._venice_models import ONE_OF_SEVERAL, ONLY_FILE, SOUND
+from providers._venice_wire import micros
+from providers.base import Advice, Failed, Operation, Pending, Resources, Succeeded
+from providers.errors import (
+    InvalidRequest,
+    NeedsConsent,
+    NotFound,
+    OutOfFunds,
+    Overloaded,
+    ProviderError,
+    Refused,
+    Unauthorized,
+    Uncertain,
+    Unusable,
+)
+from providers.limits import Breather, Budget
+from providers.options import Choice, Flag, SourceAudio, SourceImage, Text
+from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
+from providers.venice import Venice, VeniceConfig
+from tests.providers.conftest import Received
+from tests.vendors.faults import cut, sample_video, says, status
+from tests.vendors.venice import I2V, T2V, VeniceServer, model, untyped
+
+AskFor = Callable[..., VideoRequest]
+JOB: Operation = {"queue_id": "job-1", "model": I2V}
+POLICY = {"message": "not allowed", "type": "provider_content_policy", "credits_refunded": True}
+
+
+@pytest.fixture
+async def vendor() -> AsyncIterator[VeniceServer]:
+    async with VeniceServer() as server:
+        yield server
+
+
+@pytest.fixture
+def venice(vendor: VeniceServer, resources: Resources) -> Venice:
+    return Venice(VeniceConfig(api_key=SecretStr(vendor.KEY), base_url=vendor.url), resources)
+
+
+@pytest.fixture
+def wish(ask_for: AskFor) -> VideoRequest:
+    return ask_for(I2V, duration=5, resolution="720p")
+
+
+def body(**fields: object) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def spec_of(name: str = I2V, **listed: Any) -> ModelSpec:
+    [spec] = _venice_models.specs([model(name, **listed)])
+    return spec
+
+
+async def test_a_video_is_made(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, picture: SourceImage, sink: Received
+) -> None:
+    operation = await venice.submit(wish)
+    assert operation == JOB
+    assert await venice.poll(operation) == Pending(remaining_seconds=135)
+    video = await venice.poll(operation)
+    assert video == Succeeded()
+    await venice.download(operation, video, sink)
+    assert sink.data == sample_video()
+    await venice.cleanup(operation)
+    assert vendor.forgotten == ["job-1"]
+    look = {"model": I2V, "queue_id": "job-1", "delete_media_on_completion": False}
+    assert [(asked.path, asked.json) for asked in vendor.requests] == [
+        (
+            "/video/queue",
+            {
+                "model": I2V,
+                "prompt": "a slow pan",
+                "duration": "5s",
+                "resolution": "720p",
+                "image_url": f"data:image/jpeg;base64,{b64encode(picture.data).decode()}",
+            },
+        ),
+        *[("/video/retrieve", look)] * 3,
+        ("/video/complete", {"model": I2V, "queue_id": "job-1"}),
+    ]
+
+
+async def test_everything_chosen_is_sent(
+    venice: Venice, vendor: VeniceServer, ask_for: AskFor, picture: SourceImage
+) -> None:
+    vendor.catalogue = [model("x-transition", aspect_ratios=["16:9"], audio_input=True)]
+    [spec] = await venice.models()
+    sound = SourceAudio(data=b"RIFF", media_type="audio/wav", seconds=3)
+    wish = ask_for(
+        spec.id,
+        duration=10,
+        resolution="1080p",
+        aspect_ratio="16:9",
+        negative_prompt="rain",
+        audio=False,
+        end_image=picture,
+        audio_file=sound,
+    )
+    spec.check(wish)
+    await venice.submit(wish)
+    [asked] = vendor.seen("submit")
+    url = f"data:image/jpeg;base64,{b64encode(picture.data).decode()}"
+    assert asked.json == {
+        "model": spec.id,
+        "prompt": "a slow pan",
+        "negative_prompt": "rain",
+        "duration": "10s",
+        "resolution": "1080p",
+        "aspect_ratio": "16:9",
+        "audio": False,
+        "image_url": url,
+        "end_image_url": url,
+        "audio_url": "data:audio/wav;base64,UklGRg==",
+    }
+
+
+async def test_the_largest_picture_fits(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, picture: SourceImage
+) -> None:
+    large = picture.model_copy(update={"data": bytes(ONLY_FILE.max_bytes)})
+    await venice.submit(wish.model_copy(update={"image": large}))
+    sizes = [len(vendor.requests[0].json["image_url"]), 2 * ONE_OF_SEVERAL.max_bytes + SOUND.max_bytes]
+    assert sizes[0] < 35_000_000
+    assert sizes[1] * 4 / 3 < 35_000_000
+
+
+async def test_the_model_that_is_returned_is_the_one_to_ask_for(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
+) -> None:
+    vendor.remaps[I2V] = "wan-4-image-to-video"
+    operation = await venice.submit(wish)
+    assert operation["model"] == "wan-4-image-to-video"
+    assert isinstance(await venice.poll(operation), Pending)
+
+
+@pytest.mark.parametrize("answer", [{}, {"queue_id": ""}, {"queue_id": 7}, {"model": I2V}])
+async def test_a_submit_without_a_queue_id_is_a_purchase_in_doubt(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, answer: dict[str, object]
+) -> None:
+    vendor.next("submit", says(body(**answer)))
+    with pytest.raises(Uncertain, match="no queue_id"):
+        await venice.submit(wish)
+
+
+@pytest.mark.parametrize("more", [{}, {"model": None}, {"model": "", "download_url": None}])
+async def test_what_was_bought_is_kept_whatever_else_is_missing(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, more: dict[str, object]
+) -> None:
+    vendor.next("submit", says(body(queue_id="job-1", **more)))
+    assert await venice.submit(wish) == JOB
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "kind", "words"),
+    [
+        (
+            400,
+            {"error": "Invalid", "issues": [{"path": ["duration"], "expected": "'4s' | '8s'"}]},
+            InvalidRequest,
+            """HTTP 400: Invalid [{"path": ["duration"], "expected": "'4s' | '8s'"}]""",
+        ),
+        (401, {"error": "Authentication failed"}, Unauthorized, "HTTP 401: Authentication failed"),
+        (402, {"error": "INSUFFICIENT_BALANCE"}, OutOfFunds, "HTTP 402: INSUFFICIENT_BALANCE"),
+        (403, {"error": "not in your region"}, Unauthorized, "HTTP 403: not in your region"),
+        (
+            409,
+            {"error": {"code": "needs_consent", "message": "faces"}, "consent_flow": "seedance"},
+            NeedsConsent,
+            "HTTP 409: faces",
+        ),
+        (409, {"error": "busy"}, InvalidRequest, "HTTP 409: busy"),
+        (413, {"code": "PAYLOAD_TOO_LARGE", "error": "25 MB"}, InvalidRequest, "HTTP 413: 25 MB"),
+        (422, {"error": "no"}, Refused, "HTTP 422: no"),
+        (422, {"error": "no", "code": "IMAGE_TOO_LARGE"}, InvalidRequest, "HTTP 422: no"),
+    ],
+)
+async def test_a_refused_order_says_why(
+    venice: Venice,
+    vendor: VeniceServer,
+    wish: VideoRequest,
+    code: int,
+    answer: dict[str, object],
+    kind: type[ProviderError],
+    words: str,
+) -> None:
+    vendor.next("submit", status(code, body(**answer)))
+    with pytest.raises(kind) as raised:
+        await venice.submit(wish)
+    assert type(raised.value) is kind
+    assert (raised.value.detail, raised.value.status) == (words, code)
+
+
+async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
+) -> None:
+    better = "a calm sea " * 50
+    vendor.next("submit", status(422, body(error="no", suggested_prompt=f"{better}{vendor.KEY}")))
+    with pytest.raises(Refused) as raised:
+        await venice.submit(wish)
+    assert raised.value.suggested_prompt == f"{better}[key]"
+    assert raised.value.recommended_model is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (
+            {"error": {**POLICY, "recommended_model": T2V}},
+            Failed(
+                detail="HTTP 422: not allowed (credits refunded)",
+                refused=True,
+                advice=Advice(recommended_model=T2V),
+            ),
+        ),
+        ({"error": POLICY}, Failed(detail="HTTP 422: not allowed (credits refunded)", refused=True)),
+        (
+            {"error": "not allowed", "credits_refunded": False},
+            Failed(detail="HTTP 422: not allowed (credits not refunded)", refused=True),
+        ),
+        ({"error": "not allowed"}, Failed(detail="HTTP 422: not allowed", refused=True)),
+        (
+            {"error": {"message": "not allowed", "code": "CONTENT_POLICY_VIOLATION"}},
+            Failed(detail="HTTP 422: not allowed", refused=True),
+        ),
+        ({"error": "too long", "code": "VIDEO_DURATION_TOO_LONG"}, Failed(detail="HTTP 422: too long")),
+        ({"error": {"message": "broken"}}, Failed(detail="HTTP 422: broken")),
+    ],
+)
+async def test_a_video_that_the_vendor_will_not_make_is_a_verdict(
+    venice: Venice, vendor: VeniceServer, answer: dict[str, object], verdict: Failed
+) -> None:
+    vendor.next("poll", status(422, body(**answer)))
+    assert await venice.poll(JOB) == verdict
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        ({"status": "PROCESSING"}, Pending()),
+        (
+            {"status": "PROCESSING", "average_execution_time": 1500.5, "execution_duration": 500.5},
+            Pending(remaining_seconds=1),
+        ),
+        (
+            {"status": "PROCESSING", "average_execution_time": 5, "execution_duration": 9},
+            Pending(remaining_seconds=0),
+        ),
+        ({"status": "PROCESSING", "average_execution_time": "5", "execution_duration": None}, Pending()),
+        (
+            {"status": "PROCESSING", "average_execution_time": float("inf"), "execution_duration": 1},
+            Pending(),
+        ),
+        ({"status": "PAUSED"}, Pending()),
+        ({"status": None}, Pending()),
+        ({"status": 3}, Pending()),
+        ({}, Pending()),
+        ({"status": "COMPLETED"}, Succeeded()),
+        ({"status": "completed"}, Succeeded()),
+        ({"status": "FAILED", "error": "no GPU"}, Failed(detail="no GPU")),
+        ({"status": "Failed", "error": {"message": "no GPU"}}, Failed(detail="no GPU")),
+        ({"status": "CANCELLED"}, Failed(detail="no reason given")),
+    ],
+)
+async def test_verdicts(
+    venice: Venice, vendor: VeniceServer, answer: dict[str, object], verdict: object
+) -> None:
+    vendor.next("poll", says(body(**answer)))
+    assert await venice.poll(JOB) == verdict
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        says(sample_video(), "video/mp4"),
+        says(sample_video(), "application/octet-stream"),
+        untyped(sample_video()),
+        untyped(sample_video(), split_at=3),
+    ],
+    ids=["mp4", "octet-stream", "no type", "in two parts"],
+)
+async def test_a_file_is_a_file_whatever_it_is_called(
+    venice: Venice, vendor: VeniceServer, sink: Received, fault: Any
+) -> None:
+    vendor.next("poll", fault, fault)
+    assert await venice.poll(JOB) == Succeeded()
+    await venice.download(JOB, Succeeded(), sink)
+    assert sink.data == sample_video()
+
+
+async def test_a_status_is_a_status_whatever_it_is_called(venice: Venice, vendor: VeniceServer) -> None:
+    vendor.next("poll", untyped(b' \n{"status": "FAILED"}', split_at=1), untyped(b"??"), untyped(b""))
+    assert isinstance(await venice.poll(JOB), Failed)
+    for _ in range(2):
+        with pytest.raises(Uncertain):
+            await venice.poll(JOB)
+
+
+async def test_a_finished_file_is_not_read_to_see_that_it_is_finished(
+    venice: Venice, vendor: VeniceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("providers.http.MAX_BODY", 100)
+    vendor.next("poll", says(sample_video(), "video/mp4"))
+    assert await venice.poll(JOB) == Succeeded()
+
+
+async def test_a_status_in_place_of_the_file_is_no_file(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, sink: Received
+) -> None:
+    operation = await venice.submit(wish)
+    with pytest.raises(Unusable, match="PROCESSING"):
+        await venice.download(operation, Succeeded(), sink)
+    assert sink.data == b""
+
+
+async def test_a_private_video_comes_from_its_link_without_the_key(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, sink: Received
+) -> None:
+    vendor.is_private = True
+    operation = await venice.submit(wish)
+    assert operation == {**JOB, "download_url": f"{vendor.url}/file/job-1"}
+    assert isinstance(await venice.poll(operation), Pending)
+    assert await venice.poll(operation) == Succeeded()
+    vendor.next("file", cut, cut)
+    with pytest.raises(Uncertain):
+        await venice.download(operation, Succeeded(), sink)
+    await venice.download(operation, Succeeded(), sink)
+    assert sink.data == sample_video()
+    await venice.cleanup(operation)
+    assert vendor.forgotten == ["job-1"]
+    assert vendor.seen("complete") == []
+
+
+async def test_a_link_that_is_gone_is_not_found(venice: Venice, vendor: VeniceServer, sink: Received) -> None:
+    operation: Operation = {**JOB, "download_url": f"{vendor.url}/file/job-1"}
+    vendor.next("file", status(410), status(429, x_ratelimit_reset_requests=f"{time.time() + 20:.0f}"))
+    with pytest.raises(NotFound):
+        await venice.download(operation, Succeeded(), sink)
+    with pytest.raises(Overloaded):
+        await venice.download(operation, Succeeded(), sink)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [JOB, {**JOB, "download_url": "https://10.0.0.1/x"}, {**JOB, "download_url": "https://"}],
+)
+async def test_what_cannot_be_cleaned_up_stays(
+    venice: Venice, vendor: VeniceServer, operation: Operation
+) -> None:
+    vendor.next("complete", status(500))
+    await venice.cleanup(operation)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_a_rate_limit_says_when_it_ends(venice: Venice, vendor: VeniceServer, code: int) -> None:
+    vendor.next("poll", status(code, x_ratelimit_reset_requests=f"{time.time() + 40:.0f}"))
+    with pytest.raises(Overloaded) as raised:
+        await venice.poll(JOB)
+    assert raised.value.retry_after == pytest.approx(40, abs=3)
+
+
+async def test_an_unknown_job_is_not_found(venice: Venice) -> None:
+    with pytest.raises(NotFound):
+        await venice.poll(JOB)
+
+
+async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, sink: Received
+) -> None:
+    assert (venice._queues._calls, venice._retrieves._calls) == (40, 120)
+    venice._queues = Budget(1, patience=0)
+    venice._retrieves = Budget(2, patience=0)
+    vendor.finish_after(looks=1)
+    operation = await venice.submit(wish)
+    assert await venice.poll(operation) == Succeeded()
+    await venice.download(operation, Succeeded(), sink)
+    for call in (venice.submit(wish), venice.poll(operation), venice.download(operation, Succeeded(), sink)):
+        with pytest.raises(Overloaded) as raised:
+            await call
+        assert raised.value.retry_after == pytest.approx(60, abs=3)
+    assert len(vendor.requests) == 3
+
+
+async def test_failures_stop_before_the_vendor_locks_us_out(venice: Venice, vendor: VeniceServer) -> None:
+    venice._api._breather = Breather(15, 30, patience=0)
+    looks = await asyncio.gather(*(venice.poll(JOB) for _ in range(40)), return_exceptions=True)
+    assert [type(look) for look in looks].count(NotFound) == len(vendor.requests) == 15
+    assert {type(look) for look in looks} == {NotFound, Overloaded}
+    assert not vendor.locked
+
+
+async def test_the_vendor_locks_out_who_fails_too_often(venice: Venice, vendor: VeniceServer) -> None:
+    venice._api._breather = None
+    for _ in range(21):
+        with pytest.raises(NotFound):
+            await venice.poll(JOB)
+    with pytest.raises(Overloaded):
+        await venice.models()
+    started = vendor.now()
+    vendor.now = lambda: started + 31
+    assert await venice.models()
+
+
+async def test_a_quote_is_asked_for_what_would_be_made(
+    venice: Venice, vendor: VeniceServer, ask_for: AskFor
+) -> None:
+    spec = spec_of(aspect_ratios=["1:1"])
+    assert await venice.quote(ask_for(I2V, audio=False, negative_prompt="rain"), spec) == 350_000
+    [asked] = vendor.seen("quote")
+    assert asked.json == {
+        "model": I2V,
+        "duration": "5s",
+        "resolution": "720p",
+        "aspect_ratio": "1:1",
+        "audio": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "price"),
+    [
+        ("0.1", 100_000),
+        ("0.0000001", 0),
+        ("0.0000005", 1),
+        ("0.35000000000000003", 350_000),
+        ("1.15", 1_150_000),
+        ("9007199254.740993", None),
+        ("0.29", 290_000),
+        ("3", 3_000_000),
+        ("0", 0),
+        ("0.12345678901234567890", 123_457),
+        ("-1", None),
+        ("true", None),
+        ("null", None),
+        ('"0.5"', None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("1e999999999", None),
+        ("1e99999999999999999999", None),
+        ("1e-400", 0),
+        ("{", None),
+    ],
+)
+def test_a_quote_is_taken_digit_by_digit(written: str, price: int | None) -> None:
+    assert micros(f'{{"quote": {written}}}'.encode()) == price
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"7", b"{}", b"\xff", b""])
+def test_an_answer_without_a_quote_is_no_price(answer: bytes) -> None:
+    assert micros(answer) is None
+
+
+@pytest.mark.parametrize("fault", [status(400), status(500), cut, says(b"{}")])
+async def test_a_quote_that_cannot_be_had_is_no_obstacle(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest, fault: Any
+) -> None:
+    vendor.next("quote", fault)
+    assert await venice.quote(wish, spec_of()) is None
+
+
+async def test_the_catalogue_is_the_vendors(venice: Venice, vendor: VeniceServer) -> None:
+    first, second = await venice.models()
+    assert (first.id, first.mode, first.audio) == (I2V, Mode.IMAGE_TO_VIDEO, Flag())
+    assert (second.id, second.mode, second.audio) == (T2V, Mode.TEXT_TO_VIDEO, None)
+    assert vendor.seen("models")[0].query == {"type": "video"}
+
+
+@pytest.mark.parametrize("answer", [b"{}", b'{"data": {}}', b'{"data": []}', b'{"data": [{"id": "a"}, 7]}'])
+async def test_a_catalogue_without_models_is_none(
+    venice: Venice, vendor: VeniceServer, answer: bytes
+) -> None:
+    vendor.next("models", says(answer), status(503))
+    with pytest.raises(Uncertain):
+        await venice.models()
+    with pytest.raises(Overloaded):
+        await venice.models()
+
+
+def test_what_a_model_takes_is_what_its_entry_says() -> None:
+    spec = spec_of(
+        spec={"name": "Wan 3"},
+        durations=["10s", "Auto", "6s", "8s", "8s", "-1", "1 gen", "0s"],
+        resolutions=["768P", "true_1080p"],
+        aspect_ratios=["9:16", "16:9"],
+        prompt_character_limit=3500.0,
+        audio_input=True,
+    )
+    assert spec == ModelSpec(
+        id=I2V,
+        name="Wan 3",
+        mode=Mode.IMAGE_TO_VIDEO,
+        prompt_limit=3500,
+        image=ONE_OF_SEVERAL,
+        duration=Choice(values=(6, 8, 10), default=6),
+        resolution=Choice(values=("768P", "true_1080p"), default="768P"),
+        aspect_ratio=Choice(values=("9:16", "16:9"), default="16:9"),
+        negative_prompt=Text(limit=3500),
+        audio=Flag(),
+        audio_file=SOUND,
+        deadline_seconds=3600,
+    )
+
+
+def test_what_an_entry_does_not_list_is_not_taken(ask_for: AskFor) -> None:
+    spec = spec_of(resolutions=[], aspect_ratios=[], audio_configurable=False)
+    assert (spec.prompt_limit, spec.negative_prompt, spec.image) == (2500, Text(limit=2500), ONLY_FILE)
+    assert spec.complete(ask_for(I2V)) == ask_for(I2V, duration=5)
+    refused: list[dict[str, object]] = [
+        {"resolution": "720p"},
+        {"aspect_ratio": "16:9"},
+        {"audio": True},
+        {"seed": 1},
+    ]
+    for option in refused:
+        with pytest.raises(OptionRefused):
+            spec.check(ask_for(I2V, **option))
+
+
+def test_a_sound_is_short_small_and_of_a_kind_that_is_taken() -> None:
+    for kind, seconds, size, allowed in [
+        ("audio/wav", 30, 15_000_000, True),
+        ("audio/mpeg", 1, 1, True),
+        ("audio/ogg", 1, 1, False),
+        ("audio/wav", 31, 1, False),
+        ("audio/wav", 1, 15_000_001, False),
+    ]:
+        sound = SourceAudio(data=bytes(size), media_type=kind, seconds=seconds)
+        assert SOUND.allows(sound) is allowed
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        model("topaz-upscale", model_type="video", durations=["Auto"]),
+        model("kling-motion", video_input=True),
+        model("upscale-image-to-video", durations=["Auto"]),
+        model("auto-image-to-video", durations=[]),
+        model("kling-o3-reference-to-video"),
+        model(I2V, spec={"offline": True}),
+        model(I2V, durations="5s"),
+        {"id": I2V, "model_spec": {"name": "stripped"}},
+        {"id": I2V},
+        None,
+    ],
+)
+def test_models_that_cannot_be_asked_from_here_are_left_out(entry: Any) -> None:
+    assert [spec.id for spec in _venice_models.specs([entry, model(T2V)])] == [T2V]
+
+
+@pytest.mark.parametrize("name", ["veo3-first-last-frame-to-video", "pixverse-v6-transition"])
+def test_a_model_that_leads_from_picture_to_picture_takes_two(name: str) -> None:
+    spec = spec_of(name)
+    assert spec.end_image == spec.image == ONE_OF_SEVERAL
+
+
+def test_models_for_pictures_come_first_and_those_that_stay_before_those_that_go() -> None:
+    going = {"deprecation": {"removesAt": "2026-09-24T00:00:00.000Z"}}
+    listed = [model(T2V), model("a-transition"), model("b", spec=going), model("c"), model("c")]
+    assert [spec.id for spec in _venice_models.specs(listed)] == ["c", "a-transition", "b", T2V]
+
+
+@pytest.mark.parametrize(
+    ("instant", "day"),
+    [
+        ("2026-09-24T00:00:00.000Z", date(2026, 9, 24)),
+        ("2025-04-01 00:00:00+00:00", date(2025, 4, 1)),
+        ("2025-04-01T01:00:00+02:00", date(2025, 3, 31)),
+        ("soon", None),
+        (None, None),
+        (7, None),
+    ],
+)
+def test_a_model_that_goes_says_when(instant: object, day: date | None) -> None:
+    assert spec_of(spec={"deprecation": {"removesAt": instant}}).retires == day
+
+
+async def test_a_key_that_may_not_see_the_balance_is_good(venice: Venice, vendor: VeniceServer) -> None:
+    vendor.next("balance", status(401), says(b"{}"))
+    await venice.verify()
+    await venice.verify()
+
+
+async def test_a_bad_key_is_found_out_for_free(venice: Venice, vendor: VeniceServer) -> None:
+    vendor.access = False
+    with pytest.raises(Unauthorized, match="may not be used"):
+        await venice.verify()
+    vendor.next("limits", status(401))
+    with pytest.raises(Unauthorized, match="HTTP 401"):
+        await venice.verify()
+
+
+async def test_an_empty_balance_is_found_out_for_free(venice: Venice, vendor: VeniceServer) -> None:
+    vendor.balance = {"canConsume": False}
+    with pytest.raises(OutOfFunds):
+        await venice.verify()
+
+
+async def test_without_a_key_it_is_not_enabled(resources: Resources) -> None:
+    assert not VeniceConfig().enabled
+    assert Venice(VeniceConfig(), resources).config.base_url == "https://api.venice.ai/api/v1"
+
+
+@pytest.mark.parametrize(
+    ("sent", "complaint"),
+    [
+        ({"delete_media_on_completion": True}, "deleted on retrieval"),
+        ({"model": "another"}, "another model"),
+        ({"seed": 1}, "seed"),
+    ],
+)
+async def test_the_vendor_notices_what_must_never_be_sent(
+    venice: Venice, wish: VideoRequest, sent: dict[str, Any], complaint: str
+) -> None:
+    strict = VeniceServer()
+    await strict.start()
+    strict.begin(I2V)
+    look = {**JOB, "delete_media_on_completion": False, **sent}
+    headers = {"Authorization": f"Bearer {strict.KEY}"}
+    async with venice.resources.session.post(f"{strict.url}/video/retrieve", json=look, headers=headers):
+        pass
+    with pytest.raises(AssertionError, match=complaint):
+        await strict.__aexit__()
