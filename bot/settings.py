@@ -78,8 +78,9 @@ class Settings(BaseSettings):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Hosts that may be private: the trusted ones and those the providers are configured with."""
-        urls = (getattr(config, "base_url", "") for config in self.providers.values())
+        """Hosts that may be private: the trusted ones and those the enabled providers are configured with."""
+        enabled = (config for config in self.providers.values() if config.enabled)
+        urls = (getattr(config, "base_url", "") for config in enabled)
         return frozenset({*self.trusted_hosts, *(host for url in urls if (host := urlsplit(url).hostname))})
 
     @model_validator(mode="before")

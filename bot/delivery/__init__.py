@@ -16,6 +16,7 @@ import discord
 from bot.cadence import backoff
 from bot.cards import Card
 from bot.clock import Clock
+from bot.delivery.calls import CALL_TIMEOUT, call
 from bot.errors import DeliveryFault, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
@@ -25,10 +26,8 @@ from bot.store.db import StoreError
 from bot.tasks import Tasks
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 THUMBNAIL = "picture.jpg"
-CALL_TIMEOUT = 60.0
 UPLOAD_TIMEOUT = 600.0
 HIGHEST_TIER = 100 * 1024 * 1024
 """Bytes that the most boosted servers take."""
@@ -36,9 +35,6 @@ FLUSH = 5.0
 """Seconds that cards get to show their latest state when the bot stops."""
 OLD = 3600.0
 """Seconds after which Discord allows a message fewer edits."""
-_TOO_LARGE = {40005, 50045}
-_TOO_OFTEN = {20016, 20028, 20029, 30046}
-"""Limits on writing that do not always come as a 429."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,9 @@ class Delivery:
             allowed_mentions=_requester(job),
         )
         if job.card_id is None:
-            message = await _call(send())
+            message = await call(send())
         else:
-            message = await _call(
+            message = await call(
                 send(
                     reference=discord.MessageReference(
                         message_id=job.card_id, channel_id=job.channel_id, fail_if_not_exists=False
@@ -117,7 +113,7 @@ class Delivery:
             discord.File, path, filename="stillmotion.mp4", description=job.request.prompt[:1024]
         )
         message = self._channel(job).get_partial_message(message_id)
-        await _call(
+        await call(
             message.edit(content=_announcement(job), attachments=[video], allowed_mentions=_requester(job)),
             UPLOAD_TIMEOUT,
         )
@@ -187,11 +183,11 @@ class Delivery:
         channel = self._channel(card.job)
         if keeper.message_id is not None:
             message = channel.get_partial_message(keeper.message_id)
-            await _call(message.edit(embed=embed, view=look.view, attachments=files))
+            await call(message.edit(embed=embed, view=look.view, attachments=files))
             return
         view = look.view or discord.utils.MISSING
         nonce = f"card {card.job.id}"
-        sent = await _call(channel.send(embed=embed, view=view, files=files, nonce=nonce))
+        sent = await call(channel.send(embed=embed, view=view, files=files, nonce=nonce))
         keeper.message_id = sent.id
         await self._store.jobs.record_card(card.job.id, sent.id)
         if [found.description for found in sent.embeds] != [embed.description]:
@@ -204,7 +200,7 @@ class Delivery:
         if job.state is JobState.FAILED and job.message_id is not None:
             message = self._channel(job).get_partial_message(job.message_id)
             text = f"<@{job.user_id}> {ending(job, card.provider)}"
-            await _call(message.edit(content=text, allowed_mentions=_requester(job)))
+            await call(message.edit(content=text, allowed_mentions=_requester(job)))
 
     async def _tell(self, card: Card) -> None:
         """Where the card is gone, say in a message of its own that no video comes."""
@@ -212,7 +208,7 @@ class Delivery:
         if job.state is JobState.FAILED and job.message_id is None:
             text = f"<@{job.user_id}> {ending(job, card.provider)}"
             nonce = f"end {job.id}"
-            await _call(self._channel(job).send(text, nonce=nonce, allowed_mentions=_requester(job)))
+            await call(self._channel(job).send(text, nonce=nonce, allowed_mentions=_requester(job)))
 
     def _pace(self, card: Card) -> float:
         """Seconds between two edits of one card: all cards of a channel share its limit."""
@@ -280,24 +276,3 @@ def _requester(job: Job) -> discord.AllowedMentions:
     return discord.AllowedMentions(
         everyone=False, roles=False, replied_user=False, users=[discord.Object(job.user_id)]
     )
-
-
-async def _call(call: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
-    """Await one call to Discord; raises a DeliveryFault for whatever may go wrong with it."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await call
-    except discord.RateLimited as error:
-        raise Undelivered(str(error)) from error
-    except discord.HTTPException as error:
-        raise _fault(error) from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Undelivered(repr(error)) from error
-
-
-def _fault(error: discord.HTTPException) -> DeliveryFault:
-    if error.status == 413 or error.code in _TOO_LARGE:  # noqa: PLR2004 - HTTP's Content Too Large
-        return TooLarge(str(error))
-    if error.status >= 500 or error.status in {401, 429} or error.code in _TOO_OFTEN:  # noqa: PLR2004 - HTTP's server errors
-        return Undelivered(str(error))
-    return Undeliverable(str(error))

@@ -1,0 +1,151 @@
+"""Which provider makes the video when nobody or somebody is named, and what happens when it cannot."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.jobs import Failure
+from tests.e2e.conftest import World
+from tests.helpers import eventually
+from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.faults import hang, status
+
+Start = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def both(start: Start) -> World:
+    """EigenAI is the default; this machine stands by."""
+    return await start(local_on=True, local_resolutions=("288p",))
+
+
+def maker(world: World, index: int = 0) -> str:
+    return next(field.value or "" for field in world.card(index).embeds[0].fields if field.name == "Made by")
+
+
+async def test_nobody_named_is_the_default(both: World, vendor: EigenAIServer) -> None:
+    await both.animate()
+    await both.video()
+    assert maker(both) == "EigenAI, Wan 2.2 Turbo"
+    assert len(vendor.seen("submit")) == 1
+
+
+async def test_nobody_named_is_whoever_can_do_what_is_asked(both: World, vendor: EigenAIServer) -> None:
+    await both.animate(duration=2)
+    await both.video()
+    assert maker(both) == "This machine, Pan and zoom"
+    assert not vendor.requests
+
+
+async def test_whoever_is_named_is_not_replaced(both: World) -> None:
+    reply = await both.animate(provider="eigenai", duration=2)
+    assert "does not let you choose the duration" in reply.response.content
+    assert "Models that do take it: Pan and zoom" in reply.response.content
+
+
+@pytest.mark.parametrize("fault", [status(401), status(402), status(503)])
+async def test_a_job_that_nobody_accepted_falls_over_and_the_card_says_so(
+    both: World, vendor: EigenAIServer, fault: object
+) -> None:
+    vendor.next("submit", fault)  # type: ignore[arg-type]
+    await both.animate()
+    await both.video()
+    assert maker(both) == "This machine, Pan and zoom (instead of EigenAI, which could not take it)"
+    assert len(vendor.seen("submit")) == 1
+    assert await both.quota() == "4 of 5 credits left today"
+
+
+async def test_what_may_have_been_accepted_never_falls_over(both: World, vendor: EigenAIServer) -> None:
+    vendor.next("submit", status(500))
+    await both.animate()
+    assert "nobody can tell" in await both.card_says("No video this time")
+
+
+async def test_a_request_the_other_cannot_do_exactly_does_not_fall_over(
+    both: World, vendor: EigenAIServer
+) -> None:
+    vendor.next("submit", status(402))
+    await both.animate(steps=7)
+    assert "no credit left" in await both.card_says("No video this time")
+
+
+async def test_a_named_provider_does_not_fall_over(both: World, vendor: EigenAIServer) -> None:
+    vendor.next("submit", status(402))
+    await both.animate(provider="eigenai")
+    assert "no credit left" in await both.card_says("No video this time")
+
+
+async def test_falling_over_can_be_switched_off(start: Start, vendor: EigenAIServer) -> None:
+    world = await start(local_on=True, fall_over=False)
+    vendor.next("submit", status(402))
+    await world.animate()
+    assert "no credit left" in await world.card_says("No video this time")
+
+
+async def test_a_refused_key_pauses_the_provider_for_everybody_until_it_works_again(
+    start: Start, vendor: EigenAIServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await start()
+    vendor.next("submit", status(401))
+    vendor.next("poll", status(401))
+    await world.animate()
+    await world.card_says("No video this time")
+    refused = await world.animate(world.bob)
+    assert "did not accept this bot's key" in refused.response.content
+    assert "Nothing was charged" in refused.response.content
+    assert "eigenai is paused for everybody" in caplog.text
+    listed = (await world.bob.slash(world.channel, "providers")).response.embeds[0]
+    assert "🔴" in (listed.fields[0].value or "")
+
+    await eventually(lambda: "no longer paused" in caplog.text, timeout=30)
+    await world.animate(world.bob)
+    await world.video()
+
+
+async def test_what_waits_for_a_paused_provider_is_not_kept_waiting(
+    start: Start, vendor: EigenAIServer
+) -> None:
+    world = await start(member_jobs=1)
+    vendor.next("submit", hang)
+    await world.animate()
+    await world.animate()
+    await vendor.arrived("submit", 1)
+    world.bot.studio.catalogue.ward["eigenai"].paused = Failure.UNAUTHORIZED
+    assert "did not accept this bot's key" in await world.card_says("No video this time", 1)
+
+
+async def test_outages_in_a_row_rest_the_provider_while_others_work(
+    both: World, vendor: EigenAIServer
+) -> None:
+    vendor.finish_after(10_000)
+    await both.animate(provider="eigenai")
+    await both.card_says("is making")
+    vendor.next("poll", *[status(500)] * 5)
+    await vendor.arrived("poll", len(vendor.seen("poll")) + 5)
+    await eventually(lambda: not both.bot.studio._engine.fit_providers() >= {"eigenai"})
+    await both.animate()
+    await both.video()
+    assert maker(both, 1).startswith("This machine")
+
+
+async def test_providers_lists_what_each_takes_and_how_it_is(both: World) -> None:
+    embed = (await both.alice.slash(both.channel, "providers")).response.embeds[0]
+    shown = {field.name: field.value or "" for field in embed.fields}
+    assert set(shown) == {"EigenAI, Wan 2.2 Turbo", "This machine, Pan and zoom"}
+    assert "🟢 `/animate` `wan2p2-i2v-14b-turbo`" in shown["EigenAI, Wan 2.2 Turbo"]
+    assert "number of steps: 1 to 20" in shown["EigenAI, Wan 2.2 Turbo"]
+    assert "usually 3 seconds, by its maker's word" in shown["This machine, Pan and zoom"]
+
+
+async def test_a_time_that_was_measured_is_told_as_such(both: World) -> None:
+    for number in range(1, 4):
+        await both.animate(provider="eigenai")
+        await both.video(number)
+    embed = (await both.alice.slash(both.channel, "providers")).response.embeds[0]
+    assert "measured here" in (embed.fields[0].value or "")
+
+
+async def test_without_a_model_that_needs_no_picture_video_says_so(both: World) -> None:
+    reply = await both.alice.slash(both.channel, "video", prompt="waves at night")
+    assert "No provider here makes videos from a prompt alone" in reply.response.content
+    assert "Nothing was charged" in reply.response.content
