@@ -1,6 +1,7 @@
 """EcoHash: JSON with a number of frames goes in, a job is looked at, a link to the MP4 on S3 comes out."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal
 from http import HTTPStatus
 from urllib.parse import quote
@@ -19,13 +20,13 @@ from providers.base import (
     Sink,
     Succeeded,
 )
-from providers.errors import InvalidRequest, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
+from providers.errors import InvalidRequest, Overloaded, ProviderError, Uncertain, Unusable
 from providers.http import Api, JsonObject
 from providers.options import Choice, Decimals, Span
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 
 FPS = 16
-"""Wan makes 4n + 1 frames, here 81 at most. At 16 a second, 16 s + 1 of them last s seconds and one frame more."""
+"""Wan makes 4n + 1 frames, here 81 at most: at 16 a second, 16 s + 1 of them last s seconds and a frame."""
 JOBS = "/v1/video/generations"
 CATALOGUE = "/platform/models"
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
@@ -38,7 +39,7 @@ def _spec(model: str, name: str, price: Price | None = None) -> ModelSpec:
         mode=Mode.TEXT_TO_VIDEO,
         duration=Choice(values=(2, 3, 4, 5), default=2),
         steps=Span(low=20, high=80, default=50),
-        guidance=Decimals(low=0, high=20, default=5.0),
+        guidance=Decimals(low=1, high=20, default=5.0),
         seed=Span(low=0, high=2**31 - 1),
         price=price,
         typical_seconds=120,
@@ -83,30 +84,22 @@ class EcoHash(Provider[EcoHashConfig]):
     def __init__(self, config: EcoHashConfig, resources: Resources) -> None:
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
-        self._api = _Api(resources, config, config.base_url, {"Authorization": f"Bearer {key}"})
+        headers = {"Authorization": f"Bearer {key}"}
+        self._api = _Api(resources, config, config.base_url, headers, refine=_refined)
         self._listed: Sequence[ModelSpec] = ()
         self._unsold: set[str] = set()
 
     async def models(self) -> Sequence[ModelSpec]:
-        try:
+        with suppress(ProviderError):  # what was listed before still stands
             self._listed = _specs(await self._api.any(CATALOGUE, {"status": "active"}))
-        except ProviderError:
-            pass  # what was listed before still stands
         return [spec for spec in self._listed or (WAN_21,) if spec.id not in self._unsold]
 
     async def submit(self, request: VideoRequest) -> Operation:
         try:
             answer = await self._api.submit(JOBS, json=_body(request))
         except InvalidRequest as error:
-            # No room now: what the account's sixth job may meet. The request itself is in order.
-            if error.status == HTTPStatus.CONFLICT:
-                raise Overloaded(error.detail, status=error.status) from error
-            raise
-        except OutOfFunds as error:
-            # 402 as well, but the model's fault: no reason to stop sending the others here.
-            if "model_not_priced" in error.detail:
+            if error.status == HTTPStatus.PAYMENT_REQUIRED:
                 self._unsold.add(request.model)
-                raise InvalidRequest(error.detail, status=error.status) from error
             raise
         job_id = _Job.model_validate(answer).id
         if not isinstance(job_id, str) or not job_id:
@@ -114,7 +107,9 @@ class EcoHash(Provider[EcoHashConfig]):
         return {"id": job_id}
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
-        job = _Job.model_validate(await self._api.ask("GET", f"{JOBS}/{quote(str(operation['id']), safe='')}"))
+        job = _Job.model_validate(
+            await self._api.ask("GET", f"{JOBS}/{quote(str(operation['id']), safe='')}")
+        )
         match str(job.status).lower():
             case "completed" if isinstance(job.video_url, str) and job.video_url:
                 return Succeeded(url=job.video_url)
@@ -149,6 +144,17 @@ class _Api(Api):
                 return _JSON.validate_json(await response.read())
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 raise Uncertain(f"HTTP {response.status} without JSON", status=response.status) from error
+
+
+def _refined(error: ProviderError, body: JsonObject) -> ProviderError:
+    """What two of EcoHash's refusals mean here."""
+    # No room now, as for an account's sixth job; the request itself is in order.
+    if error.status == HTTPStatus.CONFLICT:
+        return Overloaded(error.detail, status=error.status)
+    # 402 as well, but one model's fault: no reason to stop sending the others here.
+    if body.get("error") == "model_not_priced":
+        return InvalidRequest(error.detail, status=error.status)
+    return error
 
 
 def _body(request: VideoRequest) -> JsonObject:
