@@ -5,19 +5,17 @@ import functools
 import io
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
-import aiohttp
 import discord
 
 from bot.cadence import backoff
 from bot.cards import Card
 from bot.clock import Clock
 from bot.delivery.calls import CALL_TIMEOUT, call
-from bot.errors import DeliveryFault, TooLarge, Undeliverable, Undelivered
+from bot.errors import DeliveryFault, TooLarge, Undelivered
 from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.notices import ending
