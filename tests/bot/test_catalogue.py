@@ -6,9 +6,17 @@ from bot.catalogue import Catalogue
 from bot.errors import BadRequest, NotNow
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.errors import Unreachable
+from providers.options import SourceImage
 from providers.specs import Mode, ModelSpec, VideoRequest
+from tests.clock import NOON
 
 IMAGE, TEXT = Mode
+PICTURE = SourceImage(data=b"", media_type="image/jpeg", width=1, height=1)
+
+
+def wish(model: str | None = None) -> VideoRequest:
+    """To make a picture move, by whichever model."""
+    return VideoRequest(model=model or "", prompt="zoom in", image=PICTURE)
 
 
 def spec(model: str, mode: Mode = IMAGE) -> ModelSpec:
@@ -88,7 +96,7 @@ async def test_without_a_default_the_order_stays() -> None:
 def test_what_is_left_open_is_chosen(
     three: Catalogue, provider: str | None, model: str | None, chosen: tuple[str, str]
 ) -> None:
-    assert names([three.choose(IMAGE, provider, model)]) == [chosen]
+    assert names([three.choose(wish(model), provider, NOON)]) == [chosen]
 
 
 @pytest.mark.parametrize(
@@ -113,14 +121,14 @@ def test_what_is_not_on_offer_is_answered_with_what_is(
     three: Catalogue, provider: str | None, model: str | None, sentence: str
 ) -> None:
     with pytest.raises(BadRequest) as caught:
-        three.choose(IMAGE, provider, model)
+        three.choose(wish(model), provider, NOON)
     assert str(caught.value) == sentence
 
 
 async def test_while_nothing_is_on_offer_people_are_asked_to_come_back() -> None:
     made = await catalogue(Shop("alpha", spec("writer", TEXT)))
-    with pytest.raises(NotNow, match="nothing was charged"):
-        made.choose(IMAGE, "alpha", None)
+    with pytest.raises(NotNow, match="Nothing was charged"):
+        made.choose(wish(), "alpha", NOON)
 
 
 def test_a_model_is_found_under_its_provider_only(three: Catalogue) -> None:

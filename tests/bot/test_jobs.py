@@ -50,12 +50,12 @@ def test_every_state_has_its_moves() -> None:
     assert set(MOVES) == set(JobState)
 
 
-def test_only_a_submit_goes_back_to_the_queue() -> None:
-    assert {state for state in JobState if QUEUED in MOVES[state]} == {SUBMITTING}
+def test_only_what_no_provider_has_accepted_goes_back_to_the_queue() -> None:
+    assert {state for state in JobState if QUEUED in MOVES[state]} == {QUEUED, SUBMITTING}
 
 
-def test_only_delivering_moves_to_itself_to_record_its_message() -> None:
-    assert {state for state in JobState if state in MOVES[state]} == {DELIVERING}
+def test_a_job_moves_to_itself_only_for_another_provider_or_to_record_its_message() -> None:
+    assert {state for state in JobState if state in MOVES[state]} == {QUEUED, DELIVERING}
 
 
 def test_every_open_state_can_fail() -> None:

@@ -110,8 +110,9 @@ def test_lists_are_written_with_commas(load: Load) -> None:
 
 
 def test_hosts_that_the_operator_names_may_be_private(load: Load) -> None:
-    settings = load("TRUSTED_HOSTS=files.lan", "EIGENAI_BASE_URL=http://gpu.lan:8000/api")
-    assert settings.hosts == {"files.lan", "gpu.lan"}
+    hosts = "TRUSTED_HOSTS=files.lan", "EIGENAI_BASE_URL=http://gpu.lan:8000/api"
+    assert load(*hosts, "EIGENAI_API_KEY=key").hosts == {"files.lan", "gpu.lan"}
+    assert load(*hosts).hosts == {"files.lan"}, "of a provider that is not enabled, nothing is believed"
 
 
 def test_the_database_lies_in_the_data_folder_unless_it_is_somewhere_else(load: Load, tmp_path: Path) -> None:

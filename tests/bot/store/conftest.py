@@ -8,7 +8,7 @@ import pytest
 
 from bot.clock import Clock
 from bot.jobs import Job, JobState
-from bot.quotas import Allowance, Balance, WindowKind, window_at
+from bot.quotas import WindowKind, window_at
 from bot.store import Store
 from bot.store.db import Database, connect
 from bot.store.jobs import Jobs
@@ -97,8 +97,7 @@ def new_job(job_id: int = 1, *, after: float = 0, **values: Any) -> Job:
     return Job(id=job_id, charged=fields["price"], **fields)
 
 
-def allowing(amount: int) -> Balance:
-    return Balance(Allowance(amount, WindowKind.DAY), window_at(WindowKind.DAY, NOON), 0)
+TODAY = window_at(WindowKind.DAY, NOON)
 
 
 @pytest.fixture
@@ -106,7 +105,7 @@ def book(jobs: Jobs, clock: StillClock) -> Callable[..., Any]:
     """Reserve a job and bring it into a state, as if at the present of the clock."""
 
     async def reserve(job_id: int, state: JobState = JobState.QUEUED, **values: Any) -> Job:
-        job = await jobs.reserve(new_job(job_id, **values), allowing(1000))
+        job = await jobs.reserve(new_job(job_id, **values), 1000, TODAY)
         assert job is not None
         for step in path_to(state):
             times = {JobState.RUNNING: "submitted_at", JobState.DOWNLOADING: "ready_at"}

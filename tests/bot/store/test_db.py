@@ -11,7 +11,7 @@ from bot.store import Store
 from bot.store.db import Database, StoreError, Transaction, migrate, to_text
 from tests.bot.store.conftest import StillClock
 
-FIRST = "0001_initial.sql"
+ALL = ["0001_initial.sql", "0002_prices_and_fallover.sql"]
 Connect = Callable[[str], Database]
 
 
@@ -41,7 +41,7 @@ class Held:
 
 
 async def test_migrating_twice_changes_nothing(database: Database) -> None:
-    assert await migrate(database) == [FIRST]
+    assert await migrate(database) == ALL
     assert await migrate(database) == []
     assert await notes(database) == []
 
@@ -50,7 +50,7 @@ async def test_several_programs_may_migrate_at_once(database_url: str, connect_t
     databases = [connect_to(database_url) for _ in range(8)]
     await asyncio.gather(*(database.open() for database in databases))
     applied = await asyncio.gather(*(migrate(database) for database in databases))
-    assert sorted(applied) == [[]] * 7 + [[FIRST]]
+    assert sorted(applied) == [[]] * 7 + [ALL]
 
 
 async def test_a_database_of_a_newer_version_is_refused(
@@ -236,7 +236,7 @@ async def test_sqlite_says_when_another_program_holds_the_database(
     with pytest.raises(StoreError, match="database is locked"):
         await migrate(database)
     other.close()
-    assert await migrate(database) == [FIRST]
+    assert await migrate(database) == ALL
 
 
 async def test_sqlite_is_not_opened_while_another_program_has_it_to_itself(

@@ -14,9 +14,8 @@ from bot.store.jobs import Caps, Jobs, Moved
 from providers.base import Succeeded
 from providers.options import SourceImage
 from providers.specs import VideoRequest
-from tests.bot.store.conftest import NOON, StillClock, allowing, new_job
+from tests.bot.store.conftest import NOON, TODAY, StillClock, new_job
 
-TODAY = window_at(WindowKind.DAY, NOON)
 Book = Callable[..., Any]
 Another = Callable[[], Awaitable[Store]]
 
@@ -34,7 +33,7 @@ async def promoted(jobs: Jobs, limits: Caps) -> list[int]:
 
 
 async def test_a_reserved_job_is_queued_and_charged(jobs: Jobs) -> None:
-    job = await jobs.reserve(new_job(price=3), allowing(5))
+    job = await jobs.reserve(new_job(price=3), 5, TODAY)
     assert job == new_job(price=3)
     assert await jobs.get(1) == job
     assert await jobs.used(10, 30, TODAY) == 3
@@ -43,7 +42,7 @@ async def test_a_reserved_job_is_queued_and_charged(jobs: Jobs) -> None:
 async def test_the_picture_is_not_stored(jobs: Jobs) -> None:
     image = SourceImage(data=b"\xff\xd8", media_type="image/jpeg", width=1, height=1)
     request = VideoRequest(model="wan", prompt="Zoom on 'it' :name %s 🎬", image=image, seed=0, duration=5)
-    job = await jobs.reserve(new_job(request=request), allowing(5))
+    job = await jobs.reserve(new_job(request=request), 5, TODAY)
     assert job is not None
     assert job.request == request.model_copy(update={"image": None})
 
@@ -52,24 +51,24 @@ async def test_the_picture_is_not_stored(jobs: Jobs) -> None:
 async def test_a_job_is_booked_only_if_its_price_fits_what_is_left(
     jobs: Jobs, price: int, *, fits: bool
 ) -> None:
-    assert await jobs.reserve(new_job(1, price=3), allowing(5))
-    assert (await jobs.reserve(new_job(2, price=price), allowing(5)) is not None) is fits
+    assert await jobs.reserve(new_job(1, price=3), 5, TODAY)
+    assert (await jobs.reserve(new_job(2, price=price), 5, TODAY) is not None) is fits
     assert await jobs.used(10, 30, TODAY) == (3 + price if fits else 3)
     assert (await jobs.get(2) is not None) is fits
 
 
 async def test_an_allowance_is_one_members_in_one_server_in_one_window(jobs: Jobs) -> None:
-    await jobs.reserve(new_job(1), allowing(1))
-    assert await jobs.reserve(new_job(2), allowing(1)) is None
-    assert await jobs.reserve(new_job(3, user_id=31), allowing(1))
-    assert await jobs.reserve(new_job(4, guild_id=11), allowing(1))
+    await jobs.reserve(new_job(1), 1, TODAY)
+    assert await jobs.reserve(new_job(2), 1, TODAY) is None
+    assert await jobs.reserve(new_job(3, user_id=31), 1, TODAY)
+    assert await jobs.reserve(new_job(4, guild_id=11), 1, TODAY)
     tomorrow = window_at(WindowKind.DAY, TODAY.end)
-    assert await jobs.reserve(new_job(5, after=86400), replace(allowing(1), window=tomorrow))
+    assert await jobs.reserve(new_job(5, after=86400), 1, tomorrow)
     assert await jobs.used(10, 30, TODAY) == 1
 
 
 async def test_a_window_holds_its_start_and_not_its_end(jobs: Jobs) -> None:
-    await jobs.reserve(new_job(1, after=60), allowing(5))
+    await jobs.reserve(new_job(1, after=60), 5, TODAY)
     second = timedelta(seconds=1)
     assert await jobs.used(10, 30, Window(NOON, NOON + second)) == 1
     assert await jobs.used(10, 30, Window(NOON - second, NOON)) == 0
@@ -77,20 +76,20 @@ async def test_a_window_holds_its_start_and_not_its_end(jobs: Jobs) -> None:
 
 async def test_a_repeated_interaction_is_the_same_job(jobs: Jobs, book: Book) -> None:
     running = await book(1, JobState.RUNNING)
-    assert await jobs.reserve(new_job(1, price=4, user_id=99), allowing(0)) == running
+    assert await jobs.reserve(new_job(1, price=4, user_id=99), 0, TODAY) == running
     assert await jobs.used(10, 30, TODAY) == 1
     assert await jobs.used(10, 99, TODAY) == 0
 
 
 async def test_fifty_at_once_get_no_more_than_the_allowance(jobs: Jobs) -> None:
-    booked = await asyncio.gather(*(jobs.reserve(new_job(number), allowing(3)) for number in range(1, 51)))
+    booked = await asyncio.gather(*(jobs.reserve(new_job(number), 3, TODAY) for number in range(1, 51)))
     assert sum(job is not None for job in booked) == 3
     assert await jobs.used(10, 30, TODAY) == 3
     assert len(await jobs.open()) == 3
 
 
 async def test_the_same_interaction_many_times_at_once_is_one_job(jobs: Jobs) -> None:
-    booked = await asyncio.gather(*(jobs.reserve(new_job(1), allowing(3)) for _ in range(20)))
+    booked = await asyncio.gather(*(jobs.reserve(new_job(1), 3, TODAY) for _ in range(20)))
     assert booked == [new_job(1)] * 20
     assert await jobs.used(10, 30, TODAY) == 1
 
@@ -153,7 +152,7 @@ async def test_recording_the_message_does_not_renew_the_time_limit(
     assert (await jobs.move(delivering, JobState.DELIVERING, message_id=5)).state_at == NOON
 
 
-@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.QUEUED, JobState.DELIVERED])
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.DOWNLOADING, JobState.DELIVERED])
 async def test_a_move_that_does_not_exist_is_a_mistake_of_the_program(
     jobs: Jobs, book: Book, state: JobState
 ) -> None:
