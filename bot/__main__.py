@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bot import checkup, health
 from bot.app import serve
 from bot.client import CannotStart
-from bot.runners import AlreadyRunning
+from bot.runners import AlreadyRunning, only_one
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate
 
@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = Settings()
     except ValidationError as error:
         sys.exit("\n".join(complaints(error)))
+    except UnicodeDecodeError:
+        sys.exit(".env is not UTF-8 text: save it as UTF-8.")
     commands = {"run": _run, "check": _check, "migrate": _migrate, "health": _health}
     sys.exit(asyncio.run(commands[options.command](settings)))
 
@@ -37,7 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the bot")
     demo = commands.add_parser("demo", help="try the bot in a browser, without Discord or keys")
-    demo.add_argument("--port", type=int, help="the page's port (default: any free one)")
+    demo.add_argument(
+        "--port",
+        type=int,
+        choices=range(1, 65536),
+        metavar="PORT",
+        help="the page's port (default: any free one)",
+    )
     demo.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
     commands.add_parser("check", help="look at token, keys, database and data folder")
     commands.add_parser("migrate", help="bring the database up to date and exit")
@@ -47,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(settings: Settings) -> int:
     if settings.discord_token is None:
-        return _complain("DISCORD_TOKEN is not set: put it into .env. `make demo` needs none.")
+        return _complain(
+            "DISCORD_TOKEN is not set: copy .env.example to .env and put it there. `make demo` needs none."
+        )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -69,13 +79,16 @@ async def _check(settings: Settings) -> int:
 
 async def _migrate(settings: Settings) -> int:
     try:
-        database = connect(settings.database)
-        await database.open()
-        try:
-            names = await migrate(database)
-        finally:
-            await database.close()
-    except StoreError as error:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        # Never under a running bot, which may be of another version.
+        with only_one(settings.data_dir):
+            database = connect(settings.database)
+            await database.open()
+            try:
+                names = await migrate(database)
+            finally:
+                await database.close()
+    except (AlreadyRunning, StoreError, OSError) as error:
         return _complain(f"{error}.")
     print(f"Applied: {', '.join(names)}." if names else "The database is up to date.")
     return 0
@@ -85,7 +98,7 @@ async def _health(settings: Settings) -> int:
     try:
         report = await health.ask(settings.data_dir)
     except OSError:
-        return _complain("No bot answers in this data folder.")
+        return _complain(f"No bot answers in {settings.data_dir.absolute()}.")
     print(json.dumps(report))
     return 0 if report["healthy"] else 1
 

@@ -31,13 +31,19 @@ if TYPE_CHECKING:
 NOT_INSTALLED = "The demo needs its extra: python -m pip install 'stillmotion[demo]' (`make demo` does that)."
 WELCOME = (
     "**Make a picture move.** Type `/` below, choose **animate**, attach a picture, "
-    "and say how to film it, such as *slow zoom in, then pan left*."
+    "and say how to film it, such as *slow zoom in, then pan left*. "
+    "At the top, *Viewing as* makes you Grace, a moderator, who can cancel other members' videos."
 )
 HOUR = timedelta(hours=1)
 BEAT = 0.25
 """Seconds between two looks for something new to show; the page asks twice a second."""
 PATIENCE = 30.0
 """Seconds that simcord gives a command: a slow machine takes its time over a large picture."""
+
+
+def _say(text: str) -> None:
+    """At once, also where the output is no terminal."""
+    print(text, flush=True)
 
 
 class DemoSettings(Settings):
@@ -70,7 +76,7 @@ async def run(
     port: int | None = None,
     open_browser: bool = True,
     stop: asyncio.Event | None = None,
-    say: Callable[[str], object] = print,
+    say: Callable[[str], object] = _say,
 ) -> None:
     """Serve the page until it ends the demo or `stop` is set, by default by Ctrl-C. Nothing is kept."""
     stop = stop or _signal()
@@ -105,7 +111,7 @@ async def _start(
 
     # simcord re-encodes videos for the page, and has no patience for larger ones.
     provider: dict[str, Any] = {"local_resolutions": ("288p",)}
-    bot = build(DemoSettings(data_dir=folder, card_seconds=0.25, **provider))
+    bot = build(DemoSettings(data_dir=folder, card_seconds=0.25, default_allowance=20, **provider))
     env = simcord.Env(bot, settle_timeout=PATIENCE)
     _set_clock(env)
     _look_like_discord(env)

@@ -55,10 +55,15 @@ def reason(failure: Failure, provider: str) -> str:
     return _FAILURES[failure].format(provider=provider)
 
 
-def _advice(job: Job) -> str:
-    """The model that the provider recommends instead. Its suggested prompt is shown where it is escaped."""
-    model = job.advice.recommended_model if job.advice else None
-    return f" It recommends the model `{model[:60]}` for this." if model and model.isprintable() else ""
+def _advice(job: Job, provider: str) -> str:
+    """What the provider says beside its no. The prompt it suggests is shown where prompts are escaped."""
+    said = job.advice
+    if said is None:
+        return ""
+    model = said.recommended_model
+    instead = f" It recommends the model `{model[:60]}` for this." if model and model.isprintable() else ""
+    gave = {True: f" {provider} gave this bot its money back.", False: f" {provider} kept this bot's money."}
+    return instead + (gave[said.refunded] if said.refunded is not None else "")
 
 
 def ending(job: Job, provider: str) -> str:
@@ -71,7 +76,7 @@ def ending(job: Job, provider: str) -> str:
             return f"Cancelled{by}. {NOT_CHARGED}"
         case JobState.FAILED:
             failure = job.failure or Failure.PROVIDER_FAILED
-            return f"{reason(failure, provider)}{_advice(job)} {NOT_CHARGED}"
+            return f"{reason(failure, provider)}{_advice(job, provider)} {NOT_CHARGED}"
         case _:
             raise ValueError(f"job {job.id} is not over")
 

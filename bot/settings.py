@@ -180,17 +180,27 @@ def provider_fields() -> frozenset[str]:
     )
 
 
+_IN_OUR_WORDS = {
+    "int_parsing": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_parsing": "it must be a number",
+    "bool_parsing": "it must be true or false",
+}
+
+
 def complaints(error: ValidationError, prefix: tuple[str, ...] = ()) -> list[str]:
-    """A sentence for each thing that is wrong with the settings. No value is quoted: it may be a key."""
-    sentences: list[str] = []
+    """A sentence for each setting that is wrong. No value is quoted: it may be a key."""
+    sentences: dict[str, str] = {}
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         # What lies deeper is a place inside one variable's value.
         name = "_".join(str(part) for part in (*prefix, *problem["loc"][:1])).upper()
         message = problem["msg"].removeprefix("Value error, ")
+        message = _IN_OUR_WORDS.get(problem["type"], f"{message[:1].lower()}{message[1:]}")
         if problem["type"] == "extra_forbidden":
-            sentences.append(f"{name} is not a setting of Stillmotion: remove it from .env or correct it.")
+            sentence = f"{name} is not a setting of Stillmotion: remove it from .env or correct it."
         elif problem["loc"] not in {(), ("providers",)}:
-            sentences.append(f"{name} cannot be used: {message[:1].lower()}{message[1:]}.")
+            sentence = f"{name} cannot be used: {message}."
         else:
-            sentences.extend(message.splitlines())
-    return sentences
+            sentence = problem["msg"].removeprefix("Value error, ")
+        sentences.setdefault(name, sentence)
+    return [line for sentence in sentences.values() for line in sentence.splitlines()]

@@ -18,7 +18,7 @@ from bot.media.child import Children
 from bot.media.images import check_size, prepare
 from bot.media.jobfiles import JobFiles
 from bot.notices import reason
-from bot.quotas import Allowance, Balance, window_at
+from bot.quotas import Allowance, Balance, WindowKind, window_at
 from bot.store import Store
 from bot.store.jobs import Moved
 from providers.errors import ProviderError
@@ -282,8 +282,9 @@ class Studio:
 
 def _nothing_left(balance: Balance, price: int) -> OverAllowance:
     allowance = balance.allowance
+    when = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
     renewal = f"<t:{int(balance.window.end.timestamp())}:R>"
     return OverAllowance(
-        f"You have {balance.left} of {allowance.amount} credits left for this {allowance.kind}, "
-        f"and this video takes {price}. It renews {renewal}. Nothing was charged."
+        f"You have {balance.left} of {allowance.amount} credits left {when[allowance.kind]}, and this video "
+        f"takes {price}. They renew {renewal}. Nothing was charged."
     )

@@ -92,7 +92,7 @@ def _status(card: Card) -> str:
 
 def _estimate(card: Card) -> str:
     if card.expected_at is not None:
-        return f" Videos like this are usually done {_relative(card.expected_at)}."
+        return f" Usual finish: {_relative(card.expected_at)}."
     if card.job.state is JobState.QUEUED and card.typical_seconds:
         return f" Once started, it usually takes about {span(card.typical_seconds)}."
     return ""

@@ -38,7 +38,7 @@ class Quota(commands.Cog):
         lines = [_line(job) for job in running[:_SHOWN]]
         if len(running) > _SHOWN:
             lines.append(f"and {len(running) - _SHOWN} more")
-        embed.add_field(name="Under way", value="\n".join(lines) or "nothing", inline=False)
+        embed.add_field(name="Under way", value="\n".join(lines) or "Nothing", inline=False)
         return embed
 
 

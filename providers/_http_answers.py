@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 from pydantic import JsonValue, TypeAdapter
 
+from providers.errors import Uncertain
+
 JsonObject: TypeAlias = dict[str, JsonValue]
 OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
@@ -46,6 +48,14 @@ def object_in(body: bytes) -> JsonObject:
         return OBJECT.validate_json(body)
     except ValueError:
         return {}
+
+
+def json_in(body: bytes) -> JsonValue:
+    """Whatever JSON a body is. Raises Uncertain for none."""
+    try:
+        return _JSON.validate_json(body)
+    except ValueError as error:
+        raise Uncertain("an answer without readable JSON") from error
 
 
 def is_mp4(head: bytes) -> bool:

@@ -25,6 +25,8 @@ class Advice(Frozen):
 
     suggested_prompt: str | None = None
     recommended_model: str | None = None
+    refunded: bool | None = None
+    """Whether the vendor gave the operator's money back, where it says so."""
 
 
 class Pending(Frozen):

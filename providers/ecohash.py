@@ -1,12 +1,11 @@
 """EcoHash: JSON with a number of frames goes in, a job is looked at, a link to the MP4 on S3 comes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal
 from http import HTTPStatus
 from urllib.parse import quote
 
-import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from providers.base import (
@@ -85,13 +84,13 @@ class EcoHash(Provider[EcoHashConfig]):
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
-        self._api = _Api(resources, config, config.base_url, headers, refine=_refined)
+        self._api = Api(resources, config, config.base_url, headers, refine=_refined)
         self._listed: Sequence[ModelSpec] = ()
         self._unsold: set[str] = set()
 
     async def models(self) -> Sequence[ModelSpec]:
         with suppress(ProviderError):  # what was listed before still stands
-            self._listed = _specs(await self._api.any(CATALOGUE, {"status": "active"}))
+            self._listed = _specs(await self._api.ask_any(CATALOGUE, params={"status": "active"}))
         return [spec for spec in self._listed or (WAN_21,) if spec.id not in self._unsold]
 
     async def submit(self, request: VideoRequest) -> Operation:
@@ -133,17 +132,6 @@ class EcoHash(Provider[EcoHashConfig]):
     async def verify(self) -> None:
         # The catalogue is for everybody; this list is for those with a key.
         await self._api.ask("GET", "/v1/models")
-
-
-class _Api(Api):
-    async def any(self, path: str, params: Mapping[str, str]) -> JsonValue:
-        """Like `ask`, for answers that need not be objects."""
-        timeout = self._timeout(self._config.request_timeout)
-        async with self._request("GET", self._url(path).with_query(params), timeout=timeout) as response:
-            try:
-                return _JSON.validate_json(await response.read())
-            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-                raise Uncertain(f"HTTP {response.status} without JSON", status=response.status) from error
 
 
 def _refined(error: ProviderError, body: JsonObject) -> ProviderError:

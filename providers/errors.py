@@ -53,10 +53,12 @@ class Refused(InvalidRequest):
         status: int | None = None,
         suggested_prompt: str | None = None,
         recommended_model: str | None = None,
+        refunded: bool | None = None,
     ) -> None:
         super().__init__(detail, status=status)
         self.suggested_prompt = suggested_prompt
         self.recommended_model = recommended_model
+        self.refunded = refunded
 
 
 class NeedsConsent(InvalidRequest):

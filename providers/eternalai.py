@@ -164,7 +164,7 @@ class EternalAI(Provider[EternalAIConfig]):
         now = asyncio.get_running_loop().time()
         if now >= self._stale_at:
             try:
-                self._listed = answers.effect_names(await self._api.ask("GET", _EFFECTS))
+                self._listed = answers.effect_names(await self._api.ask_any(_EFFECTS))
             except ProviderError as error:
                 log.warning("%s did not list its effects: %s", self.label, error.detail)
                 return self.config.effects

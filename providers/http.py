@@ -20,6 +20,7 @@ from providers._http_answers import (
     error_text,
     find_text,
     is_mp4,
+    json_in,
     object_in,
     retry_after,
 )
@@ -108,6 +109,14 @@ class Api:
         url = self._url(path).with_query(params or {})
         async with self._request(method, url, timeout=timeout, json=json) as response:
             return await _read_object(response)
+
+    async def ask_any(self, path: str, *, params: Mapping[str, str] | None = None) -> JsonValue:
+        """A GET that may be repeated and whose answer may be any JSON, such as a list."""
+        timeout = self._timeout(self._config.request_timeout)
+        async with self._request(
+            "GET", self._url(path).with_query(params or {}), timeout=timeout
+        ) as response:
+            return json_in(await _read(response))
 
     async def ask_bytes(self, path: str, *, json: JsonObject) -> bytes:
         """A POST that may be repeated, and its answer as it came: for who must see each digit."""

@@ -180,6 +180,7 @@ class Venice(Provider[VeniceConfig]):
             status=error.status,
             suggested_prompt=self._words(said.suggested_prompt),
             recommended_model=self._words(said.recommended_model),
+            refunded=said.credits_refunded if isinstance(said.credits_refunded, bool) else None,
         )
 
     def _words(self, said: JsonValue) -> str | None:
@@ -196,5 +197,9 @@ def _is_refusal(nested: JsonValue, said: Objection) -> bool:
 def _verdict(error: InvalidRequest) -> Failed:
     if not isinstance(error, Refused):
         return Failed(detail=error.detail)
-    advice = Advice(suggested_prompt=error.suggested_prompt, recommended_model=error.recommended_model)
+    advice = Advice(
+        suggested_prompt=error.suggested_prompt,
+        recommended_model=error.recommended_model,
+        refunded=error.refunded,
+    )
     return Failed(detail=error.detail, refused=True, advice=advice)

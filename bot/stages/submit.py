@@ -67,7 +67,11 @@ async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderE
     failure = next((failure for kind, failure in _FAILURES if isinstance(error, kind)), None)
     advice = Advice()
     if isinstance(error, Refused):
-        advice = Advice(suggested_prompt=error.suggested_prompt, recommended_model=error.recommended_model)
+        advice = Advice(
+            suggested_prompt=error.suggested_prompt,
+            recommended_model=error.recommended_model,
+            refunded=error.refunded,
+        )
     return await floor.fail(job, failure or Failure.OUTCOME_UNKNOWN, error.detail, advice)
 
 
