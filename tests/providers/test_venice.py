@@ -221,13 +221,24 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
             Failed(
                 detail="HTTP 422: not allowed (credits refunded)",
                 refused=True,
-                advice=Advice(recommended_model=T2V),
+                advice=Advice(recommended_model=T2V, refunded=True),
             ),
         ),
-        ({"error": POLICY}, Failed(detail="HTTP 422: not allowed (credits refunded)", refused=True)),
+        (
+            {"error": POLICY},
+            Failed(
+                detail="HTTP 422: not allowed (credits refunded)",
+                refused=True,
+                advice=Advice(refunded=True),
+            ),
+        ),
         (
             {"error": "not allowed", "credits_refunded": False},
-            Failed(detail="HTTP 422: not allowed (credits not refunded)", refused=True),
+            Failed(
+                detail="HTTP 422: not allowed (credits not refunded)",
+                refused=True,
+                advice=Advice(refunded=False),
+            ),
         ),
         ({"error": "not allowed"}, Failed(detail="HTTP 422: not allowed", refused=True)),
         (
