@@ -13,6 +13,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.health import Health, socket_path
+from bot.runners import only_one
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import status
 
@@ -105,8 +106,7 @@ async def test_check_asks_every_enabled_provider_whether_its_key_works(
 
 def test_a_wrong_setting_is_a_sentence_and_no_trace(run: Run) -> None:
     assert run("run", DEFAULT_ALLOWANCE="plenty") == (
-        "DEFAULT_ALLOWANCE cannot be used: "
-        "input should be a valid integer, unable to parse string as an integer."
+        "DEFAULT_ALLOWANCE cannot be used: it must be a whole number."
     )
 
 
@@ -117,7 +117,7 @@ def test_an_unknown_name_in_the_env_file_is_a_sentence(run: Run, tmp_path: Path)
 
 def test_run_without_a_token_says_what_to_do(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("run") == 1
-    assert capsys.readouterr().err.startswith("DISCORD_TOKEN is not set: put it into .env.")
+    assert capsys.readouterr().err.startswith("DISCORD_TOKEN is not set: copy .env.example to .env")
 
 
 def test_run_without_discord_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +142,7 @@ def test_migrate_fails_with_a_sentence(run: Run, capsys: pytest.CaptureFixture[s
 
 def test_health_without_a_bot_is_unwell(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("health") == 1
-    assert capsys.readouterr().err == "No bot answers in this data folder.\n"
+    assert capsys.readouterr().err.startswith("No bot answers in /")
 
 
 @pytest.mark.parametrize(("healthy", "code"), [(True, 0), (False, 1)])
@@ -178,3 +178,16 @@ def test_the_demo_gets_the_port_and_the_browser_choice(run: Run, monkeypatch: py
     monkeypatch.setattr("bot.demo.main", lambda **options: asked.update(options) or 0)
     assert run("demo", "--port", "8123", "--no-browser") == 0
     assert asked == {"port": 8123, "open_browser": False}
+
+
+def test_migrate_keeps_its_hands_off_a_running_bots_folder(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with only_one(tmp_path):
+        assert run("migrate", DATA_DIR=str(tmp_path)) == 1
+    assert "Another Stillmotion works in" in capsys.readouterr().err
+
+
+def test_an_env_file_in_another_encoding_is_a_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LOG_LEVEL=info", encoding="utf-16")
+    assert run("check") == ".env is not UTF-8 text: save it as UTF-8."

@@ -136,7 +136,7 @@ BASE_URL = (
     [
         (
             "LOCAL_ON=perhaps",
-            "LOCAL_ON cannot be used: input should be a valid boolean, unable to interpret input.",
+            "LOCAL_ON cannot be used: it must be true or false.",
         ),
         (
             "MEMBER_JOBS=0",

@@ -200,7 +200,7 @@ async def test_a_picture_becomes_a_video_by_the_local_provider_alone() -> None:
         # The page is many revisions behind by now.
         receipt = await client.run("quota")
         assert receipt["settlement"] == "settled"
-        assert await client.shows("4 of 5 credits")
+        assert await client.shows("19 of 20 credits")
 
 
 async def test_the_dates_are_those_of_today() -> None:
@@ -268,7 +268,6 @@ async def test_ctrl_c_in_a_terminal_leaves_no_traceback_and_no_files(folder: Pat
         env={
             **os.environ,
             "TMPDIR": str(folder),
-            "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": str(Path(demo.__file__).parents[1]),
         },
     )
@@ -376,7 +375,7 @@ async def test_in_a_browser_a_newcomer_makes_a_video_and_a_moderator_cancels_one
 
         await choose(tab, "quota")
         await tab.locator("#send-message").click()
-        await expect(channel).to_contain_text("4 of 5 credits")
+        await expect(channel).to_contain_text("19 of 20 credits")
         await shoot(tab, "4-quota")
 
         await animate(tab, "tilt up", seconds=8)
@@ -384,7 +383,7 @@ async def test_in_a_browser_a_newcomer_makes_a_video_and_a_moderator_cancels_one
         cancel = channel.get_by_role("button", name="Cancel")
         await expect(cancel).to_be_visible()
         await tab.locator("#viewer-picker").select_option(label="Grace, moderator")
-        await expect(channel).not_to_contain_text("4 of 5 credits")
+        await expect(channel).not_to_contain_text("19 of 20 credits")
         await cancel.click()
         await expect(channel).to_contain_text("Cancelled by @Grace, moderator")
         await shoot(tab, "5-cancelled")
