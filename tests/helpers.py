@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import io
+import wave
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -18,3 +20,14 @@ async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 10)
             if answer:
                 return answer
             await asyncio.sleep(0.01)
+
+
+def wav(seconds: float) -> bytes:
+    """So much of a quiet hum, as a WAV file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(8000)
+        written.writeframes(b"\x10\x02" * round(8000 * seconds))
+    return file.getvalue()

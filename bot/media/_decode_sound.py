@@ -15,6 +15,8 @@ _NOT_A_SOUND = "That is not a sound file I can use. Attach an MP3 or WAV file; n
 def probe(data: bytes) -> Answer:
     """Its type and length, once every packet was read and a piece of it decoded."""
     for name, media_type in _KINDS.items():
+        if name == "mp3" and not _begins_as_mp3(data):
+            continue
         try:
             with av.open(io.BytesIO(data), "r", format=name) as container:
                 seconds = _length(container)
@@ -23,6 +25,11 @@ def probe(data: bytes) -> Answer:
         if seconds > 0:
             return Answer({"media_type": media_type, "seconds": seconds})
     raise Refused(_NOT_A_SOUND)
+
+
+def _begins_as_mp3(data: bytes) -> bool:
+    """With a tag or a frame: the demuxer finds frames in other files as well, such as in an MP4."""
+    return data[:3] == b"ID3" or (data[:1] == b"\xff" and data[1:2] >= b"\xe0")
 
 
 def _length(container: InputContainer) -> float:
