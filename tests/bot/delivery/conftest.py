@@ -1,0 +1,110 @@
+"""The letter box with discord.py's real HTTP client, against Discord on loopback."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import discord
+import pytest
+from discord.http import Route
+
+from bot.cards import Card
+from bot.delivery import Delivery
+from bot.jobs import Job, JobState
+from bot.media.jobfiles import JobFiles
+from bot.quotas import WindowKind, window_at
+from bot.store import Store
+from bot.store.db import connect
+from cogs._cards import render
+from providers.specs import VideoRequest
+from tests import openapi
+from tests.clock import NOON, FastClock
+from tests.discord_server.server import DiscordServer
+from tests.discord_server.world import ALICE, CHANNEL, GUILD, TOKEN
+from tests.vendors.faults import sample_video
+
+MEGABYTE = 1024 * 1024
+LIMIT = 20 * MEGABYTE
+SPEED = 20
+"""How many times faster than ours the letter box's time runs."""
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
+    async with DiscordServer() as running:
+        monkeypatch.setattr(Route, "BASE", running.api)
+        yield running
+        openapi.check(running.requests)
+
+
+@pytest.fixture
+async def client(server: DiscordServer) -> AsyncIterator[discord.Client]:
+    async with discord.Client(
+        intents=discord.Intents.none(), allowed_mentions=discord.AllowedMentions.none()
+    ) as connected:
+        await connected.login(TOKEN)
+        yield connected
+
+
+@pytest.fixture
+def clock() -> FastClock:
+    return FastClock(SPEED)
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[Store]:
+    opened = Store(connect(f"sqlite:///{tmp_path / 'jobs.db'}"), clock)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def letterbox(
+    client: discord.Client, store: Store, clock: FastClock, tmp_path: Path
+) -> AsyncIterator[Delivery]:
+    box = Delivery(
+        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=0.5, upload_limit=LIMIT
+    )
+    yield box
+    await box.close()
+
+
+@pytest.fixture
+async def job(store: Store, tmp_path: Path) -> Job:
+    """Booked, with its thumbnail and its video on disk."""
+    folder = tmp_path / "jobs" / "42"
+    folder.mkdir(parents=True)
+    (folder / "thumbnail.jpg").write_bytes(b"a small picture")
+    (folder / "video.mp4").write_bytes(sample_video())
+    new = Job(
+        id=42,
+        guild_id=GUILD,
+        channel_id=CHANNEL,
+        user_id=ALICE,
+        provider="eigenai",
+        request=VideoRequest(model="wan2p2-i2v-14b-turbo", prompt="slow zoom in"),
+        state=JobState.QUEUED,
+        price=1,
+        charged=1,
+        created_at=NOON,
+        state_at=NOON,
+        not_before=NOON,
+    )
+    booked = await store.jobs.reserve(new, 5, window_at(WindowKind.DAY, NOON))
+    assert booked is not None
+    return booked
+
+
+def card(job: Job, **changes: object) -> Card:
+    return Card(job=job, provider="EigenAI", model="Wan 2.2 Turbo", **changes)  # type: ignore[arg-type]
+
+
+def at(job: Job, state: JobState, **changes: object) -> Job:
+    return replace(job, state=state, **changes)  # type: ignore[arg-type]
+
+
+def shown(server: DiscordServer) -> str:
+    """What the one card says now."""
+    cards = server.world.cards()
+    return str(cards[0]["embeds"][0]) if cards else ""

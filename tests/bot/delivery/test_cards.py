@@ -1,0 +1,197 @@
+"""Status cards in Discord: the latest state, once, and the end in any case."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import discord
+import pytest
+
+from bot.delivery import Delivery
+from bot.jobs import Failure, Job, JobState
+from bot.media.jobfiles import JobFiles
+from bot.store import Store
+from bot.store.db import StoreError
+from cogs._cards import render
+from tests.bot.delivery.conftest import LIMIT, SPEED, at, card, shown
+from tests.clock import FastClock
+from tests.discord_server.faults import after_accepting, cut, late, refusal
+from tests.discord_server.server import DiscordServer
+from tests.discord_server.world import ALICE, CHANNEL
+from tests.helpers import eventually
+from tests.vendors.faults import Fault
+
+
+async def test_the_newest_card_wins(server: DiscordServer, letterbox: Delivery, job: Job) -> None:
+    await letterbox.open(card(job))
+    release = asyncio.Event()
+    server.next("edit", late(release))
+    letterbox.show(card(job, position=3))
+    await eventually(lambda: server.seen("edit"))
+    for position in (2, 1):
+        letterbox.show(card(job, position=position))
+    letterbox.show(card(at(job, JobState.SUBMITTING)))
+    release.set()
+    await eventually(lambda: "Sending it to EigenAI" in shown(server))
+
+    assert ["number 3" in str(edit.json) for edit in server.seen("edit")] == [True, False]
+
+
+async def test_the_end_does_not_wait_its_turn(
+    server: DiscordServer, client: discord.Client, store: Store, clock: FastClock, tmp_path: Path, job: Job
+) -> None:
+    unhurried = Delivery(
+        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=100_000, upload_limit=LIMIT
+    )
+    await unhurried.open(card(job))
+    unhurried.show(card(at(job, JobState.RUNNING)))
+    unhurried.show(card(at(job, JobState.CANCELLED)))
+    await eventually(lambda: "Cancelled" in shown(server))
+    await unhurried.close()
+
+    assert len(server.seen("edit")) == 1
+
+
+async def test_a_deleted_card_is_left_alone(server: DiscordServer, letterbox: Delivery, job: Job) -> None:
+    card_id = await letterbox.open(card(job))
+    assert card_id is not None
+    booked = replace(job, card_id=card_id)
+    server.world.delete(CHANNEL, card_id)
+    letterbox.show(card(at(booked, JobState.SUBMITTING)))
+    await eventually(lambda: server.seen("edit"))
+    for progress in (0.1, 0.2, 0.3):
+        letterbox.show(card(at(booked, JobState.RUNNING), progress=progress))
+        await _quiet(letterbox, server, booked)
+
+    assert len(server.seen("edit")) == 1
+    assert card_id not in server.world.messages
+
+
+async def test_an_unchanged_card_is_not_sent_again(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    await letterbox.open(card(job))
+    letterbox.show(card(job))
+    await letterbox.close()
+
+    assert server.seen("edit") == []
+
+
+async def test_a_card_keeps_its_picture_and_nothing_beside_it(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    await letterbox.open(card(job))
+    letterbox.show(card(at(job, JobState.RUNNING)))
+    await eventually(lambda: "is making the video" in shown(server))
+    (message,) = server.world.cards()
+
+    assert "/picture.jpg" in message["embeds"][0]["thumbnail"]["url"]
+    assert message["attachments"] == []
+
+
+@pytest.mark.parametrize("fault", [refusal(503), cut])
+async def test_an_end_that_discord_does_not_take_is_tried_again_with_growing_pauses(
+    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+) -> None:
+    await letterbox.open(card(job))
+    server.next("edit", *[fault] * 3)
+    letterbox.show(card(at(job, JobState.CANCELLED)))
+    await eventually(lambda: "Cancelled" in shown(server))
+    pauses = [later.at - sooner.at for sooner, later in pairwise(server.seen("edit"))]
+
+    assert [pause * SPEED >= 2**n / 2 for n, pause in enumerate(pauses, start=1)] == [True] * 3
+
+
+async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    server.next("create", after_accepting(cut))
+    opening = asyncio.create_task(letterbox.open(card(job)))
+    await eventually(server.world.cards)
+    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.OUTCOME_UNKNOWN)))
+    await eventually(lambda: "nobody can tell" in shown(server), timeout=3)
+    await opening
+
+    assert len(server.world.messages) == 1
+
+
+async def test_a_card_that_cannot_be_posted_does_not_hold_up_the_job(
+    server: DiscordServer, letterbox: Delivery, job: Job, clock: FastClock
+) -> None:
+    server.next("create", refusal(403, 50013))
+    started = clock.now()
+
+    assert await letterbox.open(card(job)) is None
+    assert clock.now() - started < timedelta(minutes=1)
+
+
+async def test_where_the_card_is_gone_a_failure_is_told_in_a_message_of_its_own(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    card_id = await letterbox.open(card(job))
+    assert card_id is not None
+    server.world.delete(CHANNEL, card_id)
+    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.PROVIDER_FAILED)))
+    await eventually(server.world.replies)
+    (told,) = server.seen("create", lambda asked: not asked.json.get("embeds"))
+
+    assert told.json["content"].startswith(f"<@{ALICE}> EigenAI could not make this video.")
+    assert told.json["content"].endswith("Nothing was charged.")
+    assert told.json["allowed_mentions"] == {"parse": [], "users": [ALICE]}
+
+
+async def test_what_is_over_is_not_shown_as_it_was_before(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    await letterbox.open(card(job))
+    release = asyncio.Event()
+    server.next("edit", late(release))
+    letterbox.show(card(at(job, JobState.CANCELLED)))
+    await eventually(lambda: server.seen("edit"))
+    letterbox.show(card(at(job, JobState.RUNNING)))
+    release.set()
+    await letterbox.close()
+
+    assert "Cancelled" in shown(server)
+    assert len(server.seen("edit")) == 1
+
+
+@pytest.mark.parametrize("trouble", ["record_card", "close_card"])
+async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
+    server: DiscordServer,
+    letterbox: Delivery,
+    store: Store,
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: str,
+) -> None:
+    async def failing(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    cancelled = await store.jobs.move(job, JobState.CANCELLED)
+    with monkeypatch.context() as broken:
+        broken.setattr(store.jobs, trouble, failing)
+        letterbox.show(card(cancelled))
+        await eventually(lambda: "is shown again at the next start" in caplog.text)
+    (unshown,) = await store.jobs.unshown()
+    assert unshown.id == job.id
+
+    # What the runner does when it starts.
+    await eventually(lambda: not letterbox._keepers)
+    letterbox.show(card(unshown))
+    await eventually(lambda: closed(store))
+    assert "Cancelled" in shown(server)
+    assert len(server.world.messages) == 1
+
+
+async def closed(store: Store) -> bool:
+    return not await store.jobs.unshown()
+
+
+async def _quiet(letterbox: Delivery, server: DiscordServer, job: Job) -> None:
+    """Returns once the card had its chance to be sent: another job's card, shown later, has arrived."""
+    cards = len(server.seen("create"))
+    await letterbox.open(card(replace(job, id=job.id + cards, card_id=None)))

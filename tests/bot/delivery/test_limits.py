@@ -1,0 +1,106 @@
+"""How much a server takes, and how often cards may be edited."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import discord
+import pytest
+from discord.gateway import DiscordWebSocket
+from yarl import URL
+
+from bot.delivery import HIGHEST_TIER, Delivery
+from bot.errors import TooLarge
+from bot.jobs import Job
+from bot.media.jobfiles import JobFiles
+from bot.store import Store
+from cogs._cards import render
+from tests.bot.delivery.conftest import LIMIT, MEGABYTE, card
+from tests.clock import FastClock
+from tests.discord_server.server import DiscordServer
+from tests.discord_server.world import GUILD, OTHER_CHANNEL, TOKEN, guild
+from tests.helpers import eventually
+
+
+@pytest.fixture
+async def client(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[discord.Client]:
+    """Connected, so that it knows the server."""
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", URL(server.gateway.url))
+    intents = discord.Intents(guilds=True)
+    async with discord.Client(intents=intents, guild_ready_timeout=0.1) as connected:
+        running = asyncio.create_task(connected.start(TOKEN))
+        await eventually(lambda: connected.get_guild(GUILD))
+        yield connected
+        await connected.close()
+        await running
+
+
+async def boosted(server: DiscordServer, client: discord.Client, tier: int) -> None:
+    await server.gateway.dispatch("GUILD_UPDATE", guild() | {"premium_tier": tier})
+    await eventually(lambda: (known := client.get_guild(GUILD)) and known.premium_tier == tier)
+
+
+@pytest.mark.parametrize(("tier", "megabytes"), [(0, 20), (1, 20), (2, 50), (3, 100)])
+async def test_a_server_takes_what_its_tier_allows_and_what_the_operator_says_at_the_least(
+    server: DiscordServer, client: discord.Client, letterbox: Delivery, tier: int, megabytes: int
+) -> None:
+    await boosted(server, client, tier)
+    assert letterbox._limit(GUILD) == megabytes * MEGABYTE
+
+
+async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
+    server: DiscordServer, letterbox: Delivery, job: Job, tmp_path: Path
+) -> None:
+    os.truncate(tmp_path / "jobs" / "42" / "video.mp4", LIMIT + 1)
+    with pytest.raises(TooLarge):
+        await letterbox.announce(job)
+    with pytest.raises(TooLarge):
+        await letterbox.attach(job, 1)
+
+    assert server.seen("create") == server.seen("edit") == []
+
+
+async def test_of_a_server_that_is_not_known_now_discord_itself_has_to_say(
+    server: DiscordServer, client: discord.Client, letterbox: Delivery
+) -> None:
+    assert letterbox._limit(404) == HIGHEST_TIER
+    await server.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
+    await eventually(lambda: (known := client.get_guild(GUILD)) is None or known.unavailable)
+    assert letterbox._limit(GUILD) == HIGHEST_TIER
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "age", "seconds"),
+    [
+        (1, 0, 5),
+        (2, 0, 5),
+        (3, 0, 6),
+        (10, 0, 20),
+        (1, 3500, 5),
+        (1, 3700, 5),
+        (2, 3700, 8),
+        (10, 3700, 40),
+    ],
+)
+async def test_the_cards_of_a_channel_share_its_pace_and_old_ones_take_longer(
+    client: discord.Client,
+    store: Store,
+    clock: FastClock,
+    tmp_path: Path,
+    job: Job,
+    neighbours: int,
+    age: int,
+    seconds: float,
+) -> None:
+    box = Delivery(
+        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=5, upload_limit=LIMIT
+    )
+    for number in range(neighbours):
+        box.show(card(replace(job, id=number)))
+    box.show(card(replace(job, id=99, channel_id=OTHER_CHANNEL)))
+    old = replace(job, created_at=clock.now() - timedelta(seconds=age))
+    assert box._pace(card(old)) == pytest.approx(seconds)
+    await box.close()
