@@ -46,7 +46,7 @@ def test_check_says_a_line_about_each_thing_and_fails_if_one_is_wrong(
     assert run("check", DATA_DIR=str(tmp_path / "d")) == 1
     assert capsys.readouterr().out.splitlines() == [
         f"ok   The data folder {tmp_path / 'd'} can be written.",
-        ("ok   The sqlite database can be used; a start will apply 0001_initial.sql."),
+        "ok   The sqlite database can be used; a start will apply 0001_initial.sql.",
         "FAIL DISCORD_TOKEN is not set.",
         "ok   This machine is ready.",
     ]

@@ -1,4 +1,5 @@
--- Times are ISO 8601 text in UTC, always with microseconds, so that their order is their text's order.
+-- Money is in millionths of a US dollar. Times are ISO 8601 text in UTC, always with microseconds, so that
+-- their order is their text's order.
 
 CREATE TABLE job (
     id BIGINT PRIMARY KEY,
@@ -11,6 +12,9 @@ CREATE TABLE job (
     state TEXT NOT NULL,
     price INTEGER NOT NULL CHECK (price >= 0),
     charged INTEGER NOT NULL CHECK (charged IN (0, price)),
+    quoted_micros BIGINT,
+    may_fall_over INTEGER NOT NULL DEFAULT 0,
+    fell_from TEXT,
     created_at TEXT NOT NULL,
     state_at TEXT NOT NULL,
     not_before TEXT NOT NULL,
@@ -22,6 +26,7 @@ CREATE TABLE job (
     card_closed INTEGER NOT NULL DEFAULT 0,
     message_id BIGINT,
     failure TEXT,
+    advice TEXT,
     detail TEXT,
     ended_by BIGINT
 );

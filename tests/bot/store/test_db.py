@@ -11,7 +11,7 @@ from bot.store import Store
 from bot.store.db import Database, StoreError, Transaction, migrate, to_text
 from tests.bot.store.conftest import StillClock
 
-ALL = ["0001_initial.sql", "0002_prices_and_fallover.sql"]
+ALL = ["0001_initial.sql"]
 Connect = Callable[[str], Database]
 
 
