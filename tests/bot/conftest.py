@@ -169,8 +169,11 @@ class Hall:
         return job
 
 
+Make = Callable[..., Awaitable[Hall]]
+
+
 @pytest.fixture
-async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Hall]]]:
+async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
     halls: list[tuple[Hall, Children]] = []
 
     async def make(caps: Caps | None = None, speed: float = 100) -> Hall:
@@ -196,11 +199,11 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Callable
 
 
 @pytest.fixture
-async def hasty_hall(make_hall: Callable[..., Awaitable[Hall]]) -> Hall:
+async def hasty_hall(make_hall: Make) -> Hall:
     """Where half an hour passes in no time."""
     return await make_hall(speed=5000)
 
 
 @pytest.fixture
-async def hall(make_hall: Callable[..., Awaitable[Hall]]) -> Hall:
+async def hall(make_hall: Make) -> Hall:
     return await make_hall()

@@ -10,7 +10,7 @@ from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
 from bot.store.db import StoreError
 from bot.store.jobs import Jobs, Moved
-from providers.base import Failed, Pending, Succeeded
+from providers.base import Failed, Operation, Pending, Succeeded
 from providers.errors import (
     InvalidRequest,
     NotFound,
@@ -21,7 +21,7 @@ from providers.errors import (
     Unreachable,
     Unusable,
 )
-from tests.bot.conftest import Hall
+from tests.bot.conftest import Hall, Make
 from tests.helpers import eventually
 
 S = JobState
@@ -103,6 +103,20 @@ async def test_a_definite_not_now_sends_the_job_back_to_the_queue(hall: Hall, er
     assert (job.state, job.charged) == (S.QUEUED, 1)
     wait = job.not_before - job.created_at
     assert wait >= timedelta(seconds=30 if isinstance(error, Overloaded) else 5)
+
+
+async def test_no_vendor_keeps_a_job_in_the_queue_for_longer_than_two_hours(hall: Hall) -> None:
+    hall.provider.submits.append(Overloaded("429", retry_after=1e15))
+    job = await hall.drive(await hall.promoted())
+    assert job.state is S.QUEUED
+    assert job.not_before - hall.clock.now() <= timedelta(hours=2)
+
+
+async def test_no_vendor_puts_off_the_last_look_beyond_the_deadline(hasty_hall: Hall) -> None:
+    hasty_hall.provider.polls.append(Overloaded("429", retry_after=1e15))
+    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.RUNNING))
+    assert job.state is S.DELIVERED
+    assert hasty_hall.provider.looks == 2
 
 
 async def test_a_submit_without_its_picture_is_not_made(hall: Hall) -> None:
@@ -191,6 +205,24 @@ async def test_a_job_found_long_after_its_deadline_is_looked_at_before_it_is_giv
     assert (await hall.engine.drive(job)).state is S.DELIVERED
 
 
+@pytest.mark.parametrize(
+    ("looks", "end"), [(1, S.DELIVERED), (10_000, S.FAILED)], ids=["ready at the second look", "never ready"]
+)
+async def test_a_job_found_long_after_its_deadline_has_two_minutes_left(
+    make_hall: Make, monkeypatch: pytest.MonkeyPatch, looks: int, end: JobState
+) -> None:
+    hall = await make_hall(speed=1000)
+    job = await in_state(hall, S.RUNNING)
+    hall.provider.polls.extend([Pending()] * looks)
+    monkeypatch.setattr(hall.clock, "_start", hall.clock.now() + timedelta(days=2))
+    found = hall.clock.now()
+    job = await hall.engine.drive(job)
+    assert job.state is end
+    if end is S.FAILED:
+        assert job.failure is Failure.TIMED_OUT
+        assert job.state_at - found >= timedelta(minutes=2)
+
+
 @pytest.mark.parametrize("given", [b"<html>", Unusable("text"), NotFound("404")])
 async def test_a_download_is_repeated_before_it_is_judged(hall: Hall, given: Exception | bytes) -> None:
     hall.provider.downloads.extend([given] * 2)
@@ -257,6 +289,20 @@ async def test_a_cancel_beats_a_poll_in_flight(hall: Hall) -> None:
     assert cancelled.charged == 0
     assert hall.provider.cancelled == [{"handle": "p1"}]
     assert hall.provider.looks <= looks + 1, "the vendor is not asked any longer"
+
+
+async def test_an_older_card_never_hides_a_cancel_during_a_look(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await in_state(hall, S.RUNNING)
+
+    async def look(_: Operation) -> Pending:
+        await hall.engine.cancel(await hall.job(), user_id=7)
+        return Pending(progress=0.5)
+
+    monkeypatch.setattr(hall.provider, "poll", look)
+    assert (await hall.engine.drive(job)).state is S.CANCELLED
+    assert hall.box.states(1)[-1] is S.CANCELLED
 
 
 async def test_a_cancel_while_the_vendor_is_accepting_tells_the_vendor_afterwards(hall: Hall) -> None:

@@ -1,20 +1,17 @@
 """The runner: everything open is driven, nothing is promoted above its caps, and stopping is clean."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, JobState
+from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, Job, JobState
 from bot.runners import AlreadyRunning, only_one
 from bot.store.jobs import Caps
 from providers.base import Pending
 from providers.errors import Overloaded
-from tests.bot.conftest import Hall
+from tests.bot.conftest import Hall, Make
 from tests.helpers import eventually
-
-Make = Callable[..., Awaitable[Hall]]
 
 
 async def states(hall: Hall, *job_ids: int) -> list[JobState]:
@@ -98,6 +95,42 @@ async def test_a_drive_that_stumbles_over_our_own_mistake_is_taken_up_again(
     await hall.runner.start()
     await eventually(lambda: delivered(hall, 1))
     assert "the drive of job 1 failed" in caplog.text
+
+
+async def test_the_queue_goes_on_after_any_mistake_of_ours(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue, mistakes = hall.store.jobs.queue, [ZeroDivisionError("a bug")]
+
+    async def stumbling() -> list[Job]:
+        if mistakes:
+            raise mistakes.pop()
+        return await queue()
+
+    monkeypatch.setattr(hall.store.jobs, "queue", stumbling)
+    await hall.runner.start()
+    await eventually(lambda: "the queue could not be looked at" in caplog.text)
+    await hall.book(1)
+    hall.runner.wake()
+    await eventually(lambda: delivered(hall, 1))
+
+
+async def test_an_older_card_never_hides_a_cancel_during_a_round_of_the_queue(
+    make_hall: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall = await make_hall(Caps(9, 9, {}))
+    await hall.book(1)
+    await hall.book(2)
+    show = hall.engine.show
+
+    async def meanwhile(job: Job, **facts: float) -> None:
+        await show(job, **facts)
+        if job.id == 1:
+            await hall.engine.cancel(await hall.job(2), user_id=7)
+
+    monkeypatch.setattr(hall.engine, "show", meanwhile)
+    await hall.runner._attend_queue()
+    assert hall.box.states(2) == [JobState.CANCELLED]
 
 
 async def test_stopping_lets_the_call_in_flight_end_and_starts_nothing_new(make_hall: Make) -> None:
