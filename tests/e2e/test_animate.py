@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import discord
 import pytest
+from simcord.builders import ChannelHandle
 
 from bot.app import build
 from bot.settings import Settings
@@ -137,11 +138,30 @@ async def test_commands_are_synced_only_when_they_changed(
     assert syncs() == 1
 
 
-async def test_works_in_threads(world: World) -> None:
-    everyone = world.guild.default_role
-    assert everyone
+async def thread(world: World, **permissions: bool) -> ChannelHandle:
+    """A thread in a channel where the bot has these permissions."""
+    overwrite = discord.PermissionOverwrite(**permissions)
+    channel = world.guild.create_text_channel("talk", overwrites={world.env.bot.user: overwrite})
+    known = world.bot.get_channel(channel.id)
+    assert isinstance(known, discord.TextChannel)
+    await known.create_thread(name="a thread", type=discord.ChannelType.public_thread)
+    (made,) = channel.threads
+    return made
+
+
+async def test_in_a_thread_the_right_to_write_in_threads_is_what_counts(world: World) -> None:
+    world.channel = await thread(world, send_messages=False, send_messages_in_threads=True)
     await world.animate()
-    await world.video()
+    message = await world.video()
+    assert message.channel.id == world.channel.id
+
+
+async def test_a_thread_in_which_the_bot_may_not_write_is_refused(world: World) -> None:
+    closed = await thread(world, send_messages_in_threads=False)
+    reply = await world.alice.slash(closed, "animate", image=("in.png", picture()), prompt="zoom in")
+    assert "give me: Send Messages In Threads." in reply.response.content
+    assert "Nothing was charged" in reply.response.content
+    assert await world.quota() == "5 of 5 credits left today"
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,19 @@ async def test_quota_shows_what_is_left_when_it_renews_and_what_is_running(runni
     assert await running.quota(running.bob) == "5 of 5 credits left today"
 
 
+async def test_quota_counts_what_it_has_no_room_for(start: Start, vendor: EigenAIServer) -> None:
+    world = await start(default_allowance=12)
+    vendor.finish_after(1000)
+    for _ in range(12):
+        await world.animate(prompt="[*wide*](wings) " * 90)
+    embed = (await world.alice.slash(world.channel, "quota")).response.embeds[0]
+    under_way = {field.name: field.value for field in embed.fields}["Under way"]
+    assert embed.title == "0 of 12 credits left today"
+    assert len(under_way.splitlines()) == 6
+    assert under_way.endswith("and 7 more")
+    assert len(under_way) <= 1024
+
+
 async def test_jobs_lists_the_latest_with_links(running: World, vendor: EigenAIServer) -> None:
     vendor.finish_after(0)
     message = await running.video()
@@ -109,7 +122,7 @@ async def test_when_nothing_is_left_the_reply_says_so_and_when_it_renews(start: 
     await world.video()
     reply = await world.animate()
     assert reply.ephemeral
-    assert "0 of 1 credits left for this week" in reply.response.content
+    assert "0 of 1 credits left this week" in reply.response.content
     assert "<t:" in reply.response.content
     assert len(world.videos()) == 1
 
@@ -120,8 +133,8 @@ async def test_when_nothing_is_left_the_reply_says_so_and_when_it_renews(start: 
         ({"provider": "nobody"}, "There is no provider `nobody` here. Choose `eigenai` or `local`"),
         ({"model": "dream"}, "There is no model `dream` here"),
         ({"provider": "local", "model": "wan2p2-i2v-14b-turbo"}, "There is no model"),
-        ({"duration": 5}, "does not let you choose the duration"),
-        ({"resolution": "720p"}, "does not let you choose the resolution"),
+        ({"provider": "eigenai", "duration": 5}, "does not let you choose the duration"),
+        ({"provider": "eigenai", "resolution": "720p"}, "does not let you choose the resolution"),
         ({"provider": "local", "duration": 60}, "does not take 60 as duration; it takes 2, 3"),
         ({"provider": "local", "resolution": "8k"}, "does not take 8k as resolution"),
         ({"provider": "local", "aspect_ratio": "2:1"}, "does not take 2:1 as aspect ratio"),
@@ -167,8 +180,20 @@ async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: 
 
 
 async def test_commands_exist_in_servers_only(world: World) -> None:
-    names = {"animate", "jobs", "quota"}
+    names = {"animate", "jobs", "providers", "quota", "video"}
     (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
     assert {command["name"] for command in synced.json} == names
     assert all(command["contexts"] == [0] for command in synced.json)
     assert all(command["integration_types"] == [0] for command in synced.json)
+
+
+async def test_nobody_can_type_more_into_an_option_than_a_reply_can_quote(world: World) -> None:
+    (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
+    longest = {
+        option["name"]: option["max_length"]
+        for command in synced.json
+        for option in command.get("options", ())
+        if option["type"] == discord.AppCommandOptionType.string.value
+    }
+    assert longest.pop("prompt") == longest.pop("negative_prompt") == 2000
+    assert set(longest.values()) == {100}

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from bot.errors import NotNow, OverAllowance, UserFault
+from bot.errors import BadImage, NotNow, OverAllowance, UserFault
 from bot.jobs import Job, JobState
-from bot.studio import Attached, Order
+from bot.studio import READ_AT_ONCE, Attached, Order
+from cogs._answer import RESTARTING
 from tests.e2e.conftest import World, picture
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
@@ -54,6 +56,36 @@ async def test_ten_at_once_against_an_allowance_of_three_are_three(start: Start)
     await world.video(3)
     kept = {path.name for path in world.bot.studio._files._folder.iterdir()}
     assert len(kept) == 3, "those that were refused leave nothing behind"
+
+
+async def test_an_order_counts_in_the_window_in_which_it_is_booked(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await start(default_allowance=1)
+    clock = world.bot.studio._clock
+
+    async def overnight() -> bytes:
+        monkeypatch.setattr(clock, "_start", clock.now() + timedelta(days=1))
+        await booked(world, number=2)
+        return picture()
+
+    with pytest.raises(OverAllowance):
+        await world.bot.studio.enqueue(replace(order(world), files={"image": Attached(1000, overnight)}))
+    assert await world.quota() == "0 of 1 credit left today"
+
+
+@pytest.mark.parametrize("name", ["image", "end_image", "audio_file"])
+async def test_a_file_that_is_too_large_is_never_read(world: World, name: str) -> None:
+    reads: list[str] = []
+
+    async def read() -> bytes:
+        reads.append(name)
+        return picture()
+
+    files = order(world).files | {name: Attached(60_000_000, read)}
+    with pytest.raises(BadImage, match="60"):
+        await world.bot.studio.enqueue(replace(order(world), files=files))
+    assert reads == []
 
 
 async def test_nothing_is_taken_while_the_bot_stops(world: World) -> None:
@@ -114,6 +146,27 @@ async def test_a_mistake_of_ours_gets_a_sentence_and_a_line_in_the_log(
     assert "quota failed" in caplog.text
     assert len(world.env.errors) == 1
     world.env._errors.clear()
+
+
+async def test_a_sentence_that_discord_would_not_take_is_cut(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def wordy(*_: object) -> None:
+        raise UserFault("x" * 3000)
+
+    monkeypatch.setattr(world.bot.studio, "balance", wordy)
+    reply = await world.alice.slash(world.channel, "quota")
+    assert reply.response.content == "x" * 2000
+
+
+async def test_an_order_cut_by_a_restart_says_so(world: World) -> None:
+    for _ in range(READ_AT_ONCE):
+        await world.bot.studio._reading.acquire()
+    asked = asyncio.create_task(world.animate())
+    await eventually(lambda: world.bot.tasks._running)
+    await world.bot.close()
+    reply = await asked
+    assert reply.response.content == RESTARTING
 
 
 async def test_every_fault_says_what_was_charged(world: World) -> None:
