@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bot.settings import Settings
 from tests import openapi
 from tests.clock import FastClock
 from tests.helpers import eventually
+from tests.vendors.base import VendorServer
 from tests.vendors.eigenai import EigenAIServer
 
 
@@ -55,6 +57,9 @@ class World:
             self.channel, "animate", image=(name, image or picture()), **options
         )
 
+    async def order(self, command: str, **options: Any) -> InteractionResult:
+        return await self.alice.slash(self.channel, command, **{"prompt": "slow zoom in", **options})
+
     def card(self, index: int = 0) -> discord.Message:
         """The nth status card of the channel."""
         return [message for message in self.channel.history() if message.embeds][index]
@@ -69,6 +74,10 @@ class World:
     def replies(self) -> list[discord.Message]:
         """The messages that carry a video, or were about to."""
         return [message for message in self.channel.history() if not message.embeds]
+
+    def fields(self, index: int = 0) -> dict[str, str]:
+        """What a card's fields say, by their names."""
+        return {field.name or "": field.value or "" for field in self.card(index).embeds[0].fields}
 
     async def card_says(self, words: str, index: int = 0) -> str:
         def found() -> str:
@@ -149,6 +158,48 @@ async def start(
         await world.env.shutdown()
         world.env.raise_errors()
         openapi.check(world.env.http_requests)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A world with one provider, the vendor behind it, and the settings that make it so."""
+
+    world: World
+    vendor: Any
+    """The vendor's server, of whatever class the test has asked for."""
+    settings: Settings
+
+    async def restart(self) -> None:
+        await self.world.restart(build(self.settings, FastClock()))
+
+
+@pytest.fixture
+async def vendors() -> AsyncIterator[AsyncExitStack]:
+    """Servers that a test opens; asked for before `start`, they outlive the bots that speak to them."""
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+async def open_shop(
+    vendors: AsyncExitStack,
+    start: Callable[..., Awaitable[World]],
+    settings: Callable[..., Settings],
+) -> Callable[..., Awaitable[Shop]]:
+    """Start a bot whose only provider is the named one, at this server."""
+
+    async def opened(provider: str, server: VendorServer, **values: Any) -> Shop:
+        await vendors.enter_async_context(server)
+        values = {
+            "eigenai_api_key": None,
+            "default_provider": provider,
+            f"{provider}_api_key": server.KEY,
+            f"{provider}_base_url": server.url,
+            **values,
+        }
+        return Shop(await start(**values), server, settings(**values))
+
+    return opened
 
 
 @pytest.fixture
