@@ -84,7 +84,7 @@ async def pending(database: Database) -> list[str]:
         applied = {row["name"] for row in await database.read("SELECT name FROM migration")}
     except StoreError:
         applied = set[Value]()  # an empty database has not even that table
-    return [file.name for file in _migrations() if file.name not in applied]
+    return [file.name for file in _missing(applied)]
 
 
 async def migrate(database: Database) -> list[str]:
@@ -98,10 +98,7 @@ async def _apply_missing(transaction: Transaction) -> list[str]:
         "CREATE TABLE IF NOT EXISTS migration (name TEXT PRIMARY KEY, applied_at TEXT NOT NULL)"
     )
     applied = {row["name"] for row in await transaction.rows("SELECT name FROM migration")}
-    known = _migrations()
-    if unknown := sorted(str(name) for name in applied - {file.name for file in known}):
-        raise StoreError(f"the database was written by a newer version: {', '.join(unknown)}")
-    missing = [file for file in known if file.name not in applied]
+    missing = _missing(applied)
     for file in missing:
         for statement in _statements(file.read_text(encoding="utf-8")):
             await transaction.rows(statement)
@@ -111,6 +108,13 @@ async def _apply_missing(transaction: Transaction) -> list[str]:
             now=to_text(datetime.now(UTC)),
         )
     return [file.name for file in missing]
+
+
+def _missing(applied: set[Value]) -> list[Traversable]:
+    known = _migrations()
+    if unknown := sorted(str(name) for name in applied - {file.name for file in known}):
+        raise StoreError(f"the database was written by a newer version: {', '.join(unknown)}")
+    return [file for file in known if file.name not in applied]
 
 
 def _migrations() -> Sequence[Traversable]:

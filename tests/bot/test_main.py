@@ -3,9 +3,12 @@
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import discord
@@ -78,6 +81,22 @@ def test_check_finds_a_database_that_cannot_be_used(
     (tmp_path / "broken.db").write_bytes(b"this is no database, and long enough to be looked at" * 50)
     assert run("check", DATABASE_URL=f"sqlite:///{tmp_path / 'broken.db'}") == 1
     assert "FAIL The sqlite database cannot be used" in capsys.readouterr().out
+
+
+def test_check_finds_a_database_of_a_newer_version_and_leaves_no_thread(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run("migrate", DATABASE_URL=f"sqlite:///{tmp_path / 'x.db'}")
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database, database:
+        database.execute("INSERT INTO migration VALUES ('0999_later.sql', 'now')")
+    before = set(threading.enumerate())
+    assert run("check") == 1
+    assert "FAIL The sqlite database cannot be used: the database was written by a newer version: " in (
+        capsys.readouterr().out
+    )
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=5)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 discord.py asks for a compressed stream, but reads text frames as they are.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ class Gateway:
         self.sessions: list[Session] = []
         """One for each IDENTIFY; the last is the bot's present one."""
         self.resumed = 0
+        self.is_up = asyncio.Event()
+        """Cleared, it takes connections and says nothing."""
+        self.is_up.set()
 
     async def dispatch(self, event: str, data: Mapping[str, Any]) -> None:
         """Tell the bot. What happens while it is away reaches it when it resumes."""
@@ -45,12 +49,14 @@ class Gateway:
         await self.sessions[-1].socket.close(code=4000)
 
     async def close(self) -> None:
+        self.is_up.set()
         for session in self.sessions:
             await session.socket.close()
 
     async def connect(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(timeout=1)
         await socket.prepare(request)
+        await self.is_up.wait()
         await socket.send_json({"op": HELLO, "d": {"heartbeat_interval": 41_250}})
         async for message in socket:
             if message.type is WSMsgType.TEXT:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -11,11 +12,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bot import health
+from bot.clock import Clock
+from bot.store import Store
+from bot.store.db import connect
+from cogs._answer import RESTARTING
 from tests import openapi
 from tests.discord_server.bot_process import BotProcess
 from tests.discord_server.faults import after_accepting, hang, late
 from tests.discord_server.server import DiscordServer, carries_video, is_reply
-from tests.discord_server.world import BOB, Asked, Message
+from tests.discord_server.world import BOB, TOKEN, Asked, Message
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import sample_video
@@ -282,6 +288,75 @@ async def test_sigterm_lets_a_purchase_in_flight_end(stage: Stage) -> None:
     left = stage.bot.row(asked.id)["state"]
 
     assert (code, left) == (0, "running"), stage.bot.output
+
+
+async def test_sigterm_ends_a_bot_that_is_still_starting(stage: Stage) -> None:
+    stage.discord.next("login", hang)
+    await stage.bot.launch()
+    await eventually(lambda: stage.discord.seen("login"), timeout=20)
+
+    async with asyncio.timeout(SOON):
+        code = await stage.bot.terminate()
+
+    assert code == 0, stage.bot.output
+
+
+async def test_sigterm_leaves_nobody_without_an_answer(stage: Stage) -> None:
+    stage.discord.next("create", hang)
+    await stage.bot.start()
+    asked = await stage.animate()
+    await eventually(lambda: stage.discord.seen("create"))
+
+    assert await stage.bot.terminate() == 0, stage.bot.output
+    assert asked.text == RESTARTING
+
+
+async def test_a_database_of_a_newer_version_ends_the_start_and_nothing_keeps_running(
+    stage: Stage, tmp_path: Path
+) -> None:
+    newer = Store(connect(f"sqlite:///{tmp_path / 'data' / 'stillmotion.db'}"), Clock())
+    await newer.open()
+    await newer._database.write(lambda on: on.rows("INSERT INTO migration VALUES ('0999_later.sql', 'now')"))
+    await newer.close()
+    await stage.bot.launch()
+
+    async with asyncio.timeout(SOON):
+        code = await stage.bot.ended()
+    assert code == 1
+    assert stage.bot.output.endswith("the database was written by a newer version: 0999_later.sql.\n")
+
+
+async def test_health_tells_whether_discord_can_be_heard(stage: Stage, tmp_path: Path) -> None:
+    async def healthy() -> bool:
+        return bool((await health.ask(tmp_path / "data"))["healthy"])
+
+    async def unwell() -> bool:
+        return not await healthy()
+
+    await stage.bot.start()
+    await eventually(healthy)
+    stage.discord.gateway.is_up.clear()
+    await stage.discord.gateway.drop()
+    await eventually(unwell)
+    stage.discord.gateway.is_up.set()
+    await eventually(healthy)
+
+    assert stage.discord.gateway.resumed == 1
+
+
+async def test_a_log_for_debugging_holds_no_token(stage: Stage) -> None:
+    stage.bot.settings["LOG_LEVEL"] = "debug"
+    await stage.bot.start()
+    asked = await stage.animate()
+    await stage.reaches(asked, "delivered")
+    await stage.bot.terminate()
+    without_colours = re.sub(r"\x1b\[[\d;]*m", "", stage.bot.output)
+    wordy = set(re.findall(r"DEBUG\W+(\w+)", without_colours))
+
+    assert wordy, "it is a log for debugging"
+    assert "discord" not in wordy
+    assert asked.token not in stage.bot.output
+    assert TOKEN not in stage.bot.output
 
 
 async def test_a_second_process_in_the_same_folder_refuses(stage: Stage, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -8,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from bot.store import Store
-from bot.store.db import Database, StoreError, Transaction, migrate, to_text
+from bot.store.db import Database, StoreError, Transaction, migrate, pending, to_text
 from tests.bot.store.conftest import StillClock
+from tests.helpers import eventually
 
 ALL = ["0001_initial.sql"]
+NEWER = r"^the database was written by a newer version: 0999_later\.sql$"
 Connect = Callable[[str], Database]
 
 
@@ -53,14 +56,23 @@ async def test_several_programs_may_migrate_at_once(database_url: str, connect_t
     assert sorted(applied) == [[]] * 7 + [ALL]
 
 
+def workers() -> set[threading.Thread]:
+    """The threads in which connections work; what was opened has to be closed."""
+    return {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
+
+
 async def test_a_database_of_a_newer_version_is_refused(
     database: Database, database_url: str, connect_to: Connect
 ) -> None:
     await migrate(database)
     await database.write(lambda on: on.rows("INSERT INTO migration VALUES ('0999_later.sql', 'now')"))
     store = Store(connect_to(database_url), StillClock())
-    with pytest.raises(StoreError, match=r"^the database was written by a newer version: 0999_later\.sql$"):
+    before = workers()
+    with pytest.raises(StoreError, match=NEWER):
         await store.open()
+    await eventually(lambda: workers() == before)
+    with pytest.raises(StoreError, match=NEWER):
+        await pending(database)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(database: Database) -> None:
