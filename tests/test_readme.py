@@ -1,0 +1,36 @@
+"""The README keeps up with the providers, the commands and their options."""
+
+import re
+from pathlib import Path
+
+import pytest
+from discord.ext.commands import Cog
+
+from bot.settings import provider_fields
+from cogs._options import OPTIONS
+from cogs.animate import Animate
+from cogs.jobs import Jobs
+from cogs.providers import Providers
+from cogs.quota import Quota
+from providers import discover
+
+TEXT = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", discover())
+def test_every_provider_has_a_row_that_ends_with_what_enables_it(name: str) -> None:
+    [row] = [line for line in TEXT.splitlines() if line.startswith(f"| {discover()[name].label} ")]
+    [variable] = re.findall(r"`([A-Z_]+)", row.split("|")[-2])
+    assert variable.startswith(f"{name.upper()}_")
+    assert variable.lower() in provider_fields()
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_is_named(option: str) -> None:
+    assert f"`{option}`" in TEXT
+
+
+@pytest.mark.parametrize("cog", [Animate, Jobs, Providers, Quota])
+def test_every_command_has_a_row(cog: type[Cog]) -> None:
+    names = [command.name for command in cog.__cog_app_commands__]
+    assert [name for name in names if f"\n| `/{name}" in TEXT] == names != []
