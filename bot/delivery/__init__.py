@@ -124,7 +124,7 @@ class Delivery:
         await self._tasks.close(patience=FLUSH)
 
     async def _keep(self, job_id: int, keeper: "_Keeper") -> None:
-        """Face after one card until it shows the end."""
+        """Look after one card until it shows the end."""
         try:
             keeper.picture = await self._files.thumbnail(job_id)
             try:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.cards import Card
-from bot.delivery import Look
+from bot.delivery import Face
 from bot.jobs import CANCELLABLE, OPEN, Failure, Job, JobState
 from cogs._cards import jump, render, short
 from providers.specs import VideoRequest
@@ -35,11 +35,11 @@ def card(state: JobState = JobState.RUNNING, prompt: str = "a slow pan", **value
     return Card(replace(job, **values), "EigenAI", "Wan 2.2", **own)
 
 
-def text(look: Look) -> str:
+def text(look: Face) -> str:
     return look.embed.description or ""
 
 
-def fields(look: Look) -> dict[str | None, str | None]:
+def fields(look: Face) -> dict[str | None, str | None]:
     return {field.name: field.value for field in look.embed.fields}
 
 
@@ -79,7 +79,7 @@ async def test_a_queued_job_shows_its_place_and_how_long_it_will_take() -> None:
 
 async def test_a_running_job_shows_when_it_is_usually_done() -> None:
     shown = text(render(card(typical_seconds=60)))
-    assert f"usually done <t:{int(NOON.timestamp()) + 60}:R>." in shown
+    assert f"Usual finish: <t:{int(NOON.timestamp()) + 60}:R>." in shown
 
 
 async def test_without_knowledge_nothing_is_promised() -> None:
