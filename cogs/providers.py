@@ -63,7 +63,7 @@ def _takes(spec: ModelSpec) -> str:
             for words, limits in taken
             if limits is not None
         )
-        or "a picture and a prompt"
+        or ("a prompt" if spec.mode is Mode.TEXT_TO_VIDEO else "a picture and a prompt")
     )
 
 

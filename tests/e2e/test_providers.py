@@ -406,6 +406,14 @@ async def test_venice_forgets_a_video_once_it_is_in_the_channel_and_not_before(o
     assert len(shop.world.videos()) == 1
 
 
+async def test_the_price_is_that_of_what_was_chosen(open_shop: OpenShop) -> None:
+    shop = await open_shop("venice", VeniceServer())
+    await shop.world.order("animate", image=PICTURE, duration=10, resolution="1080p", audio=False)
+    [asked] = shop.vendor.seen("quote")
+    assert asked.json == {"model": I2V, "duration": "10s", "resolution": "1080p", "audio": False}
+    assert shop.world.fields()["Price"] == "$0.70"
+
+
 async def test_a_price_that_cannot_be_had_stops_nobody(open_shop: OpenShop) -> None:
     shop = await open_shop("venice", VeniceServer())
     shop.vendor.next("quote", status(500))
