@@ -44,10 +44,13 @@ class Catalogue:
     def offers(self, mode: Mode) -> dict[str, list[ModelSpec]]:
         """The models of this mode by provider, the default provider first."""
         offers: dict[str, list[ModelSpec]] = {}
-        for name in sorted(self.providers, key=lambda name: name != self._default):
+        for name in sorted(self.providers, key=self._rank):
             if specs := [spec for spec in self._specs.get(name, ()) if spec.mode is mode]:
                 offers[name] = specs
         return offers
+
+    def _rank(self, name: str) -> tuple[bool, bool]:
+        return name != self._default, self.providers[name].last_resort
 
     def candidates(self, mode: Mode, provider: str | None, model: str | None) -> list[tuple[str, ModelSpec]]:
         """Provider and model for every offer that fits; what is None fits all. The best comes first."""
@@ -83,8 +86,12 @@ class Catalogue:
         return True
 
     def takers(self, mode: Mode, option: str) -> list[str]:
-        """The names of the models that let people choose this option."""
-        return [spec.name for _, spec in self.candidates(mode, None, None) if spec.limits(option) is not None]
+        """The names of models that let people choose this option, the best first; not too many to read."""
+        found = self.candidates(mode, None, None)
+        names = (
+            f"{spec.name} ({self.label(name)})" for name, spec in found if spec.limits(option) is not None
+        )
+        return list(dict.fromkeys(names))[:_NAMED]
 
     def _nothing(self, mode: Mode, provider: str | None, model: str) -> BadRequest | NotNow:
         offers = self.offers(mode)
@@ -106,6 +113,8 @@ class Catalogue:
             for name, provider in self.providers.items():
                 if self.ward[name].due(clock.now()):
                     await self._try_again(provider, clock)
+            unlisted = (item for item in self.providers.values() if item.name not in self._specs)
+            await asyncio.gather(*(self._refresh(provider) for provider in unlisted))
             if clock.now() - refreshed > FRESH:
                 await self.refresh()
                 refreshed = clock.now()
@@ -113,8 +122,8 @@ class Catalogue:
     async def _try_again(self, provider: AnyProvider, clock: Clock) -> None:
         try:
             await provider.verify()
-        except (ProviderError, TimeoutError) as error:
-            log.warning("%s is still paused: %s", provider.label, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the key was not shown to work
+            log.warning("%s is still paused: %r", provider.label, error)
             self.ward[provider.name].wait(clock.now())
         else:
             log.warning("%s is no longer paused", provider.label)
@@ -125,6 +134,8 @@ class Catalogue:
             self._specs[provider.name] = await provider.models()
         except ProviderError as error:
             log.warning("%s did not list its models: %s", provider.label, error.detail)
+        except Exception:
+            log.exception("the list of %s's models cannot be read", provider.label)
 
 
 def _either(names: Sequence[str]) -> str:

@@ -74,8 +74,9 @@ class Engine:
         return True
 
     async def divert(self, job: Job) -> bool:
-        """Take a queued job away from a provider that is paused, and say whether it was."""
-        reason = self._catalogue.ward[job.provider].paused
+        """Take a queued job away from a provider that is paused or gone, and say whether it was."""
+        gone = job.provider not in self._catalogue.providers
+        reason = Failure.NO_PROVIDER if gone else self._catalogue.ward[job.provider].paused
         if reason is None:
             return False
         with suppress(Moved):
@@ -109,6 +110,11 @@ class Engine:
             case _:
                 return await fetch(self._floor, job, give_up_at)
 
+    def _is_safe(self, job: Job) -> bool:
+        """Whether the vendor may forget the video: it is here or was never made, or nobody wants it."""
+        made_and_not_delivered = job.state is JobState.FAILED and job.ready_at is not None
+        return not made_and_not_delivered or self._floor.files.video(job.id).exists()
+
     def _deadline(self, job: Job) -> datetime:
         limits = TimeLimits()
         if spec := self._catalogue.spec(job.provider, job.request.model):
@@ -119,7 +125,7 @@ class Engine:
         """Show the end, and let go of what the job has left at the vendor and on disk."""
         await self.show(job)
         provider = self._catalogue.providers.get(job.provider)
-        if provider is not None and job.operation is not None:
+        if provider is not None and job.operation is not None and self._is_safe(job):
             with suppress(ProviderError, TimeoutError):
                 await provider.cleanup(job.operation)
         if job.failure not in KEPT:

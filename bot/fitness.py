@@ -30,14 +30,22 @@ class Fitness:
     def fit(self, now: datetime) -> bool:
         return self.paused is None and (self.rests_until is None or now >= self.rests_until)
 
+    def seen(self) -> None:
+        """It has answered a look: that ends a row of outages, but says nothing of keys and money."""
+        self.outages = 0
+
     def heard(self) -> None:
-        """It has answered as it should."""
+        """It has taken a job, or its key was tried and works."""
         self.outages = self.rests = 0
         self.rests_until = self.paused = self.paused_until = None
 
     def failed(self, error: ProviderError, now: datetime) -> None:
         """It has not; what follows depends on how."""
         match error:
+            # One member's choice may be forbidden, and a full house or our own limiter asks for patience:
+            # others may well be served.
+            case Unauthorized(status=403) | Overloaded(status=None | 409):
+                pass
             case Unauthorized():
                 self.paused, self.paused_until = Failure.UNAUTHORIZED, now + PAUSE
             case OutOfFunds():

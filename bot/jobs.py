@@ -117,11 +117,11 @@ class Job:
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """How long a job may stay in each state; a running one is bounded by its model's deadline."""
+    """How long a job may stay in each state; a running one by its model's deadline, where that is known."""
 
     queued: timedelta = timedelta(hours=2)
     submitting: timedelta = timedelta(minutes=10)
-    running: timedelta = timedelta(minutes=15)
+    running: timedelta = timedelta(hours=1)
     downloading: timedelta = timedelta(minutes=20)
     delivering: timedelta = timedelta(minutes=30)
 

@@ -165,7 +165,7 @@ class Studio:
         """End a job for its requester or for a moderator. Raises UserFault."""
         job = await self._store.jobs.get(job_id)
         if job is None:
-            raise NotNow("I do not know this job any more.")
+            raise NotNow("I do not know this job any more; `/jobs` shows yours and what was charged.")
         if user_id != job.user_id and not moderator:
             raise NotAllowed("Only the member who asked for this video, or a moderator, can cancel it.")
         # A job may get on just now; as long as its new state allows it, it is cancelled all the same.
@@ -176,7 +176,7 @@ class Studio:
                 job = await self._store.jobs.get(job_id)
         if job is not None and job.state is JobState.DELIVERING:
             raise NotNow("Too late to cancel: the video is being posted right now.")
-        raise NotNow("This job is over already.")
+        raise NotNow("This job is over already; `/jobs` shows how, and what was charged.")
 
     async def balance(self, guild_id: int, user_id: int) -> Balance:
         """Where the member stands now."""

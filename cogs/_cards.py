@@ -1,7 +1,6 @@
 """How a job looks in Discord. Pure: a Card in, an embed and its button out."""
 
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
 
 import discord
 
@@ -69,9 +68,9 @@ def count(number: int, thing: str) -> str:
 
 
 def dollars(micros: int) -> str:
-    """Millionths of a US dollar as people read money: "$0.08", and tenths of cents where it is little."""
-    places = 2 if micros >= 10_000 or micros == 0 else 4  # noqa: PLR2004 - a cent
-    return f"${Decimal(micros).scaleb(-6).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)}"
+    """Millionths of a US dollar as people read money, not rounded: "$0.08", "$0.075", "$0.0005"."""
+    whole, fraction = divmod(micros, 1_000_000)
+    return f"${whole}.{f'{fraction:06}'.rstrip('0').ljust(2, '0')}"
 
 
 def _status(card: Card) -> str:

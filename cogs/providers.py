@@ -8,12 +8,14 @@ from bot.client import Stillmotion
 from bot.notices import reason
 from bot.studio import Offer
 from cogs._answer import Interaction, privately
-from cogs._cards import dollars, span
+from cogs._cards import count, dollars, short, span
 from providers.options import ImageLimits
 from providers.specs import OPTIONS, Mode, ModelSpec
 
-_MOST = 20
-"""Models that fit into one reply."""
+_FIELD, _EMBED = 1000, 5000
+"""Characters that fit into one field and into all of them, with some to spare."""
+_REST = 60
+"""Characters for saying that there are more."""
 _MODES = {Mode.IMAGE_TO_VIDEO: "`/animate`", Mode.TEXT_TO_VIDEO: "`/video`"}
 
 
@@ -27,32 +29,44 @@ class Providers(commands.Cog):
         """Who makes videos here, what they take and cost, and whether they are well."""
         offers = await self.bot.studio.offers()
         embed = discord.Embed(title="Video providers", colour=discord.Colour.blurple())
-        for offer in offers[:_MOST]:
-            embed.add_field(
-                name=f"{offer.provider}, {offer.spec.name}"[:256], value=_about(offer)[:1024], inline=False
-            )
-        if len(offers) > _MOST:
-            embed.set_footer(text=f"And {len(offers) - _MOST} more models, suggested while you type.")
         if not offers:
             embed.description = "None is available right now."
+        by_provider: dict[str, list[Offer]] = {}
+        for offer in offers:
+            by_provider.setdefault(offer.provider, []).append(offer)
+        # Each gets its share of what Discord takes, so that the health of every one is shown.
+        room = min(_FIELD, _EMBED // max(1, len(by_provider)))
+        for provider, models in by_provider.items():
+            embed.add_field(name=provider, value=_about(models, room), inline=False)
         return embed
 
 
-def _about(offer: Offer) -> str:
+def _about(offers: list[Offer], room: int) -> str:
+    """A provider's health and as many of its models as there is room for, in characters."""
+    text = _health(offers[0])
+    for shown, offer in enumerate(offers):
+        line = f"\n{_model(offer)}"
+        if len(text) + len(line) > room - _REST:
+            return f"{text}\nand {count(len(offers) - shown, 'more model')}, suggested while you type"
+        text += line
+    return text
+
+
+def _model(offer: Offer) -> str:
     spec = offer.spec
-    lines = [f"{_health(offer)} {_MODES[spec.mode]} `{spec.id}`", _takes(spec)]
+    parts = [f"{_MODES[spec.mode]} **{short(spec.name, 60)}** `{spec.id}`", _takes(spec)]
     if spec.price is not None:
-        lines.append(f"{dollars(spec.price.usd_micros)} a {spec.price.per}")
+        parts.append(f"{dollars(spec.price.usd_micros)} a {spec.price.per}")
     if offer.typical_seconds is not None:
         measured = "measured here" if offer.measured else "by its maker's word"
-        lines.append(f"usually {span(offer.typical_seconds)}, {measured}")
-    return "\n".join(line for line in lines if line)
+        parts.append(f"usually {span(offer.typical_seconds)}, {measured}")
+    return "; ".join(parts)
 
 
 def _health(offer: Offer) -> str:
     if offer.fitness.paused is not None:
-        return f"🔴 {reason(offer.fitness.paused, offer.provider)}\n"
-    return "🟢" if offer.fit else "🟠 has trouble right now and is left alone for a moment\n"
+        return f"🔴 {reason(offer.fitness.paused, offer.provider)}"
+    return "🟢 ready" if offer.fit else "🟠 has trouble right now and is left alone for a moment"
 
 
 def _takes(spec: ModelSpec) -> str:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from yarl import URL
 
 from providers.options import Frozen
-from providers.specs import ModelSpec, VideoRequest
+from providers.specs import ModelSpec, Per, VideoRequest
 
 Operation: TypeAlias = dict[str, JsonValue]
 """Whatever a vendor needs to find its work again. Callers store it and never look in."""
@@ -125,6 +125,9 @@ class Provider(ABC, Generic[C]):
     shortest_wait: ClassVar[float] = 2.0
     """Seconds between two looks at one operation, at the least."""
 
+    last_resort: ClassVar[bool] = False
+    """Chosen for people only where no other provider can do what they ask."""
+
     def __init__(self, config: C, resources: Resources) -> None:
         self.config = config
         self.resources = resources
@@ -155,7 +158,9 @@ class Provider(ABC, Generic[C]):
 
         Never raises for an outage: a price that cannot be had now is a price not known.
         """
-        return spec.price.of(request.duration or 0) if spec.price else None
+        if spec.price is None or (spec.price.per is Per.SECOND and request.duration is None):
+            return None
+        return spec.price.of(request.duration or 0)
 
     def check(self, request: VideoRequest, spec: ModelSpec) -> None:
         """Raise OptionRefused for combinations that the spec alone cannot express."""

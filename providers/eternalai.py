@@ -155,7 +155,7 @@ class EternalAI(Provider[EternalAIConfig]):
             with suppress(NotFound, InvalidRequest, Uncertain):
                 await self._api.ask("GET", _EFFECTS)
         with suppress(NotFound, InvalidRequest):
-            await self.poll({"request_id": "key-check"})
+            await self._api.ask("GET", self._flavour.poll.format("key-check"))
 
     async def _effects(self) -> tuple[str, ...]:
         """The operator's list without what the vendor lacks; the whole list where that is not known."""

@@ -69,6 +69,7 @@ class Recipe(Frozen):
 class Local(Provider[LocalConfig]):
     name = "local"
     label = "This machine"
+    last_resort = True
     Config = LocalConfig
     shortest_wait: ClassVar[float] = 0.5
 

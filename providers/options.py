@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 T = TypeVar("T", int, str)
 _CHOOSABLE = 50
+_AUDIO_KINDS = {"audio/mpeg": "MP3", "audio/wav": "WAV"}
 
 
 class Frozen(BaseModel):
@@ -133,10 +134,14 @@ class ImageLimits(Frozen):
         return ()
 
     def allows(self, value: object) -> bool:
-        return isinstance(value, SourceImage)
+        return (
+            isinstance(value, SourceImage)
+            and len(value.data) <= self.max_bytes
+            and max(value.width, value.height) <= self.max_side
+        )
 
     def __str__(self) -> str:
-        return "a picture"
+        return f"a picture of up to {self.max_side} pixels and {self.max_bytes / 1_000_000:.2g} MB"
 
 
 class AudioLimits(Frozen):
@@ -160,7 +165,7 @@ class AudioLimits(Frozen):
         )
 
     def __str__(self) -> str:
-        kinds = " or ".join(kind.rpartition("/")[2].upper() for kind in self.media_types)
+        kinds = " or ".join(_AUDIO_KINDS.get(kind, kind) for kind in self.media_types)
         return f"{kinds} of up to {self.max_seconds:g} seconds and {self.max_bytes // 1_000_000} MB"
 
 

@@ -159,6 +159,8 @@ class ModelSpec(Frozen):
                 else "works from the prompt alone, without a picture"
             )
             raise OptionRefused(f"{self.name} {needs}.")
+        if request.image is not None and not self.image.allows(request.image):
+            raise OptionRefused(f"{self.name} takes {self.image}.")
         for option, words in OPTIONS.items():
             value = getattr(request, option)
             limits = self.limits(option)

@@ -45,7 +45,10 @@ async def submit(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     if asked is None:
         return await floor.fail(job, Failure.IMAGE_LOST)
     spec = floor.catalogue.spec(job.provider, asked.model)
-    request = spec.complete(asked) if spec else asked
+    if spec is None:
+        # Without the model's defaults this would be another request than the one that was shown.
+        return await _requeue(floor, job, Overloaded("its catalogue is not known now"))
+    request = spec.complete(asked)
     try:
         operation = await floor.within(give_up_at, floor.catalogue.providers[job.provider].submit(request))
     except ProviderError as error:
@@ -80,7 +83,7 @@ async def divert(floor: Floor, job: Job, reason: Failure) -> Job:
     asked = await floor.files.complete(job.id, job.request)
     other = _fallover(floor, job, asked) if asked else None
     if other is None:
-        return await floor.fail(job, reason, f"{job.provider} is paused")
+        return await floor.fail(job, reason, f"{job.provider} cannot take it: {reason}")
     return await _fall_over(floor, job, other, f"it is paused ({reason})")
 
 

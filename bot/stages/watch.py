@@ -60,7 +60,7 @@ async def _verdict(
             asked_wait = error.retry_after if isinstance(error, Overloaded) else None
             wait = backoff(len(outages), asked_wait, floor.chance())
         else:
-            floor.heard(provider.name, None)
+            floor.catalogue.ward[provider.name].seen()
             outages.clear()
             if not isinstance(answer, Pending):
                 return answer
