@@ -1,5 +1,6 @@
 """The Discord client: what starts and stops with it, its commands, and its last word on errors."""
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 # discord.py warns of missing libraries for voice, which this bot does not speak.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
+ANSWERS = 3.0
+"""Seconds that answers to commands get to arrive when the bot stops."""
 EXTENSIONS = ("cogs._cards", "cogs.animate", "cogs.jobs", "cogs.providers", "cogs.quota")
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
@@ -75,6 +78,7 @@ class Stillmotion(commands.Bot):
         self._connected = False
         self.tasks = Tasks()
         """For work of commands that must not end with them."""
+        self._answering: set[asyncio.Task[Any]] = set()
 
     async def setup_hook(self) -> None:
         for extension in EXTENSIONS:
@@ -94,8 +98,20 @@ class Stillmotion(commands.Bot):
         if not self.is_closed():
             self.stop_intake()
             await self.tasks.close(patience=1)
+            if self._answering:
+                await asyncio.wait(self._answering, timeout=ANSWERS)
             await self._stop()
         await super().close()
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Keep the connection open until the present task has ended, if that is soon."""
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._answering.add(task)
+        try:
+            yield
+        finally:
+            self._answering.discard(task)
 
     def report(self) -> dict[str, Any]:
         """How the bot is: whether it is connected to Discord, and how far away that is in seconds."""

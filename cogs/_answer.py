@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import discord
 
-from bot.client import SOMETHING_WENT_WRONG
+from bot.client import SOMETHING_WENT_WRONG, stillmotion
 from bot.errors import UserFault
 
 P = ParamSpec("P")
@@ -29,8 +29,7 @@ def privately(
     Discord waits three seconds for a sign of life, so that comes before anything that can wait.
     """
 
-    @functools.wraps(command)
-    async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
+    async def answer(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
         await interaction.response.defer(ephemeral=True, thinking=True)
         try:
             reply = await command(self, interaction, *args, **kwargs)
@@ -49,5 +48,10 @@ def privately(
             await interaction.edit_original_response(embed=reply)
         else:
             await interaction.edit_original_response(content=reply[:2000])
+
+    @functools.wraps(command)
+    async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
+        with stillmotion(interaction).answering():
+            await answer(self, interaction, *args, **kwargs)
 
     return answered

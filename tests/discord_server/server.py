@@ -69,6 +69,9 @@ class DiscordServer:
         """How many requests one route of one channel takes in so many seconds."""
         self._used: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._faults: list[tuple[str, Callable[[Recorded], bool], Fault]] = []
+        self.files_are_up = asyncio.Event()
+        """Cleared, nothing that was attached can be read."""
+        self.files_are_up.set()
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -182,6 +185,7 @@ class DiscordServer:
         return {"interaction": facts}
 
     async def _file(self, request: web.Request) -> web.Response:
+        await self.files_are_up.wait()
         upload = self.world.files.get(request.match_info["id"])
         if upload is None:
             raise web.HTTPNotFound
@@ -200,6 +204,7 @@ class DiscordServer:
 
     async def __aexit__(self, *_: object) -> None:
         self._closing.set()
+        self.files_are_up.set()
         await self.gateway.close()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -302,12 +302,20 @@ async def test_sigterm_ends_a_bot_that_is_still_starting(stage: Stage) -> None:
 
 
 async def test_sigterm_leaves_nobody_without_an_answer(stage: Stage) -> None:
-    stage.discord.next("create", hang)
+    arrives = asyncio.Event()
+    stage.discord.files_are_up.clear()
+    stage.discord.next("original", late(arrives))
     await stage.bot.start()
     asked = await stage.animate()
-    await eventually(lambda: stage.discord.seen("create"))
+    await eventually(lambda: asked.callback)
 
-    assert await stage.bot.terminate() == 0, stage.bot.output
+    ending = asyncio.create_task(stage.bot.terminate())
+    await eventually(lambda: stage.discord.seen("original"))
+    await asyncio.wait([ending], timeout=0.5)
+    assert not ending.done(), "an answer on its way is waited for"
+    arrives.set()
+
+    assert await ending == 0, stage.bot.output
     assert asked.text == RESTARTING
 
 
