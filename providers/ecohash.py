@@ -85,8 +85,6 @@ class EcoHash(Provider[EcoHashConfig]):
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
         self._api = Api(resources, config, config.base_url, headers, refine=_refined)
-        # Links go without the key, on whatever host they are.
-        self._links = Api(resources, config, config.base_url, {})
         self._listed: Sequence[ModelSpec] = ()
         self._unsold: set[str] = set()
 
@@ -129,7 +127,7 @@ class EcoHash(Provider[EcoHashConfig]):
     ) -> None:
         if video.url is None:
             raise Unusable("a video without a link")
-        await self._links.download(video.url, sink)
+        await self._api.download(video.url, sink)
 
     async def verify(self) -> None:
         # The catalogue is for everybody; this list is for those with a key.

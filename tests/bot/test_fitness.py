@@ -17,7 +17,7 @@ from providers.errors import (
 )
 from tests.clock import NOON
 
-OUTAGES = [Overloaded("503"), Unreachable("dns"), Uncertain("500")]
+OUTAGES = [Overloaded("503", status=503), Unreachable("dns"), Uncertain("500")]
 
 
 @pytest.fixture
@@ -89,3 +89,25 @@ def test_each_provider_has_a_fitness_of_its_own() -> None:
     ward["a"].failed(Unauthorized("401"), NOON)
     assert not ward["a"].fit(NOON)
     assert ward["b"].fit(NOON)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unauthorized("403", status=403),
+        Overloaded("our own limiter"),
+        Overloaded("its house is full", status=409),
+    ],
+)
+def test_what_others_would_not_meet_says_nothing_of_the_provider(
+    fitness: Fitness, error: Unauthorized | Overloaded
+) -> None:
+    for _ in range(IN_A_ROW * 2):
+        fitness.failed(error, NOON)
+    assert fitness.fit(NOON)
+
+
+def test_a_look_that_succeeds_ends_no_pause(fitness: Fitness) -> None:
+    fitness.failed(OutOfFunds("402"), NOON)
+    fitness.seen()
+    assert not fitness.fit(NOON)

@@ -427,9 +427,7 @@ async def test_a_sound_file_beyond_the_models_limits_is_refused_in_words(open_sh
     server.catalogue = [model(I2V, audio_input=True)]
     shop = await open_shop("venice", server)
     reply = await shop.world.order("animate", image=PICTURE, audio_file=("long.wav", wav(31)))
-    assert (
-        "it takes WAV or MPEG of up to 30 seconds and 15 MB. Nothing was charged." in reply.response.content
-    )
+    assert "it takes WAV or MP3 of up to 30 seconds and 15 MB. Nothing was charged." in reply.response.content
     assert not server.seen("submit")
     assert await shop.world.quota() == ALL
 

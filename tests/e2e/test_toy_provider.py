@@ -75,8 +75,8 @@ async def test_one_file_and_one_variable_make_a_video(
     choices = await world.alice.autocomplete(world.channel, "animate", "duration", "")
     assert [choice["value"] for choice in choices] == [4, 8]
     listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0].fields
-    assert [field.name for field in listed] == ["Lantern, Glow 1"]
-    assert "takes duration: 4, 8; seed: 0 to 9999\n$0.02 a second" in (listed[0].value or "")
+    assert [field.name for field in listed] == ["Lantern"]
+    assert "takes duration: 4, 8; seed: 0 to 9999; $0.02 a second" in (listed[0].value or "")
     refused = await world.animate(duration=5)
     assert "Glow 1 does not take 5 as duration; it takes 4, 8." in refused.response.content
 

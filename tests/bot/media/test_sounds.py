@@ -134,5 +134,5 @@ def test_a_sound_beyond_the_models_limits_is_refused_in_words(facts: dict[str, o
     with pytest.raises(OptionRefused) as refused:
         SPEC.check(wish(**facts))
     assert str(refused.value) == (
-        "Model does not take this as sound file; it takes WAV or MPEG of up to 30 seconds and 2 MB."
+        "Model does not take this as sound file; it takes WAV or MP3 of up to 30 seconds and 2 MB."
     )
