@@ -215,7 +215,7 @@ FLOWS: Mapping[str, Flow] = {
             "seed": 7,
         },
         "EcoHash, WAN22-T2V-A14B",
-        "$0.17",
+        "$0.168",
     ),
     "vLLM from words": Flow(
         "openai_videos",
