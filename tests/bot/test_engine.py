@@ -173,9 +173,9 @@ async def test_an_unknown_operation_is_believed_only_when_said_again_and_again(h
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
 
 
-async def test_an_unknown_operation_ends_the_job_in_the_end(hasty_hall: Hall) -> None:
-    hasty_hall.provider.polls.extend([NotFound("404")] * 100)
-    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.RUNNING))
+async def test_an_unknown_operation_ends_the_job_in_the_end(hall: Hall) -> None:
+    hall.provider.polls.extend([NotFound("404")] * 100)
+    job = await hall.engine.drive(await in_state(hall, S.RUNNING))
     assert (job.failure, job.charged) == (Failure.PROVIDER_FAILED, 0)
 
 
