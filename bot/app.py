@@ -45,8 +45,9 @@ async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
     """Run the bot until `stop` is set. Raises CannotStart, AlreadyRunning or StoreError."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     discord.utils.setup_logging(level=level)
-    # Below INFO, discord.py logs addresses and events that hold interaction tokens.
-    logging.getLogger("discord").setLevel(max(level, logging.INFO))
+    # Below INFO they log interaction tokens and addresses, and what is written into the database.
+    for name in ("discord", "aiosqlite"):
+        logging.getLogger(name).setLevel(max(level, logging.INFO))
     client = build(settings)
     running = asyncio.ensure_future(client.start(token))
     stopping = asyncio.ensure_future(stop.wait())
