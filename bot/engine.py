@@ -111,9 +111,10 @@ class Engine:
                 return await fetch(self._floor, job, give_up_at)
 
     def _is_safe(self, job: Job) -> bool:
-        """Whether the vendor may forget the video: it is here or was never made, or nobody wants it."""
-        made_and_not_delivered = job.state is JobState.FAILED and job.ready_at is not None
-        return not made_and_not_delivered or self._floor.files.video(job.id).exists()
+        """Whether the vendor may forget the video: it is kept here or was never made, or nobody wants it."""
+        if job.state is not JobState.FAILED or job.ready_at is None:
+            return True
+        return job.failure in KEPT and self._floor.files.video(job.id).exists()
 
     def _deadline(self, job: Job) -> datetime:
         limits = TimeLimits()

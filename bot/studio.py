@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bot import safety
@@ -242,11 +241,13 @@ class Studio:
         """Show the job and let it go. Where not even its card can be posted, no video could be either."""
         try:
             card_id = await self._engine.open(job)
-            if card_id is None:
-                with suppress(Moved):
-                    await self._engine.cancel(job, job.user_id)
-                raise NotAllowed("I could not post in this channel just now. Nothing was charged.")
-            return replace(job, card_id=card_id)
+            if card_id is not None:
+                return replace(job, card_id=card_id)
+            try:
+                await self._engine.cancel(job, job.user_id)
+            except Moved:
+                return job  # it was promoted meanwhile, and goes on without a card
+            raise NotAllowed("I could not post in this channel just now. Nothing was charged.")
         finally:
             self._wake()
 

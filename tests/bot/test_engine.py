@@ -235,6 +235,7 @@ async def test_what_is_never_a_video_is_a_provider_failure(hall: Hall) -> None:
     job = await hall.engine.drive(await in_state(hall, S.DOWNLOADING))
     assert (job.failure, job.charged) == (Failure.BAD_VIDEO, 0)
     assert len(hall.provider.downloads) == 15
+    assert hall.provider.cleaned == [], "the vendor still has what never arrived here whole"
     assert hall.box.announced == []
 
 

@@ -182,3 +182,21 @@ async def test_every_fault_says_what_was_charged(world: World) -> None:
     ):
         with pytest.raises(UserFault, match=r"(?i)nothing was charged"):
             await world.bot.studio.enqueue(asked)
+
+
+async def test_a_job_that_is_on_its_way_is_never_said_to_be_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_late(_: Job) -> None:
+        world.bot.studio._wake()
+        await eventually(lambda: past_the_queue(world))
+
+    monkeypatch.setattr(world.bot.studio._engine, "open", too_late)
+    assert (await booked(world)).state.is_open
+    await world.video()
+    assert await world.quota() == "4 of 5 credits left today"
+
+
+async def past_the_queue(world: World) -> bool:
+    job = await world.bot.studio._store.jobs.get(1)
+    return job is not None and job.state is not JobState.QUEUED
