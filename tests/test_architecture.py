@@ -16,7 +16,15 @@ MODULES = {
 }
 DISCORD = {f"bot/{name}.py" for name in ("app", "client", "delivery/__init__", "delivery/calls", "demo")}
 HTTP = {"bot/delivery/__init__.py", "bot/delivery/calls.py", "bot/demo.py"}
-PURE = {"bot/jobs.py", "bot/cadence.py", "bot/quotas.py", "bot/safety.py", "bot/notices.py", "bot/cards.py"}
+PURE = {
+    "bot/jobs.py",
+    "bot/cadence.py",
+    "bot/dates.py",
+    "bot/quotas.py",
+    "bot/safety.py",
+    "bot/notices.py",
+    "bot/cards.py",
+}
 PROVIDER_LIBRARIES = {"aiohttp", "multidict", "pydantic", "yarl"}
 LOCAL_LIBRARIES = {"av", "PIL"}
 """What `local` draws and encodes with, in its child."""
@@ -94,6 +102,11 @@ def test_http_is_spoken_by_providers_media_and_delivery(name: str) -> None:
         assert "aiohttp" not in roots(name)
 
 
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "bot/media/_draw_chart.py"])
+def test_charts_are_drawn_in_their_child_alone(name: str) -> None:
+    assert not roots(name) & {"matplotlib", "numpy"}
+
+
 @pytest.mark.parametrize("name", within("cogs/"))
 def test_cogs_hold_no_sql_and_no_http(name: str) -> None:
     assert not any(module.startswith(("bot.store", "aiohttp")) for module in imports(MODULES[name]))
@@ -109,7 +122,8 @@ def test_pure_modules_read_no_clock_and_do_no_io(name: str) -> None:
 
 
 def test_importing_the_application_imports_no_cog_and_no_extra() -> None:
-    code = "import sys, bot.app; print([m for m in ('cogs', 'simcord', 'psycopg', 'av') if m in sys.modules])"
+    unwanted = ("cogs", "simcord", "psycopg", "av", "matplotlib")
+    code = f"import sys, bot.app; print([m for m in {unwanted} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
 
