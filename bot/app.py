@@ -15,13 +15,14 @@ from bot.engine import Engine
 from bot.health import Health
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
+from bot.moderation import Moderation
 from bot.runners import Local, only_one
 from bot.settings import Settings
 from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import StoreError, connect
 from bot.store.jobs import Caps
-from bot.studio import Rules, Studio
+from bot.studio import HouseRules, Studio
 from bot.tasks import Tasks
 from providers import create
 from providers.base import Resources
@@ -139,9 +140,12 @@ class _App:
             member=settings.member_jobs,
             server=settings.server_jobs,
             providers={name: provider.max_jobs for name, provider in providers.items()},
+            unstoppable=frozenset(
+                name for name, provider in providers.items() if not provider.stops_on_cancel
+            ),
         )
         runner = Local(engine, store, caps, clock)
-        rules = Rules(
+        rules = HouseRules(
             allowance=settings.allowance,
             max_file_bytes=settings.max_image_mb * MEGABYTE,
             blocked_words=settings.blocked_words,
@@ -149,6 +153,7 @@ class _App:
         )
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
+        client.moderation = Moderation(store, catalogue, clock, settings.allowance)
         await client.sync_commands(store)
         health = Health(settings.data_dir, client.report)
         await health.start()

@@ -21,6 +21,8 @@ class Card:
     """From 0 to 1, only where the provider reports it."""
     fell_from: str | None = None
     """The provider it was meant for first, as people read it."""
+    price_at_least: bool = False
+    """The job's price is the least that the provider asks for."""
     typical_seconds: float | None = None
     """How long this model usually takes, where anything is known."""
 

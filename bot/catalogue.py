@@ -18,6 +18,8 @@ ROUND = 30.0
 """Seconds between two looks at who is paused."""
 FRESH = timedelta(hours=1)
 """How long a catalogue is believed."""
+QUOTE_WITHIN = 5.0
+"""Seconds that a provider gets to name its price."""
 _NAMED = 10
 """So many choices fit into a sentence."""
 
@@ -28,6 +30,11 @@ class Catalogue:
         self._default = default
         self._specs: dict[str, Sequence[ModelSpec]] = {}
         self.ward = Ward()
+        self._doubted: set[str] = set()
+
+    def doubt(self, provider: str) -> None:
+        """A provider refused what its catalogue allows: ask it soon what it offers now."""
+        self._doubted.add(provider)
 
     async def refresh(self) -> None:
         """Ask every provider what it offers; one that does not answer keeps what it offered before."""
@@ -41,40 +48,52 @@ class Catalogue:
     def spec(self, provider: str, model: str) -> ModelSpec | None:
         return next((spec for spec in self._specs.get(provider, ()) if spec.id == model), None)
 
-    def offers(self, mode: Mode) -> dict[str, list[ModelSpec]]:
-        """The models of this mode by provider, the default provider first."""
+    def offers(self, mode: Mode, first: str | None = None) -> dict[str, list[ModelSpec]]:
+        """The models of this mode by provider; `first` comes first, else the bot's default provider."""
+        first = first if first in self.providers else self._default
         offers: dict[str, list[ModelSpec]] = {}
-        for name in sorted(self.providers, key=self._rank):
+        for name in sorted(
+            self.providers, key=lambda name: (name != first, self.providers[name].last_resort)
+        ):
             if specs := [spec for spec in self._specs.get(name, ()) if spec.mode is mode]:
                 offers[name] = specs
         return offers
 
-    def _rank(self, name: str) -> tuple[bool, bool]:
-        return name != self._default, self.providers[name].last_resort
-
-    def candidates(self, mode: Mode, provider: str | None, model: str | None) -> list[tuple[str, ModelSpec]]:
+    def candidates(
+        self, mode: Mode, provider: str | None, model: str | None, first: str | None = None
+    ) -> list[tuple[str, ModelSpec]]:
         """Provider and model for every offer that fits; what is None fits all. The best comes first."""
         return [
             (name, spec)
-            for name, specs in self.offers(mode).items()
+            for name, specs in self.offers(mode, first).items()
             for spec in specs
             if provider in {None, name} and model in {None, spec.id}
         ]
 
-    def choose(self, wish: VideoRequest, provider: str | None, now: datetime) -> tuple[str, ModelSpec]:
+    def choose(
+        self, wish: VideoRequest, provider: str | None, now: datetime, first: str | None = None
+    ) -> tuple[str, ModelSpec]:
         """The provider's name and the model for a wish, whose model may be empty for any.
 
-        Nobody named: the default provider if it can do what is asked, else the next that can; one that is
-        fit now goes before one that is not. Raises BadRequest for names that are not on offer, NotNow while
-        nothing is.
+        Nobody named: `first`, the server's default, if it can do what is asked, else the next that can; one
+        that is fit now goes before one that is not. Raises BadRequest for names that are not on offer, NotNow
+        while nothing is.
         """
         mode = Mode.TEXT_TO_VIDEO if wish.image is None else Mode.IMAGE_TO_VIDEO
-        found = self.candidates(mode, provider, wish.model or None)
+        found = self.candidates(mode, provider, wish.model or None, first)
         if not found:
             raise self._nothing(mode, provider, wish.model)
         able = [(name, spec) for name, spec in found if self.can(name, spec, wish)]
         fit = [(name, spec) for name, spec in able if self.ward[name].fit(now)]
         return (fit or able or found)[0]
+
+    async def quote(self, name: str, spec: ModelSpec, wish: VideoRequest) -> int | None:
+        """Millionths of a US dollar; a price that cannot be had in time is a price not known."""
+        try:
+            async with asyncio.timeout(QUOTE_WITHIN):
+                return await self.providers[name].quote(spec.complete(wish), spec)
+        except (ProviderError, TimeoutError):
+            return None
 
     def can(self, name: str, spec: ModelSpec, wish: VideoRequest) -> bool:
         """Whether a model takes everything that a wish asks for."""
@@ -113,8 +132,13 @@ class Catalogue:
             for name, provider in self.providers.items():
                 if self.ward[name].due(clock.now()):
                     await self._try_again(provider, clock)
-            unlisted = (item for item in self.providers.values() if item.name not in self._specs)
-            await asyncio.gather(*(self._refresh(provider) for provider in unlisted))
+            stale = [
+                provider
+                for name, provider in self.providers.items()
+                if name not in self._specs or name in self._doubted
+            ]
+            self._doubted.clear()
+            await asyncio.gather(*(self._refresh(provider) for provider in stale))
             if clock.now() - refreshed > FRESH:
                 await self.refresh()
                 refreshed = clock.now()

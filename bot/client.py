@@ -15,6 +15,7 @@ from discord.ext import commands
 
 from bot.cards import Card
 from bot.delivery import Face
+from bot.moderation import Moderation
 from bot.store import Store
 from bot.studio import Studio
 from bot.tasks import Tasks
@@ -26,7 +27,14 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 ANSWERS = 3.0
 """Seconds that answers to commands get to arrive when the bot stops."""
-EXTENSIONS = ("cogs._cards", "cogs.animate", "cogs.jobs", "cogs.providers", "cogs.quota")
+EXTENSIONS = (
+    "cogs._cards",
+    "cogs.animate",
+    "cogs.jobs",
+    "cogs.provider_admin",
+    "cogs.providers",
+    "cogs.quota",
+)
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
     "What does not arrive is never charged; `/jobs` shows what is under way."
@@ -51,6 +59,7 @@ class Stillmotion(commands.Bot):
     """An unstarted client. `setup_hook` starts everything else, `close` stops it."""
 
     studio: Studio
+    moderation: Moderation
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""
     render: Callable[[Card], Face]

@@ -74,16 +74,18 @@ class Engine:
         return True
 
     async def divert(self, job: Job) -> bool:
-        """Take a queued job away from a provider that is paused or gone, and say whether it was."""
+        """Take a queued job away from a provider that is left alone or gone, and say whether it was."""
         gone = job.provider not in self._catalogue.providers
-        reason = Failure.NO_PROVIDER if gone else self._catalogue.ward[job.provider].paused
-        if reason is None:
+        fitness = self._catalogue.ward[job.provider]
+        if not gone and fitness.fit(self._clock.now()):
             return False
-        with suppress(Moved):
-            job = await divert(self._floor, job, reason)
-            if not job.state.is_open:
-                await self._finish(job)
-        return True
+        try:
+            diverted = await divert(self._floor, job, Failure.NO_PROVIDER if gone else fitness.paused)
+        except Moved:
+            return True
+        if not diverted.state.is_open:
+            await self._finish(diverted)
+        return diverted is not job
 
     async def cancel(self, job: Job, user_id: int) -> Job:
         """End a job because a person wants it to. Raises Moved if it has got on meanwhile."""

@@ -20,6 +20,8 @@ class Fitness:
 
     outages: int = 0
     """In a row."""
+    broken: set[int] = field(default_factory=set[int])
+    """The jobs that met them while they were looked at."""
     rests: int = 0
     """In a row; each is twice as long as the one before."""
     rests_until: datetime | None = None
@@ -33,31 +35,40 @@ class Fitness:
     def seen(self) -> None:
         """It has answered a look: that ends a row of outages, but says nothing of keys and money."""
         self.outages = 0
+        self.broken.clear()
 
     def heard(self) -> None:
         """It has taken a job, or its key was tried and works."""
-        self.outages = self.rests = 0
+        self.seen()
+        self.rests = 0
         self.rests_until = self.paused = self.paused_until = None
 
-    def failed(self, error: ProviderError, now: datetime) -> None:
-        """It has not; what follows depends on how."""
+    def failed(self, error: ProviderError, now: datetime, job_id: int | None = None) -> None:
+        """It has not; what follows depends on how.
+
+        An error of its own counts once for each job that was looked at: it may be that job's alone.
+        """
         match error:
-            # One member's choice may be forbidden, and a full house or our own limiter asks for patience:
-            # others may well be served.
-            case Unauthorized(status=403) | Overloaded(status=None | 409):
+            # A full house or our own limiter asks for patience: others may well be served.
+            case Overloaded(status=None | 409):
                 pass
             case Unauthorized():
                 self.paused, self.paused_until = Failure.UNAUTHORIZED, now + PAUSE
             case OutOfFunds():
                 self.paused, self.paused_until = Failure.OUT_OF_FUNDS, now + PAUSE
+            case Uncertain(status=int()) if job_id in self.broken:
+                pass
             case Overloaded() | Unreachable() | Uncertain():
+                if job_id is not None:
+                    self.broken.add(job_id)
                 self.outages += 1
                 if self.outages >= IN_A_ROW:
                     self.rests_until = now + min(LONGEST_REST, REST * 2**self.rests)
                     self.rests += 1
                     self.outages = 0
+                    self.broken.clear()
             case _:
-                self.outages = 0
+                self.seen()
 
     def due(self, now: datetime) -> bool:
         """Whether a paused provider's key should be tried again."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from providers.base import Advice, Operation, Succeeded
+from providers.base import Operation, Succeeded
+from providers.errors import Advice
 from providers.specs import VideoRequest
 
 
@@ -53,6 +54,8 @@ class Failure(StrEnum):
     """Why a job failed. Each has its sentence in `bot.notices`."""
 
     REJECTED = "rejected"
+    MODEL_GONE = "model-gone"
+    FORBIDDEN = "forbidden"
     UNAUTHORIZED = "unauthorized"
     OUT_OF_FUNDS = "out-of-funds"
     REFUSED = "refused"
@@ -103,6 +106,8 @@ class Job:
     failure: Failure | None = None
     quoted_micros: int | None = None
     """What the provider said it would cost, in millionths of a US dollar."""
+    cost_micros: int = 0
+    """What counts against the server's budget now, as far as the cost is known; 0 once released."""
     may_fall_over: bool = False
     """Another provider may take it, as long as none has accepted it: the member named none."""
     fell_from: str | None = None

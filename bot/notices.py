@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 
 from bot.jobs import Failure, Job, JobState
+from bot.quotas import Refusal, Standing, WindowKind
+from bot.words import count, full, relative
+from providers.errors import NO_ADVICE, Advice, Problem
+from providers.specs import OPTIONS
 
 NOT_CHARGED = "Nothing was charged."
 
 _FAILURES: Mapping[Failure, str] = {
     Failure.REJECTED: (
         "{provider} did not accept this request. Try another picture, a different prompt or another provider."
+    ),
+    Failure.MODEL_GONE: (
+        "{provider} does not offer this model any more. Choose another one; `/providers` lists them."
+    ),
+    Failure.FORBIDDEN: (
+        "{provider} does not let this bot use this model. Whoever runs the bot may look at its key; "
+        "until then, choose another model or another provider."
     ),
     Failure.UNAUTHORIZED: (
         "{provider} did not accept this bot's key. Whoever runs the bot has to look at it; "
@@ -50,16 +61,36 @@ _FAILURES: Mapping[Failure, str] = {
 }
 
 
+_PROBLEMS: Mapping[Problem, str] = {
+    Problem.FILE_TOO_LARGE: "{provider} finds an attached file too large. Attach a smaller one.",
+    Problem.FILE_TOO_SMALL: "{provider} finds an attached picture too small. Attach a larger one.",
+    Problem.FILE_TOO_LONG: "{provider} finds an attached file too long. Attach a shorter one.",
+    Problem.FILE_UNREADABLE: "{provider} cannot read an attached file. Attach another one.",
+}
+_SENT = {"prompt": "prompt", "image": "picture", **OPTIONS}
+"""Everything that a vendor can find wrong, as people call it."""
+
+
 def reason(failure: Failure, provider: str) -> str:
     """What has happened and what to do."""
     return _FAILURES[failure].format(provider=provider)
 
 
-def _advice(job: Job, provider: str) -> str:
-    """What the provider says beside its no. The prompt it suggests is shown where prompts are escaped."""
+def _why(job: Job, failure: Failure, provider: str) -> str:
+    """The reason; what the provider objects to in particular, where it said so."""
     said = job.advice
-    if said is None:
-        return ""
+    if said is None or failure not in {Failure.REJECTED, Failure.PROVIDER_FAILED}:
+        return reason(failure, provider)
+    if said.problem is not None:
+        return _PROBLEMS[said.problem].format(provider=provider)
+    if (words := _SENT.get(said.option or "")) is not None:
+        allowed = f" It takes {', '.join(f'`{value}`' for value in said.allowed)}." if said.allowed else ""
+        return f"{provider} does not accept the {words} of this request.{allowed} Change it and ask again."
+    return reason(failure, provider)
+
+
+def _advice(said: Advice, provider: str) -> str:
+    """What the provider says beside its no. The prompt it suggests is shown where prompts are escaped."""
     model = said.recommended_model
     instead = f" It recommends the model `{model[:60]}` for this." if model and model.isprintable() else ""
     gave = {True: f" {provider} gave this bot its money back.", False: f" {provider} kept this bot's money."}
@@ -76,9 +107,41 @@ def ending(job: Job, provider: str) -> str:
             return f"Cancelled{by}. {NOT_CHARGED}"
         case JobState.FAILED:
             failure = job.failure or Failure.PROVIDER_FAILED
-            return f"{reason(failure, provider)}{_advice(job, provider)} {NOT_CHARGED}"
+            said = job.advice or NO_ADVICE
+            return f"{_why(job, failure, provider)}{_advice(said, provider)} {NOT_CHARGED}"
         case _:
             raise ValueError(f"job {job.id} is not over")
+
+
+_IN_WINDOW = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
+
+
+def refusal(why: Refusal, standing: Standing, price: int) -> str:
+    """Why a video is not booked: what has happened, when that changes, and that nothing was charged."""
+    match why:
+        case Refusal.BLOCKED:
+            until = standing.block.until if standing.block else None
+            end = f"until {full(until)}" if until else "until a moderator allows it again"
+            return f"A moderator has decided that you may not make videos here {end}. {NOT_CHARGED}"
+        case Refusal.BUDGET_SPENT if standing.budget is not None:
+            return (
+                "Too little is left of this server's budget for videos this month. It renews "
+                f"{relative(standing.budget.window.end)}; until then, a cheaper video may fit. {NOT_CHARGED}"
+            )
+        case _:
+            return f"{_left(standing, price)} {NOT_CHARGED}"
+
+
+def _left(standing: Standing, price: int) -> str:
+    allowance = standing.ruling.allowance
+    if allowance.amount == 0 and not standing.granted:
+        return "You have no credits for videos in this server; its moderators decide who has."
+    granted = f", and {count(standing.granted, 'granted credit')}" if standing.granted else ""
+    return (
+        f"You have {standing.in_window} of {count(allowance.amount or 0, 'credit')} left "
+        f"{_IN_WINDOW[allowance.kind]}{granted}; this video takes {price}. "
+        f"They renew {relative(standing.window.end)}."
+    )
 
 
 def phase(job: Job, provider: str, position: int | None) -> str:

@@ -1,14 +1,30 @@
-"""Windows and allowances. Pure: time is a parameter."""
+"""Windows, allowances, prices, who wins, and whether another video fits. Pure: time is a parameter."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+from pydantic import Field
+
+from providers.options import Frozen
+from providers.specs import ModelSpec, Per, VideoRequest
+
+MOST_CREDITS = 1_000_000
+"""No allowance, grant or price is larger."""
+MOST_MICROS = 1_000_000_000_000
+"""No budget is larger: a million US dollars."""
 
 
 class WindowKind(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+
+
+_DAYS = {WindowKind.DAY: 1, WindowKind.WEEK: 7, WindowKind.MONTH: 30}
 
 
 @dataclass(frozen=True)
@@ -19,36 +35,178 @@ class Window:
     end: datetime
 
 
-def window_at(kind: WindowKind, now: datetime) -> Window:
-    """The window around `now`: it starts at midnight UTC, weeks on Monday, months on the first."""
-    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def window_at(kind: WindowKind, now: datetime, zone: ZoneInfo) -> Window:
+    """The window around `now`: it starts at midnight in `zone`, weeks on Monday, months on the first."""
+    day = now.astimezone(zone).date()
     match kind:
         case WindowKind.DAY:
-            return Window(midnight, midnight + timedelta(days=1))
+            first, after = day, day + timedelta(days=1)
         case WindowKind.WEEK:
-            start = midnight - timedelta(days=midnight.weekday())
-            return Window(start, start + timedelta(days=7))
+            first = day - timedelta(days=day.weekday())
+            after = first + timedelta(days=7)
         case WindowKind.MONTH:
-            start = midnight.replace(day=1)
-            return Window(start, (start + timedelta(days=32)).replace(day=1))
+            first = day.replace(day=1)
+            after = (first + timedelta(days=32)).replace(day=1)
+    # Where the clock skips midnight, this is the moment at which it does; where it has two, the first.
+    start, end = (datetime.combine(date, time(), zone).astimezone(UTC) for date in (first, after))
+    return Window(start, end)
 
 
-@dataclass(frozen=True)
-class Allowance:
+class Allowance(Frozen):
     """How many credits a member may use in each window."""
 
-    amount: int
+    amount: int | None = Field(ge=0, le=MOST_CREDITS)
+    """None is without limit, 0 is none at all."""
     kind: WindowKind
+
+    @property
+    def generosity(self) -> tuple[bool, Fraction, int]:
+        """What tells the better of two: no limit, else more a day, else more at once."""
+        amount = self.amount or 0
+        return self.amount is None, Fraction(amount, _DAYS[self.kind]), amount
+
+
+class Source(StrEnum):
+    """Whose rule it is."""
+
+    MEMBER = "member"
+    ROLE = "role"
+    SERVER = "server"
+    BOT = "bot"
 
 
 @dataclass(frozen=True)
-class Balance:
-    """Where a member stands in the present window."""
+class Ruling:
+    """The allowance that counts for a member, and why it does."""
 
     allowance: Allowance
-    window: Window
-    used: int
+    source: Source
+    role_id: int | None = None
+
+
+def winner(
+    member: Allowance | None,
+    roles: Mapping[int, Allowance],
+    server: Allowance | None,
+    default: Allowance,
+    role_ids: Collection[int],
+) -> Ruling:
+    """Member beats role, the best of the member's roles beats the server, the server beats the bot."""
+    if member is not None:
+        return Ruling(member, Source.MEMBER)
+    held = [(roles[role_id], role_id) for role_id in role_ids if role_id in roles]
+    if held:
+        best, role_id = max(held, key=lambda rule: (rule[0].generosity, -rule[1]))
+        return Ruling(best, Source.ROLE, role_id)
+    return Ruling(server, Source.SERVER) if server is not None else Ruling(default, Source.BOT)
+
+
+class Tariff(Frozen):
+    """What a server lets its members pay for a model."""
+
+    credits: int = Field(ge=0, le=MOST_CREDITS)
+    per: Per | None = None
+    """None: by the second where the model's own price is, else for each video."""
+
+    def of(self, spec: ModelSpec, request: VideoRequest) -> int:
+        """Credits for this request."""
+        by_second = spec.price is not None and spec.price.per is Per.SECOND
+        per = self.per or (Per.SECOND if by_second else Per.VIDEO)
+        return self.credits * ((spec.complete(request).duration or 1) if per is Per.SECOND else 1)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Extra credits, used when the window has none left."""
+
+    id: int
+    amount: int
+    expires_at: datetime | None
+    """None is never."""
+    drawn: int
+    reason: str | None
 
     @property
     def left(self) -> int:
-        return max(0, self.allowance.amount - self.used)
+        return self.amount - self.drawn
+
+
+@dataclass(frozen=True)
+class Block:
+    """A member who may not make videos."""
+
+    until: datetime | None
+    """None is for good."""
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a server's videos may cost in a month, in millionths of a US dollar."""
+
+    limit: int
+    spent: int
+    """What is spent or reserved."""
+    window: Window
+
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.spent)
+
+
+class Refusal(StrEnum):
+    """Why a video is not booked."""
+
+    BLOCKED = "blocked"
+    NOTHING_LEFT = "nothing-left"
+    BUDGET_SPENT = "budget-spent"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a member stands now: everything that decides whether another video may be booked."""
+
+    ruling: Ruling
+    window: Window
+    used: int
+    """Credits of the window's allowance."""
+    grants: Sequence[Grant]
+    """Those with something left that have not expired, the one that expires first at the front."""
+    block: Block | None = None
+    budget: Budget | None = None
+
+    @property
+    def granted(self) -> int:
+        return sum(grant.left for grant in self.grants)
+
+    @property
+    def in_window(self) -> int | None:
+        """What is left of the window's allowance; None is without limit."""
+        amount = self.ruling.allowance.amount
+        return None if amount is None else max(0, amount - self.used)
+
+    @property
+    def left(self) -> int | None:
+        """Credits in all; None is without limit."""
+        return None if self.in_window is None else self.in_window + self.granted
+
+    def refusal(self, price: int, cost: int) -> Refusal | None:
+        """Why a video for so many credits and millionths of a dollar may not be booked, if it may not."""
+        if self.block is not None:
+            return Refusal.BLOCKED
+        amount = self.ruling.allowance.amount
+        if self.left is not None and (price > self.left or (amount == 0 and not self.granted)):
+            return Refusal.NOTHING_LEFT
+        if self.budget is not None and (not self.budget.left or cost > self.budget.left):
+            return Refusal.BUDGET_SPENT
+        return None
+
+    def draws(self, price: int) -> Mapping[int, int]:
+        """How much of the price each grant pays, by its id; the window pays first."""
+        rest = 0 if self.in_window is None else max(0, price - self.in_window)
+        draws: dict[int, int] = {}
+        for grant in self.grants:
+            if rest and (share := min(rest, grant.left)):
+                draws[grant.id] = share
+                rest -= share
+        return draws

@@ -122,11 +122,15 @@ class Local:
         )
 
     async def _attend_queue(self) -> float:
-        """End what has waited too long, tell the others where they stand; seconds to the next round."""
-        wait = ROUND
-        for position, job in enumerate(await self._store.jobs.queue(), start=1):
-            if not await self._engine.expire(job) and not await self._engine.divert(job):
-                await self._engine.show(job, position=position)
-                pause = (job.not_before - self._clock.now()).total_seconds()
-                wait = min(wait, pause) if pause > 0 else wait
-        return wait
+        """See to everybody in the queue, all at once; seconds to the next round."""
+        queue = await self._store.jobs.queue()
+        waits = await asyncio.gather(*(self._attend(job, place) for place, job in enumerate(queue, start=1)))
+        return min(waits, default=ROUND)
+
+    async def _attend(self, job: Job, position: int) -> float:
+        """End what has waited too long, tell the others where they stand; seconds until it may go."""
+        if await self._engine.expire(job) or await self._engine.divert(job):
+            return ROUND
+        await self._engine.show(job, position=position)
+        pause = (job.not_before - self._clock.now()).total_seconds()
+        return min(ROUND, pause) if pause > 0 else ROUND

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
 
     @property
     def allowance(self) -> Allowance:
-        return Allowance(self.default_allowance, self.default_window)
+        return Allowance(amount=self.default_allowance, kind=self.default_window)
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """The desk: what a person may ask for. Everything is checked here before one row books the job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot import safety
@@ -16,17 +16,14 @@ from bot.media import sounds
 from bot.media.child import Children
 from bot.media.images import check_size, prepare
 from bot.media.jobfiles import JobFiles
-from bot.notices import reason
-from bot.quotas import Allowance, Balance, WindowKind, window_at
+from bot.notices import reason, refusal
+from bot.quotas import Allowance, Standing
+from bot.rules import ServerRules
 from bot.store import Store
+from bot.store.accounts import Refused
 from bot.store.jobs import Moved
-from providers.errors import ProviderError
 from providers.options import SourceAudio, SourceImage
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
-
-QUOTE_WITHIN = 5.0
-"""Seconds that a provider gets to name its price."""
-
 
 READ_AT_ONCE = 4
 """Orders whose files are held in memory at the same time."""
@@ -50,6 +47,8 @@ class Order:
     guild_id: int
     channel_id: int
     user_id: int
+    role_ids: Collection[int]
+    """The roles that the member has now."""
     prompt: str
     provider: str | None = None
     model: str | None = None
@@ -79,8 +78,8 @@ _STANDINS = {
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What the operator has decided."""
+class HouseRules:
+    """What the operator has decided; of the first and the last, a server may decide otherwise."""
 
     allowance: Allowance
     max_file_bytes: int
@@ -112,7 +111,7 @@ class Studio:
         files: JobFiles,
         children: Children,
         clock: Clock,
-        rules: Rules,
+        rules: HouseRules,
         wake: Callable[[], None],
     ) -> None:
         self._store = store
@@ -135,26 +134,28 @@ class Studio:
         for attached in order.files.values():
             check_size(attached.size, self._rules.max_file_bytes)
         wish = order.wish()
-        name, spec = self.catalogue.choose(wish, order.provider, self._clock.now())
+        rules = await self._store.acts.rules(order.guild_id)
+        now = self._clock.now()
+        name, spec = self.catalogue.choose(wish, order.provider, now, rules.default_provider)
         self._check(name, spec, wish)
-        balance = await self.balance(order.guild_id, order.user_id)
-        if spec.credits > balance.left:
-            raise _nothing_left(balance, spec.credits)
+        price = rules.price(name, spec, wish)
+        standing = await self.standing(order.guild_id, order.user_id, order.role_ids)
+        if (why := standing.refusal(price, 0)) is not None:
+            raise OverAllowance(refusal(why, standing, price))
         async with self._reading:
             request, thumbnail = await self._read_files(
                 order, spec, wish.model_copy(update={"model": spec.id})
             )
         self._check(name, spec, request)
-        price = await self._quote(name, spec, request)
+        quoted = await self.catalogue.quote(name, spec, request)
         await self._files.keep(order.id, request, thumbnail)
-        new = self._new_job(order, name, spec, request, price)
-        # The files took their time: what counts is the window that the row itself falls into.
-        allowance = balance.allowance
-        job = await self._store.jobs.reserve(new, allowance.amount, window_at(allowance.kind, new.created_at))
-        if job is None:
+        new = self._new_job(order, name, request, price, quoted, rules)
+        # The files took their time: what counts is how things stand when the row is written.
+        booked = await self._store.accounts.reserve(new, order.role_ids, self._rules.allowance)
+        if isinstance(booked, Refused):
             await self._files.discard(order.id)
-            raise _nothing_left(await self.balance(order.guild_id, order.user_id), spec.credits)
-        return await self._post_card(job)
+            raise OverAllowance(refusal(booked.why, booked.standing, price))
+        return await self._post_card(booked)
 
     def close(self) -> None:
         """Take nothing more: the bot is being stopped."""
@@ -177,19 +178,19 @@ class Studio:
             raise NotNow("Too late to cancel: the video is being posted right now.")
         raise NotNow("This job is over already; `/jobs` shows how, and what was charged.")
 
-    async def balance(self, guild_id: int, user_id: int) -> Balance:
+    async def standing(self, guild_id: int, user_id: int, role_ids: Collection[int]) -> Standing:
         """Where the member stands now."""
-        allowance = self._rules.allowance
-        window = window_at(allowance.kind, self._clock.now())
-        used = await self._store.jobs.used(guild_id, user_id, window)
-        return Balance(allowance, window, used)
+        return await self._store.accounts.standing(
+            guild_id, user_id, role_ids, self._rules.allowance, self._clock.now()
+        )
 
-    async def offers(self) -> list[Offer]:
-        """Every model of every enabled provider, the default provider first."""
+    async def offers(self, guild_id: int) -> list[Offer]:
+        """Every model of every enabled provider, the server's default provider first."""
         offers: list[Offer] = []
         now = self._clock.now()
+        first = (await self._store.acts.rules(guild_id)).default_provider
         for mode in Mode:
-            for name, spec in self.catalogue.candidates(mode, None, None):
+            for name, spec in self.catalogue.candidates(mode, None, None, first):
                 times = await self._store.jobs.durations(name, spec.id)
                 fitness = self.catalogue.ward[name]
                 offers.append(
@@ -251,18 +252,17 @@ class Studio:
         finally:
             self._wake()
 
-    async def _quote(self, name: str, spec: ModelSpec, request: VideoRequest) -> int | None:
-        """Millionths of a US dollar; a price that cannot be had in time is a price not known."""
-        try:
-            async with asyncio.timeout(QUOTE_WITHIN):
-                return await self.catalogue.providers[name].quote(spec.complete(request), spec)
-        except (ProviderError, TimeoutError):
-            return None
-
     def _new_job(
-        self, order: Order, provider: str, spec: ModelSpec, request: VideoRequest, quoted: int | None
+        self,
+        order: Order,
+        provider: str,
+        request: VideoRequest,
+        price: int,
+        quoted: int | None,
+        rules: ServerRules,
     ) -> Job:
         now = self._clock.now()
+        allowed = self._rules.fall_over if rules.fall_over is None else rules.fall_over
         return Job(
             id=order.id,
             guild_id=order.guild_id,
@@ -271,21 +271,12 @@ class Studio:
             provider=provider,
             request=request,
             state=JobState.QUEUED,
-            price=spec.credits,
-            charged=spec.credits,
+            price=price,
+            charged=price,
             quoted_micros=quoted,
-            may_fall_over=self._rules.fall_over and order.provider is None and order.model is None,
+            cost_micros=quoted or 0,
+            may_fall_over=allowed and order.provider is None and order.model is None,
             created_at=now,
             state_at=now,
             not_before=now,
         )
-
-
-def _nothing_left(balance: Balance, price: int) -> OverAllowance:
-    allowance = balance.allowance
-    when = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
-    renewal = f"<t:{int(balance.window.end.timestamp())}:R>"
-    return OverAllowance(
-        f"You have {balance.left} of {allowance.amount} credits left {when[allowance.kind]}, and this video "
-        f"takes {price}. They renew {renewal}. Nothing was charged."
-    )

@@ -9,6 +9,7 @@ from bot.client import Stillmotion
 from bot.delivery import Face
 from bot.jobs import CANCELLABLE, Job, JobState
 from bot.notices import ending, phase
+from bot.words import dollars, span
 from cogs._buttons import CancelButton
 from providers.specs import OPTIONS
 
@@ -41,7 +42,8 @@ def render(card: Card) -> Face:
     if chosen := _options(job):
         embed.add_field(name="With", value=chosen)
     if job.quoted_micros is not None:
-        embed.add_field(name="Price", value=dollars(job.quoted_micros))
+        price = dollars(job.quoted_micros, at_least=card.price_at_least)
+        embed.add_field(name="Price", value=price)
     return Face(embed, _buttons(job))
 
 
@@ -60,17 +62,6 @@ def short(prompt: str, length: int) -> str:
     escaped = discord.utils.escape_markdown(discord.utils.escape_mentions(cut), ignore_links=False)
     # Channels, times, commands and addresses in brackets begin with "<"; bare addresses have "://".
     return escaped.replace("<", "\\<").replace("://", ":\u200b//")
-
-
-def count(number: int, thing: str) -> str:
-    """A number of things: "1 credit", "2 credits"."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def dollars(micros: int) -> str:
-    """Millionths of a US dollar as people read money, not rounded: "$0.08", "$0.075", "$0.0005"."""
-    whole, fraction = divmod(micros, 1_000_000)
-    return f"${whole}.{f'{fraction:06}'.rstrip('0').ljust(2, '0')}"
 
 
 def _status(card: Card) -> str:
@@ -127,13 +118,6 @@ def _quote(prompt: str) -> str:
 
 def _relative(moment: datetime) -> str:
     return discord.utils.format_dt(moment, "R")
-
-
-def span(seconds: float) -> str:
-    """A length of time in words: "1 second", "80 seconds", "2 minutes"."""
-    if seconds < 90:  # noqa: PLR2004 - from here on nobody counts seconds
-        return count(max(1, round(seconds)), "second")
-    return count(round(seconds / 60), "minute")
 
 
 def _buttons(job: Job) -> discord.ui.View | None:

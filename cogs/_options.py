@@ -1,10 +1,13 @@
 """What `/animate` and `/video` share: their options, each written down once, and what becomes of them."""
 
+import contextlib
 import functools
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+import logging
+import math
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import discord
 from discord import app_commands
@@ -12,9 +15,15 @@ from discord import app_commands
 from bot.catalogue import Catalogue
 from bot.errors import NotAllowed
 from bot.studio import Attached, Order
-from cogs._answer import Interaction
+from cogs._answer import Interaction, role_ids
+from providers import specs
+from providers.options import Limits
 from providers.specs import Mode
 
+log = logging.getLogger(__name__)
+
+Value: TypeAlias = str | int | float
+Suggestions: TypeAlias = list[app_commands.Choice[Value]]
 PROMPT = app_commands.Range[str, 1, 2000]
 NAME = app_commands.Range[str, 1, 100]
 OPTIONS: Mapping[str, tuple[Any, str]] = {
@@ -35,11 +44,17 @@ OPTIONS: Mapping[str, tuple[Any, str]] = {
     "audio_file": (discord.Attachment, "MP3 or WAV: what is heard, or what moves the picture"),
 }
 """Every option by its name: what Discord lets people type, and what it tells them."""
-SUGGESTED = ("duration", "resolution", "aspect_ratio", "effect", "steps")
-"""Options whose values derive from the chosen model while people type."""
+_READ: Mapping[discord.AppCommandOptionType, Callable[[str], Value]] = {
+    discord.AppCommandOptionType.string: str.strip,
+    discord.AppCommandOptionType.integer: int,
+    discord.AppCommandOptionType.number: float,
+}
+"""What of it people type, so that it can be completed; Discord itself offers the rest."""
 _NEEDED = ("view_channel", "embed_links", "attach_files", "read_message_history")
 _SHOWN = 25
 """Discord shows so many suggestions."""
+_LONGEST = 100
+"""Characters that Discord takes in a suggestion."""
 
 
 def with_options(command: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
@@ -80,6 +95,7 @@ def order(
         guild_id=interaction.guild_id or 0,
         channel_id=interaction.channel_id or 0,
         user_id=interaction.user.id,
+        role_ids=role_ids(interaction.user),
         prompt=prompt,
         provider=given.pop("provider", None),
         model=given.pop("model", None),
@@ -91,40 +107,67 @@ def order(
 def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's
     """Let a command's options be completed from what the enabled models take."""
 
-    async def providers(_: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    def providers(_: Interaction, typed: str) -> Suggestions:
         found = catalogue()
         return _suggest(((name, found.label(name)) for name in found.offers(mode)), typed)
 
-    async def models(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    def models(interaction: Interaction, typed: str) -> Suggestions:
         found = catalogue().candidates(mode, interaction.namespace.provider, None)
         return _suggest(((spec.id, spec.name) for _, spec in found), typed)
 
-    def values_of(option: str) -> Callable[[Interaction, str], Awaitable[list[app_commands.Choice[Any]]]]:
-        async def values(interaction: Interaction, typed: str) -> list[app_commands.Choice[Any]]:
+    def values_of(option: str, read: Callable[[str], Value]) -> Callable[[Interaction, str], Suggestions]:
+        def values(interaction: Interaction, typed: str) -> Suggestions:
             chosen = interaction.namespace
-            for _, spec in catalogue().candidates(mode, chosen.provider, chosen.model):
-                limits = spec.limits(option)
-                return _suggest(
-                    ((value, str(value)) for value in limits.suggestions) if limits else (), typed
-                )
-            return []
+            found = catalogue().candidates(mode, chosen.provider, chosen.model)
+            taken = [limits for _, spec in found if (limits := spec.limits(option)) is not None]
+            return _suggest(_values(taken, typed, read), typed)
 
         return values
 
-    command.autocomplete("provider")(providers)
-    command.autocomplete("model")(models)
-    for option in SUGGESTED:
-        command.autocomplete(option)(values_of(option))
+    command.autocomplete("provider")(_always(providers))
+    command.autocomplete("model")(_always(models))
+    for option in command.parameters:
+        if option.name in specs.OPTIONS and option.type in _READ:
+            command.autocomplete(option.name)(_always(values_of(option.name, _READ[option.type])))
 
 
-def _suggest(values: Iterable[tuple[Any, str]], typed: int | str) -> list[app_commands.Choice[Any]]:
-    wanted = str(typed).casefold()
-    fitting = (
-        app_commands.Choice(name=words[:100], value=value)
-        for value, words in values
-        if wanted in words.casefold() or wanted in str(value).casefold()
-    )
-    return list(itertools.islice(fitting, _SHOWN))
+def _always(
+    suggestions: Callable[[Interaction, str], Suggestions],
+) -> Callable[[Interaction, str], Awaitable[Suggestions]]:
+    """Answer whatever happens: without one, Discord shows an error to somebody who only types."""
+
+    async def suggested(interaction: Interaction, typed: str | float) -> Suggestions:
+        # discord.py makes NaN of a number of which nothing has been typed yet.
+        nothing = isinstance(typed, float) and math.isnan(typed)
+        try:
+            return suggestions(interaction, "" if nothing else str(typed))
+        except Exception:
+            log.exception("nothing could be suggested")
+            return []
+
+    return suggested
+
+
+def _values(taken: Iterable[Limits], typed: str, read: Callable[[str], Value]) -> Iterator[tuple[Value, str]]:
+    """What was typed, if any of these allow it, and then what they suggest; each with its words."""
+    with contextlib.suppress(ValueError):
+        own = read(typed)
+        if any(limits.allows(own) for limits in taken):
+            yield own, typed
+    for limits in taken:
+        for value in limits.suggestions:
+            yield value, f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _suggest(values: Iterable[tuple[Value, str]], typed: str) -> Suggestions:
+    """Those that contain what was typed, without doubles and without what Discord would refuse."""
+    wanted, fitting = typed.casefold(), dict[Value, str]()
+    for value, words in values:
+        fits = wanted in words.casefold() or wanted in str(value).casefold()
+        if fits and 0 < len(str(value)) <= _LONGEST:
+            fitting.setdefault(value, words.strip()[:_LONGEST] or str(value))
+    shown = itertools.islice(fitting.items(), _SHOWN)
+    return [app_commands.Choice(name=words, value=value) for value, words in shown]
 
 
 def _check_permissions(interaction: Interaction) -> None:

@@ -6,8 +6,9 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.jobs import Job, JobState
+from bot.words import count
 from cogs._answer import Interaction, privately
-from cogs._cards import count, jump, short
+from cogs._cards import jump, short
 
 _LISTED = 10
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}

@@ -7,8 +7,9 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.notices import reason
 from bot.studio import Offer
+from bot.words import count, dollars, span
 from cogs._answer import Interaction, privately
-from cogs._cards import count, dollars, short, span
+from cogs._cards import short
 from providers.options import ImageLimits
 from providers.specs import OPTIONS, Mode, ModelSpec
 
@@ -25,9 +26,9 @@ class Providers(commands.Cog):
 
     @app_commands.command()
     @privately
-    async def providers(self, interaction: Interaction) -> discord.Embed:  # noqa: ARG002 - the same for everybody
+    async def providers(self, interaction: Interaction) -> discord.Embed:
         """Who makes videos here, what they take and cost, and whether they are well."""
-        offers = await self.bot.studio.offers()
+        offers = await self.bot.studio.offers(interaction.guild_id or 0)
         embed = discord.Embed(title="Video providers", colour=discord.Colour.blurple())
         if not offers:
             embed.description = "None is available right now."
@@ -56,7 +57,8 @@ def _model(offer: Offer) -> str:
     spec = offer.spec
     parts = [f"{_MODES[spec.mode]} **{short(spec.name, 60)}** `{spec.id}`", _takes(spec)]
     if spec.price is not None:
-        parts.append(f"{dollars(spec.price.usd_micros)} a {spec.price.per}")
+        price = dollars(spec.price.usd_micros, at_least=spec.price.at_least)
+        parts.append(f"{price} a {spec.price.per}")
     if offer.typical_seconds is not None:
         measured = "measured here" if offer.measured else "by its maker's word"
         parts.append(f"usually {span(offer.typical_seconds)}, {measured}")

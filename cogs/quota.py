@@ -5,10 +5,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
-from bot.jobs import Job
-from bot.quotas import WindowKind
-from cogs._answer import Interaction, privately
-from cogs._cards import count, jump, short
+from bot.jobs import Job, JobState
+from bot.notices import ending
+from bot.quotas import Block, Grant, Ruling, Source, Standing, WindowKind
+from bot.words import count, full, relative
+from cogs._acts import amount_of
+from cogs._answer import Interaction, privately, role_ids
+from cogs._cards import jump, short
 
 _LOOKED_AT = 25
 _SHOWN = 5
@@ -23,29 +26,87 @@ class Quota(commands.Cog):
     @app_commands.command()
     @privately
     async def quota(self, interaction: Interaction) -> discord.Embed:
-        """What you have left, when it renews, and what is running."""
-        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
-        balance = await self.bot.studio.balance(guild_id, user_id)
-        recent = await self.bot.studio.recent(guild_id, user_id, _LOOKED_AT)
+        """What you have left, by which rule, when it renews, and what your last videos cost."""
+        studio, guild_id, user = self.bot.studio, interaction.guild_id or 0, interaction.user
+        standing = await studio.standing(guild_id, user.id, role_ids(user))
+        recent = await studio.recent(guild_id, user.id, _LOOKED_AT)
+        embed = standing_embed(standing)
         running = [job for job in recent if job.state.is_open]
-        amount = balance.allowance.amount
-        embed = discord.Embed(
-            title=f"{balance.left} of {count(amount, 'credit')} left {_WHEN[balance.allowance.kind]}",
-            description="One video usually takes one credit. What does not arrive is not charged.",
-            colour=discord.Colour.blurple() if balance.left else discord.Colour.orange(),
-        )
-        embed.add_field(name="Renews", value=discord.utils.format_dt(balance.window.end, "R"))
-        lines = [_line(job) for job in running[:_SHOWN]]
+        lines = [_running(job) for job in running[:_SHOWN]]
         if len(running) > _SHOWN:
             lines.append(f"and {len(running) - _SHOWN} more")
         embed.add_field(name="Under way", value="\n".join(lines) or "Nothing", inline=False)
+        if over := [job for job in recent if not job.state.is_open][:_SHOWN]:
+            label = studio.catalogue.label
+            told = "\n".join(_over(job, label(job.provider)) for job in over)
+            embed.add_field(name="Last videos", value=told, inline=False)
         return embed
 
 
-def _line(job: Job) -> str:
+def standing_embed(standing: Standing) -> discord.Embed:
+    """What somebody has left, and why. It speaks of nobody by name."""
+    left = standing.left
+    blocked = standing.block is not None
+    embed = discord.Embed(
+        title="No videos for now" if blocked else _title(standing),
+        description="What does not arrive is not charged.",
+        colour=discord.Colour.orange() if blocked or left == 0 else discord.Colour.blurple(),
+    )
+    if standing.block is not None:
+        embed.add_field(name="Blocked", value=_blocked(standing.block), inline=False)
+    embed.add_field(name="Rule", value=rule(standing.ruling))
+    embed.add_field(name="Used", value=count(standing.used, "credit"))
+    embed.add_field(name="Renews", value=relative(standing.window.end))
+    if standing.grants:
+        told = "\n".join(_granted(grant) for grant in standing.grants[:_SHOWN])
+        embed.add_field(name="Granted", value=told, inline=False)
+    return embed
+
+
+def rule(ruling: Ruling) -> str:
+    """An allowance, and whose rule it is."""
+    match ruling.source:
+        case Source.MEMBER:
+            whose = "set for this member"
+        case Source.ROLE:
+            whose = f"by the role <@&{ruling.role_id}>"
+        case Source.SERVER:
+            whose = "set for everyone here"
+        case Source.BOT:
+            whose = "what the bot gives by default"
+    return f"{amount_of(ruling.allowance)}, {whose}"
+
+
+def _title(standing: Standing) -> str:
+    if standing.left is None:
+        return f"No limit {_WHEN[standing.ruling.allowance.kind]}"
+    amount = count(standing.ruling.allowance.amount or 0, "credit")
+    granted = f" and {count(standing.granted, 'granted credit')}" if standing.granted else ""
+    return f"{standing.in_window} of {amount}{granted} left {_WHEN[standing.ruling.allowance.kind]}"
+
+
+def _blocked(block: Block) -> str:
+    why = f": {short(block.reason, 200)}" if block.reason else ""
+    return f"{f'until {full(block.until)}' if block.until else 'until a moderator allows it again'}{why}"
+
+
+def _granted(grant: Grant) -> str:
+    end = f", until {full(grant.expires_at)}" if grant.expires_at else ""
+    why = f": {short(grant.reason, 100)}" if grant.reason else ""
+    return f"{grant.left} of {count(grant.amount, 'credit')}{end}{why}"
+
+
+def _running(job: Job) -> str:
     words = short(job.request.prompt, 40)
     link = jump(job)
     return f"{job.state.value}: [{words}]({link})" if link else f"{job.state.value}: {words}"
+
+
+def _over(job: Job, provider: str) -> str:
+    if job.state is JobState.DELIVERED:
+        return f"{count(job.charged, 'credit')}: {short(job.request.prompt, 60)}"
+    why = ending(job, provider).partition(". ")[0]
+    return f"not charged: {short(job.request.prompt, 40)}\n-# {why[:120]}"
 
 
 async def setup(bot: Stillmotion) -> None:

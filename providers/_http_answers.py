@@ -1,4 +1,4 @@
-"""What is in a vendor's answer: its own words, when to come back, whether it is a file."""
+"""What is in a vendor's answer: its words, what its status means, when to come back, whether it is a file."""
 
 import math
 import time
@@ -9,7 +9,19 @@ from typing import TypeAlias
 
 from pydantic import JsonValue, TypeAdapter
 
-from providers.errors import Uncertain
+from providers.errors import (
+    Advice,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OutOfFunds,
+    Overloaded,
+    Problem,
+    ProviderError,
+    Rejected,
+    Unauthorized,
+    Uncertain,
+)
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
@@ -21,6 +33,30 @@ _A_TIMESTAMP = 1_000_000_000
 """Numbers from here on are no number of seconds to wait, but a point in time."""
 _BELIEVABLE = 3600.0
 """Rate limits start anew within the hour; a longer wait is a number that means something else."""
+
+_REJECTIONS: Mapping[int, type[Rejected]] = {
+    401: Unauthorized,
+    402: OutOfFunds,
+    403: Forbidden,
+    404: NotFound,
+    410: NotFound,
+}
+_TOO_LARGE = 413
+_TRACES = ("CF-RAY", "x-ecolink-request-id", "x-request-id")
+"""Headers that a vendor's support asks for."""
+
+
+def meaning(status: int, headers: Mapping[str, str], said: str) -> ProviderError:
+    """The error that an answer with a status of 400 or more is."""
+    traces = (f" ({name}: {headers[name][:80]})" for name in _TRACES if name in headers)
+    detail = f"HTTP {status}: {said}{''.join(traces)}"
+    if status in {429, 503}:
+        return Overloaded(detail, status=status, retry_after=retry_after(headers))
+    if status >= 500 or status == 408:  # noqa: PLR2004 - the server may have acted before it failed
+        return Uncertain(detail, status=status)
+    if status == _TOO_LARGE:  # of what is sent, only a file can be that large
+        return InvalidRequest(detail, status=status, advice=Advice(problem=Problem.FILE_TOO_LARGE))
+    return _REJECTIONS.get(status, InvalidRequest)(detail, status=status)
 
 
 def error_text(body: bytes) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from providers.options import AudioLimits, Choice, Flag, ImageLimits, Text
 from providers.specs import Mode, ModelSpec
@@ -34,6 +34,14 @@ _END_IMAGE = ("first-last-frame", "transition")
 
 class _Listed(BaseModel):
     model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: JsonValue) -> JsonValue:
+        """A field that is null is a field that is not there."""
+        if not isinstance(value, dict):
+            return value
+        return {name: found for name, found in value.items() if found is not None}
 
 
 class _Constraints(_Listed):

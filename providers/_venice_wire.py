@@ -35,16 +35,6 @@ class Status(Answer):
     error: JsonValue = None
 
 
-class Objection(Answer):
-    """The fields of an error, whether they stand beside `error` or in it."""
-
-    code: JsonValue = None
-    type: JsonValue = None
-    suggested_prompt: JsonValue = None
-    recommended_model: JsonValue = None
-    credits_refunded: JsonValue = None
-
-
 def handle(operation: Operation) -> JsonObject:
     return {"model": operation["model"], "queue_id": operation["queue_id"]}
 

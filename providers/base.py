@@ -13,20 +13,12 @@ import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from yarl import URL
 
+from providers.errors import NO_ADVICE, Advice
 from providers.options import Frozen
 from providers.specs import ModelSpec, Per, VideoRequest
 
 Operation: TypeAlias = dict[str, JsonValue]
 """Whatever a vendor needs to find its work again. Callers store it and never look in."""
-
-
-class Advice(Frozen):
-    """What a vendor says a person could do instead; these reach the person, as data and not as sentences."""
-
-    suggested_prompt: str | None = None
-    recommended_model: str | None = None
-    refunded: bool | None = None
-    """Whether the vendor gave the operator's money back, where it says so."""
 
 
 class Pending(Frozen):
@@ -48,7 +40,7 @@ class Failed(Frozen):
     detail: str
     refused: bool = False
     """The vendor's own content rules, rather than a breakdown."""
-    advice: Advice = Advice()
+    advice: Advice = NO_ADVICE
 
 
 class Sink(Protocol):
@@ -124,7 +116,11 @@ class Provider(ABC, Generic[C]):
     """The vendor's limit on polls for one key."""
     shortest_wait: ClassVar[float] = 2.0
     """Seconds between two looks at one operation, at the least."""
+    hopeless_after: ClassVar[float | None] = None
+    """Seconds of looks answered with 500 alone that mean a failed video, where a vendor says it that way."""
 
+    stops_on_cancel: ClassVar[bool] = False
+    """Whether `cancel` frees the operation's place at the vendor."""
     last_resort: ClassVar[bool] = False
     """Chosen for people only where no other provider can do what they ask."""
 

@@ -1,9 +1,10 @@
 """EcoHash: JSON with a number of frames goes in, a job is looked at, a link to the MP4 on S3 comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal
 from http import HTTPStatus
+from time import monotonic
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
@@ -28,6 +29,8 @@ FPS = 16
 """Wan makes 4n + 1 frames, here 81 at most: at 16 a second, 16 s + 1 of them last s seconds and a frame."""
 JOBS = "/v1/video/generations"
 CATALOGUE = "/platform/models"
+UNSOLD_FOR = 6 * 3600.0
+"""Seconds; by then, a model that had no price yet may have one."""
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
 
@@ -80,25 +83,32 @@ class EcoHash(Provider[EcoHashConfig]):
     Config = EcoHashConfig
     looks_per_minute = 180  # of the 200 calls that a key has; the rest are for everything else
 
-    def __init__(self, config: EcoHashConfig, resources: Resources) -> None:
+    def __init__(
+        self, config: EcoHashConfig, resources: Resources, *, time: Callable[[], float] = monotonic
+    ) -> None:
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
         self._api = Api(resources, config, config.base_url, headers, refine=_refined)
+        # S3 takes no key, and a file kept on the vendor's own host would be sent it.
+        self._files = Api(resources, config, config.base_url, {})
         self._listed: Sequence[ModelSpec] = ()
-        self._unsold: set[str] = set()
+        self._time = time
+        self._unsold: dict[str, float] = {}
+        """Models without a price, and until when they are not offered."""
 
     async def models(self) -> Sequence[ModelSpec]:
         with suppress(ProviderError):  # what was listed before still stands
             self._listed = _specs(await self._api.ask_any(CATALOGUE, params={"status": "active"}))
-        return [spec for spec in self._listed or (WAN_21,) if spec.id not in self._unsold]
+        now = self._time()
+        return [spec for spec in self._listed or (WAN_21,) if self._unsold.get(spec.id, now) <= now]
 
     async def submit(self, request: VideoRequest) -> Operation:
         try:
             answer = await self._api.submit(JOBS, json=_body(request))
         except InvalidRequest as error:
             if error.status == HTTPStatus.PAYMENT_REQUIRED:
-                self._unsold.add(request.model)
+                self._unsold[request.model] = self._time() + UNSOLD_FOR
             raise
         job_id = _Job.model_validate(answer).id
         if not isinstance(job_id, str) or not job_id:
@@ -127,7 +137,7 @@ class EcoHash(Provider[EcoHashConfig]):
     ) -> None:
         if video.url is None:
             raise Unusable("a video without a link")
-        await self._api.download(video.url, sink)
+        await self._files.download(video.url, sink)
 
     async def verify(self) -> None:
         # The catalogue is for everybody; this list is for those with a key.
@@ -183,4 +193,4 @@ def _price(usd: JsonValue) -> Price | None:
         micros = int((Decimal(str(usd)) * 1_000_000).to_integral_value(ROUND_CEILING))
     except (ArithmeticError, ValueError):
         return None
-    return Price(usd_micros=micros, per=Per.SECOND) if micros > 0 else None
+    return Price(usd_micros=micros, per=Per.SECOND, at_least=True) if micros > 0 else None

@@ -2,10 +2,11 @@
 
 ProviderError
 ├── Rejected             the vendor said no: nothing was accepted by the call that raised it
-│   ├── Unauthorized     401, 403: the operator's key
+│   ├── Unauthorized     401: the operator's key
+│   ├── Forbidden        403: a good key, but not for this model
 │   ├── OutOfFunds       402: the operator's balance
 │   ├── InvalidRequest   400, 413, 422 and other 4xx: this request, as it stands, will never do
-│   │   ├── Refused      the vendor's content rules; with what it suggests instead
+│   │   ├── Refused      the vendor's content rules
 │   │   └── NeedsConsent 409 and the like: the vendor wants a consent that nobody can give for somebody else
 │   ├── NotFound         404, 410: the vendor does not know the operation, or no longer
 │   └── Overloaded       429, 503: not now; `retry_after` where the vendor says when
@@ -13,6 +14,36 @@ ProviderError
 ├── Uncertain            sent, and no usable answer: time-outs, cut connections, 5xx, unreadable bodies
 └── Unusable             downloads only: no video, above the size cap, or a link that may not be followed
 """
+
+from enum import StrEnum
+
+from providers.options import Frozen
+
+
+class Problem(StrEnum):
+    """What a vendor finds wrong with a request beyond its options."""
+
+    FILE_TOO_LARGE = "file-too-large"
+    FILE_TOO_SMALL = "file-too-small"
+    FILE_TOO_LONG = "file-too-long"
+    FILE_UNREADABLE = "file-unreadable"
+
+
+class Advice(Frozen):
+    """What a vendor says beside its no. It reaches the person, as data and not as sentences."""
+
+    suggested_prompt: str | None = None
+    recommended_model: str | None = None
+    refunded: bool | None = None
+    """Whether the vendor gave the operator's money back, where it says so."""
+    problem: Problem | None = None
+    option: str | None = None
+    """The field of VideoRequest that the vendor objects to."""
+    allowed: tuple[str, ...] = ()
+    """What it takes there instead: short words, safe to show."""
+
+
+NO_ADVICE = Advice()
 
 
 class ProviderError(Exception):
@@ -32,7 +63,11 @@ class Rejected(ProviderError):
 
 
 class Unauthorized(Rejected):
-    """The operator's key is missing, wrong, or may not use this model (401, 403)."""
+    """The operator's key is missing or wrong (401)."""
+
+
+class Forbidden(Rejected):
+    """The operator's key works, but not for this model or from this place (403)."""
 
 
 class OutOfFunds(Rejected):
@@ -42,23 +77,13 @@ class OutOfFunds(Rejected):
 class InvalidRequest(Rejected):
     """The request itself is refused; sending it again changes nothing (400, 413, 422, other 4xx)."""
 
+    def __init__(self, detail: str, *, status: int | None = None, advice: Advice = NO_ADVICE) -> None:
+        super().__init__(detail, status=status)
+        self.advice = advice
+
 
 class Refused(InvalidRequest):
-    """The vendor's content rules forbid this; what it suggests instead is for the person."""
-
-    def __init__(
-        self,
-        detail: str,
-        *,
-        status: int | None = None,
-        suggested_prompt: str | None = None,
-        recommended_model: str | None = None,
-        refunded: bool | None = None,
-    ) -> None:
-        super().__init__(detail, status=status)
-        self.suggested_prompt = suggested_prompt
-        self.recommended_model = recommended_model
-        self.refunded = refunded
+    """The vendor's content rules forbid this."""
 
 
 class NeedsConsent(InvalidRequest):

@@ -69,7 +69,7 @@ _HOUR = 3600.0
 class EternalAIConfig(RemoteConfig):
     base_url: BaseUrl = "https://open.eternalai.org"
     flavour: Literal["creative-ai", "image-to-video"] = "creative-ai"
-    """The API that the key is for."""
+    """The API that the key is for; what was submitted in the other is lost."""
     effects: tuple[str, ...] = ("tiktok_hip_dance", "good_thing_dance", "behind_the_scene")
     """The effects on offer, as far as the vendor has them; only creative-ai knows any."""
 
@@ -110,12 +110,15 @@ class EternalAI(Provider[EternalAIConfig]):
         answer = await self._api.submit(self._flavour.submit, json=self._flavour.body(request))
         # Whatever else the answer says: where there is an id, there is something to look at.
         if request_id := answers.identifier(answers.read(answer, "request_id")):
-            return {"request_id": request_id}
+            return {"request_id": request_id, "flavour": self.config.flavour}
         if said := answers.refusal(answer):
             raise InvalidRequest(self._api.quote(said))
         raise Uncertain(f"no request_id in the answer: {self._api.quote(answer)}")
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        # The key at hand is not for the other flavour: to be refused would pause the provider.
+        if (flavour := operation.get("flavour", self.config.flavour)) != self.config.flavour:
+            return Failed(detail=f"it was submitted with the flavour {flavour}, which is no longer set")
         request_id = quote(str(operation["request_id"]), safe="")
         answer = await self._api.ask("GET", self._flavour.poll.format(request_id))
         link = answers.read(answer, self._flavour.link)

@@ -21,23 +21,13 @@ from providers._http_answers import (
     find_text,
     is_mp4,
     json_in,
+    meaning,
     object_in,
     retry_after,
 )
 from providers._http_links import PublicResolver, may_be_public, meant_by, open_session
 from providers.base import RemoteConfig, Resources, Sink
-from providers.errors import (
-    InvalidRequest,
-    NotFound,
-    OutOfFunds,
-    Overloaded,
-    ProviderError,
-    Rejected,
-    Unauthorized,
-    Uncertain,
-    Unreachable,
-    Unusable,
-)
+from providers.errors import ProviderError, Uncertain, Unreachable, Unusable
 from providers.limits import Breather
 
 __all__ = ["Api", "JsonObject", "PublicResolver", "Refine", "error_text", "open_session", "retry_after"]
@@ -59,13 +49,6 @@ _NOTHING_SENT = (
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
 )
-_REJECTIONS: Mapping[int, type[Rejected]] = {
-    401: Unauthorized,
-    402: OutOfFunds,
-    403: Unauthorized,
-    404: NotFound,
-    410: NotFound,
-}
 
 
 class Api:
@@ -228,7 +211,7 @@ class Api:
 
     async def _error(self, response: aiohttp.ClientResponse) -> ProviderError:
         said, body = await self._said(response)
-        error = _meaning(response, f"HTTP {response.status}: {said}")
+        error = meaning(response.status, response.headers, said)
         return self._refine(error, body) if self._refine else error
 
     async def _copy(self, response: aiohttp.ClientResponse, sink: Sink) -> None:
@@ -249,15 +232,6 @@ class Api:
         except Uncertain as error:
             return error.detail, {}
         return self.quote(error_text(body)), object_in(body)
-
-
-def _meaning(response: aiohttp.ClientResponse, detail: str) -> ProviderError:
-    status = response.status
-    if status in {429, 503}:
-        return Overloaded(detail, status=status, retry_after=retry_after(response.headers))
-    if status >= 500 or status == 408:  # noqa: PLR2004 - the server may have acted before it failed
-        return Uncertain(detail, status=status)
-    return _REJECTIONS.get(status, InvalidRequest)(detail, status=status)
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Local(Provider[LocalConfig]):
     name = "local"
     label = "This machine"
     last_resort = True
+    stops_on_cancel = True
     Config = LocalConfig
     shortest_wait: ClassVar[float] = 0.5
 

@@ -76,6 +76,8 @@ class _Job(_Answer):
     status: JsonValue = None
     progress: JsonValue = None
     error: JsonValue = None
+    url: JsonValue = None
+    """Where SGLang has uploaded the file, if it does not keep it."""
 
 
 class _Model(_Answer):
@@ -91,12 +93,15 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
     name = "openai_videos"
     label = "Self-hosted"
     Config = OpenAIVideosConfig
+    stops_on_cancel = True
 
     def __init__(self, config: OpenAIVideosConfig, resources: Resources) -> None:
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._api = Api(resources, config, config.base_url, headers)
+        # Cloud storage needs no key, wherever it is.
+        self._files = Api(resources, config, config.base_url, {})
 
     async def models(self) -> Sequence[ModelSpec]:
         answer = await self._api.ask("GET", "/models")
@@ -127,19 +132,17 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
         job = _Job.model_validate(await self._api.ask("GET", _path(operation)))
         match str(job.status).lower():
             case word if word in DONE:
-                return Succeeded()
+                return Succeeded(url=_link(job.url))
             case word if word in OVER:
                 return Failed(detail=self._api.quote(job.error or f"{word}: no reason given"))
             case _:
                 return Pending(progress=_progress(job.progress))
 
-    async def download(
-        self,
-        operation: Operation,
-        video: Succeeded,  # noqa: ARG002 - it carries no link here
-        sink: Sink,
-    ) -> None:
-        await self._api.download(f"{_path(operation)}/content", sink)
+    async def download(self, operation: Operation, video: Succeeded, sink: Sink) -> None:
+        if video.url is None:
+            await self._api.download(f"{_path(operation)}/content", sink)
+        else:
+            await self._files.download(video.url, sink)
 
     async def cancel(self, operation: Operation) -> None:
         # vLLM stops working on it, SGLang only forgets it.
@@ -220,6 +223,10 @@ def _form(fields: JsonObject, request: VideoRequest) -> aiohttp.FormData:
         filename = f"picture.{kind.rpartition('/')[2]}"
         form.add_field("input_reference", BytesIO(request.image.data), filename=filename, content_type=kind)
     return form
+
+
+def _link(said: JsonValue) -> str | None:
+    return said if isinstance(said, str) and said.startswith(("https://", "http://")) else None
 
 
 def _progress(said: JsonValue) -> float | None:

@@ -1,12 +1,19 @@
 """The kinds of option that a model can have, and what each allows."""
 
+import math
 from collections.abc import Sequence
 from typing import Generic, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 T = TypeVar("T", int, str)
-_CHOOSABLE = 50
+_CHOOSABLE = 25
+"""Values fit in a list to choose from; Discord shows no more."""
+_HUGE = 1000
+"""Nobody chooses a round value from a longer span."""
+_ROUND = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+"""Distances between round values; the last is enough for the longest span."""
+_UNWANTED = ("blurry, distorted", "text, watermark, logo", "flicker, shaking camera")
 _AUDIO_KINDS = {"audio/mpeg": "MP3", "audio/wav": "WAV"}
 
 
@@ -51,6 +58,18 @@ class Choice(Frozen, Generic[T]):
         return ", ".join(str(value) for value in self.values)
 
 
+def _spread(low: float, high: float, default: float | None) -> Sequence[float]:
+    """The ends, the default, and round values evenly between them, as fine as there is room for."""
+    if high - low > _HUGE:
+        return ()
+    room = _CHOOSABLE - 4  # n distances lie between n + 1 values; low, high and default come on top
+    step = next(step for step in _ROUND if (high - low) / step <= room)
+    between = (
+        round(number * step, 2) for number in range(math.ceil(low / step), math.floor(high / step) + 1)
+    )
+    return sorted({low, high, low if default is None else default, *between})
+
+
 class Span(Frozen):
     """An option that takes any whole number from `low` to `high`."""
 
@@ -60,8 +79,10 @@ class Span(Frozen):
 
     @property
     def suggestions(self) -> Sequence[int]:
-        """Every value of a short span; nobody chooses from a long one."""
-        return range(self.low, self.high + 1) if self.high - self.low < _CHOOSABLE else ()
+        """Every value of a short span, round ones of a longer one, and none of a huge one."""
+        if self.high - self.low < _CHOOSABLE:
+            return range(self.low, self.high + 1)
+        return [int(value) for value in _spread(self.low, self.high, self.default)]
 
     def allows(self, value: object) -> bool:
         return isinstance(value, int) and self.low <= value <= self.high
@@ -79,7 +100,7 @@ class Decimals(Frozen):
 
     @property
     def suggestions(self) -> Sequence[float]:
-        return ()
+        return _spread(self.low, self.high, self.default)
 
     def allows(self, value: object) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
@@ -112,7 +133,8 @@ class Text(Frozen):
 
     @property
     def suggestions(self) -> Sequence[str]:
-        return ()
+        """What is often not wanted: models that take words take them for what must not be seen."""
+        return tuple(words for words in _UNWANTED if self.allows(words))
 
     def allows(self, value: object) -> bool:
         return isinstance(value, str) and len(value) <= self.limit

@@ -97,6 +97,8 @@ class Price(Frozen):
 
     usd_micros: int = Field(ge=0)
     per: Per
+    at_least: bool = False
+    """The vendor may ask for more."""
 
     def of(self, seconds: int) -> int:
         """Millionths of a US dollar for a video of this length."""

@@ -3,15 +3,12 @@
 Sources: Venice's OpenAPI document of 2026-08-21 and its guides; where those are silent, its own command line.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 
-from pydantic import JsonValue
-
+from providers._venice_errors import UNPROCESSABLE, refined, refund
 from providers._venice_models import specs
 from providers._venice_wire import (
-    Objection,
     Queued,
     Status,
     handle,
@@ -22,7 +19,6 @@ from providers._venice_wire import (
     retrieval,
 )
 from providers.base import (
-    Advice,
     BaseUrl,
     Failed,
     Operation,
@@ -34,8 +30,8 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import (
+    Advice,
     InvalidRequest,
-    NeedsConsent,
     OutOfFunds,
     ProviderError,
     Refused,
@@ -51,9 +47,6 @@ RETRIEVES_PER_MINUTE = 120
 FAILURES = 15
 """More than 20 failed calls in 30 seconds, and Venice answers none for 30 seconds."""
 
-_UNPROCESSABLE = 422
-_MEDIA_FAULTS = ("IMAGE_", "VIDEO_", "AUDIO_")
-"""How the codes begin that find fault with a file and not with what it shows."""
 _OVER = {"failed", "failure", "error", "errored", "cancelled", "canceled", "expired", "rejected"}
 """Status words for the end without a video. The document has none; clients have met FAILED."""
 _LONGEST_PROMPT = 20_000
@@ -69,22 +62,24 @@ class Venice(Provider[VeniceConfig]):
     Config = VeniceConfig
     looks_per_minute = RETRIEVES_PER_MINUTE
     shortest_wait = 5.0
+    hopeless_after = 300.0  # a 500 means that inference failed, or that Venice is down for a moment
 
     def __init__(self, config: VeniceConfig, resources: Resources) -> None:
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         self._queues = Budget(QUEUES_PER_MINUTE)
         self._retrieves = Budget(RETRIEVES_PER_MINUTE)
+        breather = Breather(FAILURES, 30)
         self._api = Api(
             resources,
             config,
             config.base_url,
             {"Authorization": f"Bearer {key}"},
-            breather=Breather(FAILURES, 30),
+            breather=breather,
             refine=self._refined,
         )
         # A download link is a key by itself, and takes no other, on whatever host it is.
-        self._links = Api(resources, config, config.base_url, {})
+        self._links = Api(resources, config, config.base_url, {}, breather=breather)
 
     async def models(self) -> Sequence[ModelSpec]:
         listed = (await self._api.ask("GET", "/models", params={"type": "video"})).get("data")
@@ -112,9 +107,9 @@ class Venice(Provider[VeniceConfig]):
         try:
             answer = await self._api.ask_or_file("/video/retrieve", json=retrieval(operation))
         except InvalidRequest as error:
-            if error.status != _UNPROCESSABLE:
+            if error.status != UNPROCESSABLE:
                 raise
-            return _verdict(error)
+            return Failed(detail=error.detail, refused=isinstance(error, Refused), advice=error.advice)
         if answer is None:
             return Succeeded()
         found = Status.model_validate(answer)
@@ -122,7 +117,8 @@ class Venice(Provider[VeniceConfig]):
         if word == "completed":
             return Succeeded()
         if word in _OVER:
-            return Failed(detail=self._api.quote(found.error or "no reason given"))
+            detail = self._api.quote(found.error or "no reason given")
+            return Failed(detail=detail, advice=Advice(refunded=refund(answer)))
         return Pending(remaining_seconds=remaining(found))
 
     async def download(
@@ -162,44 +158,4 @@ class Venice(Provider[VeniceConfig]):
             raise OutOfFunds("the balance does not allow any use")
 
     def _refined(self, error: ProviderError, body: JsonObject) -> ProviderError:
-        nested = body.get("error")
-        said = Objection.model_validate({**body, **(nested if isinstance(nested, dict) else {})})
-        if error.status == 400 and (wrong := body.get("issues") or body.get("details")):  # noqa: PLR2004
-            return InvalidRequest(f"{error.detail} {self._api.quote(json.dumps(wrong))}", status=error.status)
-        if said.code == "needs_consent":
-            return NeedsConsent(error.detail, status=error.status)
-        if error.status != _UNPROCESSABLE:
-            return error
-        detail = error.detail
-        if isinstance(said.credits_refunded, bool):
-            detail += f" (credits {'' if said.credits_refunded else 'not '}refunded)"
-        if not _is_refusal(nested, said):
-            return InvalidRequest(detail, status=error.status)
-        return Refused(
-            detail,
-            status=error.status,
-            suggested_prompt=self._words(said.suggested_prompt),
-            recommended_model=self._words(said.recommended_model),
-            refunded=said.credits_refunded if isinstance(said.credits_refunded, bool) else None,
-        )
-
-    def _words(self, said: JsonValue) -> str | None:
-        return self._api.quote(said, limit=_LONGEST_PROMPT) if isinstance(said, str) and said else None
-
-
-def _is_refusal(nested: JsonValue, said: Objection) -> bool:
-    """Whether a 422 is about content: text is, unless its code names a file; an object has to say so."""
-    if isinstance(nested, dict):
-        return said.type == "provider_content_policy" or said.code == "CONTENT_POLICY_VIOLATION"
-    return isinstance(nested, str) and not str(said.code).startswith(_MEDIA_FAULTS)
-
-
-def _verdict(error: InvalidRequest) -> Failed:
-    if not isinstance(error, Refused):
-        return Failed(detail=error.detail)
-    advice = Advice(
-        suggested_prompt=error.suggested_prompt,
-        recommended_model=error.recommended_model,
-        refunded=error.refunded,
-    )
-    return Failed(detail=error.detail, refused=True, advice=advice)
+        return refined(error, body, lambda said: self._api.quote(said, limit=_LONGEST_PROMPT))

@@ -30,11 +30,22 @@ async def deliver(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             return await floor.store.jobs.move(job, JobState.DELIVERED)
         except TooLarge as error:
             return await floor.fail(job, Failure.TOO_LARGE, str(error))
-        except (Undeliverable, BadVideo) as error:
+        except Undeliverable as error:
             return await floor.fail(job, Failure.UNDELIVERABLE, str(error))
-        except (Undelivered, ProviderError, ChildFailed, OSError) as error:
-            log.warning("job %d could not be delivered yet: %s", job.id, error)
-            failures += 1
+        except BadVideo as error:
+            return await floor.fail(job, Failure.BAD_VIDEO, str(error))
+        except Undelivered as error:
+            failure = _later(job, error, Failure.UNDELIVERABLE)
+        except (ProviderError, ChildFailed, OSError) as error:
+            # The file was gone, and has to be fetched again before it can be posted.
+            failure = _later(job, error, Failure.BAD_VIDEO)
+        failures += 1
         if floor.clock.now() >= give_up_at:
-            return await floor.fail(job, Failure.UNDELIVERABLE, "Discord did not take it in time")
+            return await floor.fail(job, failure, "it could not be posted in time")
         await floor.pause(backoff(failures, None, floor.chance()))
+
+
+def _later(job: Job, error: Exception, failure: Failure) -> Failure:
+    """What the job fails with, should this be its last try."""
+    log.warning("job %d could not be delivered yet: %s", job.id, error)
+    return failure

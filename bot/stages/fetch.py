@@ -9,7 +9,7 @@ from bot.media.child import ChildFailed
 from bot.media.files import FileSink
 from bot.media.videos import BadVideo, verify
 from bot.stages.floor import Floor
-from providers.errors import NotFound, ProviderError, Unusable
+from providers.errors import NotFound, Overloaded, ProviderError, Unusable
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     """Download until a whole video is here or the time is up."""
     failures = bad = 0
     while True:
+        asked_wait: float | None = None
         try:
             await download(floor, job, give_up_at)
             return await floor.store.jobs.move(job, JobState.DELIVERING)
@@ -35,10 +36,11 @@ async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
         except (ProviderError, ChildFailed, OSError) as error:
             await floor.still(job)
             log.warning("job %d: the download failed: %s", job.id, error)
+            asked_wait = error.retry_after if isinstance(error, Overloaded) else None
         failures += 1
         if floor.clock.now() >= give_up_at:
             return await floor.fail(job, Failure.TIMED_OUT)
-        await floor.pause(backoff(failures, None, floor.chance()))
+        await floor.pause(backoff(failures, asked_wait, floor.chance()))
         await floor.still(job)
 
 

@@ -20,8 +20,8 @@ from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.jobs import Changes, Moved
-from providers.base import Advice, Operation
-from providers.errors import ProviderError
+from providers.base import Operation
+from providers.errors import NO_ADVICE, Advice, ProviderError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -61,18 +61,21 @@ class Floor:
         """End the job; the detail is for the log and the row, the advice for the member."""
         log.warning("job %d on %s failed: %s: %s", job.id, job.provider, failure, detail)
         changes = Changes(failure=failure, detail=detail or "")
-        if advice is not None and advice != Advice():
+        if advice is not None and advice != NO_ADVICE:
             changes["advice"] = advice
         return await self.store.jobs.move(job, JobState.FAILED, **changes)
 
-    def heard(self, provider: str, error: ProviderError | None) -> None:
-        """Remember how a provider has answered; say it once when it is left alone for a while."""
+    def heard(self, provider: str, error: ProviderError | None, job_id: int | None = None) -> None:
+        """Remember how a provider has answered; say it once when it is left alone for a while.
+
+        The job is named where it was only looked at.
+        """
         fitness = self.catalogue.ward[provider]
         if error is None:
             fitness.heard()
             return
         paused, rests = fitness.paused, fitness.rests
-        fitness.failed(error, self.clock.now())
+        fitness.failed(error, self.clock.now(), job_id)
         if fitness.paused is not None and paused is None:
             log.error("%s is paused for everybody (%s): %s", provider, fitness.paused, error.detail)
         elif fitness.rests > rests:
@@ -125,6 +128,7 @@ class Floor:
             model=spec.name if spec else job.request.model,
             position=position,
             progress=progress,
+            price_at_least=bool(spec and spec.price and spec.price.at_least),
             typical_seconds=typical(times, spec.typical_seconds if spec else None),
             fell_from=self.catalogue.label(job.fell_from) if job.fell_from else None,
         )

@@ -9,9 +9,13 @@ from bot.jobs import Failure, Job, JobState
 from bot.stages.floor import Floor
 from bot.store.db import StoreError
 from bot.store.jobs import Moved
-from providers.base import Advice, Operation
+from providers.base import Operation
 from providers.errors import (
+    NO_ADVICE,
+    Forbidden,
+    InvalidRequest,
     NeedsConsent,
+    NotFound,
     OutOfFunds,
     Overloaded,
     ProviderError,
@@ -20,7 +24,7 @@ from providers.errors import (
     Unauthorized,
     Unreachable,
 )
-from providers.specs import Mode, ModelSpec, VideoRequest
+from providers.specs import Mode, VideoRequest
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,8 @@ LONGEST_WAIT = 7200.0
 
 _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
     (Unauthorized, Failure.UNAUTHORIZED),
+    (Forbidden, Failure.FORBIDDEN),
+    (NotFound, Failure.MODEL_GONE),
     (OutOfFunds, Failure.OUT_OF_FUNDS),
     (Refused, Failure.REFUSED),
     (NeedsConsent, Failure.NEEDS_CONSENT),
@@ -62,56 +68,64 @@ async def submit(floor: Floor, job: Job, give_up_at: datetime) -> Job:
 
 async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderError) -> Job:
     """Where nothing was accepted, another provider may do the same, or this one later; else it is over."""
-    if isinstance(error, Unauthorized | OutOfFunds | Overloaded | Unreachable):
-        if (other := _fallover(floor, job, asked)) is not None:
-            return await _fall_over(floor, job, other, error.detail)
+    if isinstance(error, InvalidRequest | NotFound | Forbidden) and not isinstance(error, Refused):
+        floor.catalogue.doubt(job.provider)
+    if isinstance(error, Unauthorized | Forbidden | OutOfFunds | Overloaded | Unreachable):
+        if (fallen := await _fall_over(floor, job, asked, error.detail)) is not None:
+            return fallen
         if isinstance(error, Overloaded | Unreachable):
             return await _requeue(floor, job, error)
     failure = next((failure for kind, failure in _FAILURES if isinstance(error, kind)), None)
-    advice = Advice()
-    if isinstance(error, Refused):
-        advice = Advice(
-            suggested_prompt=error.suggested_prompt,
-            recommended_model=error.recommended_model,
-            refunded=error.refunded,
-        )
+    advice = error.advice if isinstance(error, InvalidRequest) else NO_ADVICE
     return await floor.fail(job, failure or Failure.OUTCOME_UNKNOWN, error.detail, advice)
 
 
-async def divert(floor: Floor, job: Job, reason: Failure) -> Job:
-    """Take a queued job away from a provider that is paused: to another, or to its end."""
-    asked = await floor.files.complete(job.id, job.request)
-    other = _fallover(floor, job, asked) if asked else None
-    if other is None:
-        return await floor.fail(job, reason, f"{job.provider} cannot take it: {reason}")
-    return await _fall_over(floor, job, other, f"it is paused ({reason})")
+async def divert(floor: Floor, job: Job, reason: Failure | None) -> Job:
+    """Take a queued job away from a provider that is paused for a reason, to another or to its end.
+
+    Without a reason the provider only rests: who can go to another does, who cannot waits.
+    """
+    asked = await floor.files.complete(job.id, job.request) if reason or job.may_fall_over else None
+    if asked is not None:
+        fallen = await _fall_over(floor, job, asked, f"it is left alone ({reason or 'outages'})")
+        if fallen is not None:
+            return fallen
+    return await floor.fail(job, reason, f"{job.provider} cannot take it: {reason}") if reason else job
 
 
-def _fallover(floor: Floor, job: Job, asked: VideoRequest) -> tuple[str, ModelSpec] | None:
-    """Another provider, fit now, that takes exactly what was asked; only where the member named none."""
+async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> Job | None:
+    """Hand the job to another provider, fit now, that takes exactly what was asked for no more; None without.
+
+    Only where the member named none, and only once.
+    """
     if not job.may_fall_over or job.fell_from is not None:
         return None
     mode = Mode.TEXT_TO_VIDEO if asked.image is None else Mode.IMAGE_TO_VIDEO
     now = floor.clock.now()
-    for name, spec in floor.catalogue.candidates(mode, None, None):
+    rules = await floor.store.acts.rules(job.guild_id)
+    for name, spec in floor.catalogue.candidates(mode, None, None, rules.default_provider):
         fit = name != job.provider and floor.catalogue.ward[name].fit(now)
-        if fit and spec.credits <= job.price and floor.catalogue.can(name, spec, asked):
-            return name, spec
+        if (
+            not fit
+            or not floor.catalogue.can(name, spec, asked)
+            or rules.price(name, spec, asked) > job.price
+        ):
+            continue
+        quoted = await floor.catalogue.quote(name, spec, asked)
+        if rules.budget is not None and (quoted or 0) > job.cost_micros:
+            continue
+        log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, why)
+        return await floor.store.jobs.move(
+            job,
+            JobState.QUEUED,
+            provider=name,
+            model=spec.id,
+            request=job.request.model_copy(update={"model": spec.id}),
+            fell_from=job.provider,
+            quoted_micros=quoted,
+            cost_micros=quoted or 0,
+        )
     return None
-
-
-async def _fall_over(floor: Floor, job: Job, other: tuple[str, ModelSpec], why: str) -> Job:
-    name, spec = other
-    log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, why)
-    return await floor.store.jobs.move(
-        job,
-        JobState.QUEUED,
-        provider=name,
-        model=spec.id,
-        request=job.request.model_copy(update={"model": spec.id}),
-        fell_from=job.provider,
-        quoted_micros=None,
-    )
 
 
 async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> Job:
@@ -134,7 +148,9 @@ async def _record(floor: Floor, job: Job, operation: Operation) -> Job:
                 job, JobState.RUNNING, operation=operation, submitted_at=submitted_at
             )
         except StoreError:
-            log.exception("job %d was accepted as %s, which cannot be stored yet", job.id, operation)
+            # A link is a key to the video, and no log is as well kept as the database.
+            shown = {name: value for name, value in operation.items() if "://" not in str(value)}
+            log.exception("job %d was accepted as %s, which cannot be stored yet", job.id, shown)
             failures += 1
             await floor.clock.wait(asyncio.Event(), backoff(failures, None, floor.chance()))
         except Moved:

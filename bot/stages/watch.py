@@ -3,13 +3,14 @@
 import logging
 from collections import deque
 from datetime import datetime, timedelta
+from http import HTTPStatus
 
 from bot.cadence import Pace, backoff, next_look
 from bot.jobs import Failure, Job, JobState
 from bot.stages.floor import Floor
 from providers import AnyProvider
 from providers.base import Failed, Pending, Succeeded
-from providers.errors import NotFound, Overloaded, ProviderError
+from providers.errors import NotFound, Overloaded, ProviderError, Uncertain
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ async def _verdict(
     submitted_at = job.submitted_at or job.state_at
     pending = Pending()
     outages: deque[ProviderError] = deque(maxlen=8)
+    broken_since: datetime | None = None
     wait = _until_next_look(floor, provider, submitted_at, times, pending)
     while True:
         await floor.pause(wait)
@@ -53,15 +55,20 @@ async def _verdict(
             answer = await provider.poll(job.operation or {})
         except ProviderError as error:
             log.info("job %d could not be looked at: %s", job.id, error.detail)
-            floor.heard(provider.name, error)
+            floor.heard(provider.name, error, job.id)
             outages.append(error)
-            if _is_unknown(outages) and floor.clock.now() > submitted_at + JUST_SUBMITTED:
+            now = floor.clock.now()
+            broken_since = (broken_since or now) if _is_broken(error) else None
+            if _is_unknown(outages) and now > submitted_at + JUST_SUBMITTED:
+                return Failed(detail=error.detail)
+            if _is_hopeless(provider, broken_since, now):
                 return Failed(detail=error.detail)
             asked_wait = error.retry_after if isinstance(error, Overloaded) else None
             wait = backoff(len(outages), asked_wait, floor.chance())
         else:
             floor.catalogue.ward[provider.name].seen()
             outages.clear()
+            broken_since = None
             if not isinstance(answer, Pending):
                 return answer
             if answer != pending:
@@ -86,3 +93,14 @@ def _is_unknown(outages: deque[ProviderError]) -> bool:
     """Whether the vendor keeps saying that it does not know the operation."""
     latest = list(outages)[-UNKNOWN_LOOKS:]
     return len(latest) == UNKNOWN_LOOKS and all(isinstance(error, NotFound) for error in latest)
+
+
+def _is_broken(error: ProviderError) -> bool:
+    return isinstance(error, Uncertain) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _is_hopeless(provider: AnyProvider, broken_since: datetime | None, now: datetime) -> bool:
+    """Whether the vendor has answered with nothing but errors for so long that it means a failed video."""
+    if broken_since is None or provider.hopeless_after is None:
+        return False
+    return (now - broken_since).total_seconds() >= provider.hopeless_after

@@ -1,6 +1,8 @@
 """What the bot knows, in SQL. Nothing else in the program speaks it."""
 
 from bot.clock import Clock
+from bot.store.accounts import Accounts
+from bot.store.acts import Acts
 from bot.store.db import Database, migrate
 from bot.store.jobs import Jobs
 from bot.store.notes import Notes
@@ -11,6 +13,8 @@ class Store:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self.acts = Acts(database)
+        self.accounts = Accounts(database)
         self.jobs = Jobs(database, clock)
         self.notes = Notes(database)
 

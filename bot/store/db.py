@@ -78,6 +78,11 @@ def to_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def clean(text: str) -> str:
+    """What PostgreSQL takes as text, too: people and vendors write NULs and halves of surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
 async def pending(database: Database) -> list[str]:
     """The names of the migrations that a start would apply. Raises StoreError."""
     try:

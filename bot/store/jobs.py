@@ -3,17 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, Unpack, cast
 
 from pydantic import TypeAdapter
 
 from bot.clock import Clock
 from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState
-from bot.quotas import Window
-from bot.store.db import Database, Row, Transaction, Value, to_text
-from providers.base import Advice, Operation, Succeeded
+from bot.rules import SetCaps
+from bot.store.acts import Rows, caps_in
+from bot.store.db import Database, Row, Transaction, Value, clean, to_text
+from providers.base import Operation, Succeeded
+from providers.errors import Advice
 from providers.specs import VideoRequest
+
+STILL_THERE = timedelta(minutes=5)
+"""How long a provider that cannot be told to stop may still work on what was given up here."""
 
 
 class Moved(Exception):
@@ -37,17 +42,21 @@ class Changes(TypedDict, total=False):
     request: VideoRequest
     fell_from: str
     quoted_micros: int | None
+    cost_micros: int
     advice: Advice
 
 
 @dataclass(frozen=True)
 class Caps:
-    """How many jobs may be under way at once."""
+    """How many jobs may be under way at once; servers may decide otherwise for themselves."""
 
     member: int
+    """In one server."""
     server: int
     providers: Mapping[str, int | None]
     """By name, for every enabled provider; None is no cap. Jobs of other providers are not promoted."""
+    unstoppable: frozenset[str] = frozenset()
+    """The providers that cannot be told to stop: what was lately given up there still counts."""
 
 
 def _among(states: frozenset[JobState]) -> str:
@@ -55,90 +64,75 @@ def _among(states: frozenset[JobState]) -> str:
     return "(" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
 
 
+_GIVEN_UP = f"""
+    ready_at IS NULL AND state_at > :given_up_since AND (failure = '{Failure.OUTCOME_UNKNOWN}'
+        OR submitted_at IS NOT NULL AND (failure = '{Failure.TIMED_OUT}' OR state = '{JobState.CANCELLED}'))
+"""
+"""Jobs that are over for us and perhaps not for their provider."""
+
 _QUEUE = f"""
     SELECT job.*,
         COALESCE(member.jobs, 0) AS member_jobs,
+        COALESCE(here.jobs, 0) AS here_jobs,
         COALESCE(server.jobs, 0) AS server_jobs,
-        COALESCE(vendor.jobs, 0) AS vendor_jobs
+        COALESCE(vendor.jobs, 0) AS vendor_jobs,
+        COALESCE(given_up.jobs, 0) AS given_up_jobs
     FROM job
     LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
         GROUP BY user_id) AS member ON member.user_id = job.user_id
+    LEFT JOIN (SELECT guild_id, user_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
+        GROUP BY guild_id, user_id) AS here ON here.guild_id = job.guild_id AND here.user_id = job.user_id
     LEFT JOIN (SELECT guild_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
         GROUP BY guild_id) AS server ON server.guild_id = job.guild_id
     LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE state IN {_among(AT_THE_PROVIDER)}
         GROUP BY provider) AS vendor ON vendor.provider = job.provider
+    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE {_GIVEN_UP}
+        GROUP BY provider) AS given_up ON given_up.provider = job.provider
     WHERE job.state = 'queued'
     ORDER BY member_jobs, server_jobs, job.created_at, job.id
 """  # noqa: S608 - made of our own words
-
 
 _OPEN = f"SELECT * FROM job WHERE state IN {_among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - as above
 
 _UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {_among(OPEN)}"  # noqa: S608 - as above
 
 
+async def insert(transaction: Transaction, job: Job) -> Job:
+    """Write a new job down. Whether it may be is decided before, in the same transaction."""
+    rows = await transaction.rows(
+        """
+        INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
+            quoted_micros, cost_micros, may_fall_over, created_at, state_at, not_before)
+        VALUES (:id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state, :price, :price,
+            :quoted_micros, :cost_micros, :may_fall_over, :created_at, :created_at, :created_at)
+        RETURNING *
+        """,
+        id=job.id,
+        guild_id=job.guild_id,
+        channel_id=job.channel_id,
+        user_id=job.user_id,
+        provider=job.provider,
+        model=job.request.model,
+        request=job.request.model_dump_json(exclude_none=True),
+        state=job.state,
+        price=job.price,
+        quoted_micros=job.quoted_micros,
+        cost_micros=job.cost_micros,
+        may_fall_over=int(job.may_fall_over),
+        created_at=to_text(job.created_at),
+    )
+    return job_of(rows[0])
+
+
+async def find(rows: Rows, job_id: int) -> Job | None:
+    found = await rows("SELECT * FROM job WHERE id = :id", id=job_id)
+    return job_of(found[0]) if found else None
+
+
 class Jobs:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-
-    async def reserve(self, job: Job, amount: int, window: Window) -> Job | None:
-        """Book a job if its price fits into what is left of `amount` in the window; None if it does not.
-
-        The row is the reservation. A job whose id is booked already is returned as it stands.
-        """
-
-        async def book(transaction: Transaction) -> Job | None:
-            await transaction.lock(f"quota {job.guild_id} {job.user_id}")
-            booked = await transaction.rows(
-                """
-                INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state,
-                    price, charged, quoted_micros, may_fall_over, created_at, state_at, not_before)
-                SELECT :id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state,
-                    :price, :price, CAST(:quoted_micros AS BIGINT), :may_fall_over,
-                    :created_at, :created_at, :created_at
-                WHERE :price <= :amount - (
-                    SELECT COALESCE(SUM(charged), 0) FROM job
-                    WHERE guild_id = :guild_id AND user_id = :user_id
-                        AND created_at >= :window_start AND created_at < :window_end
-                )
-                ON CONFLICT (id) DO NOTHING
-                RETURNING *
-                """,
-                id=job.id,
-                guild_id=job.guild_id,
-                channel_id=job.channel_id,
-                user_id=job.user_id,
-                provider=job.provider,
-                model=job.request.model,
-                request=job.request.model_dump_json(exclude_none=True),
-                state=job.state,
-                price=job.price,
-                quoted_micros=job.quoted_micros,
-                may_fall_over=int(job.may_fall_over),
-                created_at=to_text(job.created_at),
-                amount=amount,
-                window_start=to_text(window.start),
-                window_end=to_text(window.end),
-            )
-            rows = booked or await transaction.rows("SELECT * FROM job WHERE id = :id", id=job.id)
-            return _job(rows[0]) if rows else None
-
-        return await self._database.write(book)
-
-    async def used(self, guild_id: int, user_id: int, window: Window) -> int:
-        """The credits that count against the member's allowance in this window."""
-        rows = await self._database.read(
-            """
-            SELECT COALESCE(SUM(charged), 0) AS used FROM job
-            WHERE guild_id = :guild_id AND user_id = :user_id AND created_at >= :start AND created_at < :end
-            """,
-            guild_id=guild_id,
-            user_id=user_id,
-            start=to_text(window.start),
-            end=to_text(window.end),
-        )
-        return int(rows[0]["used"] or 0)
 
     async def move(self, job: Job, state: JobState, **changes: Unpack[Changes]) -> Job:
         """Move the job on from the state it was read in, and return it as it then stands.
@@ -157,9 +151,10 @@ class Jobs:
         async def choose(transaction: Transaction) -> Job | None:
             await transaction.lock("promote")
             now = to_text(self._clock.now())
-            for row in await transaction.rows(_QUEUE):
-                if str(row["not_before"]) <= now and _fits(row, caps):
-                    return await self._move(transaction, _job(row), JobState.SUBMITTING, {})
+            decided = await caps_in(transaction.rows)
+            for row in await transaction.rows(_QUEUE, given_up_since=self._given_up_since()):
+                if str(row["not_before"]) <= now and _fits(row, caps, decided):
+                    return await self._move(transaction, job_of(row), JobState.SUBMITTING, {})
             return None
 
         return await self._database.write(choose)
@@ -167,13 +162,10 @@ class Jobs:
     async def record_card(self, job_id: int, message_id: int) -> None:
         """Remember the message that shows the job. It is no part of the job's life, so any state will do."""
         sql = "UPDATE job SET card_id = :message_id WHERE id = :id RETURNING id"
-        await self._database.write(
-            lambda transaction: transaction.rows(sql, id=job_id, message_id=message_id)
-        )
+        await self._database.write(lambda on: on.rows(sql, id=job_id, message_id=message_id))
 
     async def get(self, job_id: int) -> Job | None:
-        rows = await self._database.read("SELECT * FROM job WHERE id = :id", id=job_id)
-        return _job(rows[0]) if rows else None
+        return await find(self._database.read, job_id)
 
     async def open(self) -> list[Job]:
         """Every job that is not over, oldest first."""
@@ -190,21 +182,20 @@ class Jobs:
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""
-        return _jobs(await self._database.read(_QUEUE))
+        return _jobs(await self._database.read(_QUEUE, given_up_since=self._given_up_since()))
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""
-        return _jobs(
-            await self._database.read(
-                """
-                SELECT * FROM job WHERE guild_id = :guild_id AND user_id = :user_id
-                ORDER BY created_at DESC, id DESC LIMIT :limit
-                """,
-                guild_id=guild_id,
-                user_id=user_id,
-                limit=limit,
-            )
+        rows = await self._database.read(
+            """
+            SELECT * FROM job WHERE guild_id = :guild_id AND user_id = :user_id
+            ORDER BY created_at DESC, id DESC LIMIT :limit
+            """,
+            guild_id=guild_id,
+            user_id=user_id,
+            limit=limit,
         )
+        return _jobs(rows)
 
     async def durations(self, provider: str, model: str, limit: int = 20) -> list[float]:
         """Seconds from submit to finished of this model's latest videos, newest first."""
@@ -220,6 +211,9 @@ class Jobs:
         )
         return [(_time(row["ready_at"]) - _time(row["submitted_at"])).total_seconds() for row in rows]
 
+    def _given_up_since(self) -> str:
+        return to_text(self._clock.now() - STILL_THERE)
+
     async def _move(self, transaction: Transaction, job: Job, state: JobState, changes: Changes) -> Job:
         if state not in MOVES[job.state]:
             raise ValueError(f"a job cannot move from {job.state} to {state}")
@@ -228,24 +222,26 @@ class Jobs:
         if state is not job.state:
             values["state_at"] = to_text(self._clock.now())
         if state in RELEASED:
-            values["charged"] = 0
+            values |= {"charged": 0, "cost_micros": 0}
         assignments = ", ".join(f"{name} = :{name}" for name in values)
         sql = f"UPDATE job SET {assignments} WHERE id = :id AND state = :old RETURNING *"  # noqa: S608 - own names
         rows = await transaction.rows(sql, id=job.id, old=job.state, **values)
         if not rows:
             raise Moved(f"job {job.id} is no longer {job.state}")
-        return _job(rows[0])
+        return job_of(rows[0])
 
 
-def _fits(row: Row, caps: Caps) -> bool:
+def _fits(row: Row, caps: Caps, decided: Mapping[int, SetCaps]) -> bool:
     provider = str(row["provider"])
     if provider not in caps.providers:
         return False
+    here = decided.get(cast("int", row["guild_id"]), SetCaps())
     cap = caps.providers[provider]
+    given_up = cast("int", row["given_up_jobs"]) if provider in caps.unstoppable else 0
     return (
-        cast("int", row["member_jobs"]) < caps.member
-        and cast("int", row["server_jobs"]) < caps.server
-        and (cap is None or cast("int", row["vendor_jobs"]) < cap)
+        cast("int", row["here_jobs"]) < (here.member or caps.member)
+        and cast("int", row["server_jobs"]) < (here.server or caps.server)
+        and (cap is None or cast("int", row["vendor_jobs"]) + given_up < cap)
     )
 
 
@@ -258,8 +254,7 @@ def _to_value(value: object) -> Value:
         case dict():
             return json.dumps(value)
         case str():
-            # Vendors write anything; PostgreSQL takes no NUL, and neither takes half a surrogate pair.
-            return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+            return clean(value)
         case int() | None:
             return value
         case _:
@@ -271,7 +266,7 @@ def _time(value: Value) -> datetime:
 
 
 def _jobs(rows: Sequence[Row]) -> list[Job]:
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 _JOB = TypeAdapter(Job)
@@ -279,6 +274,6 @@ _COLUMNS = tuple(field.name for field in fields(Job))
 _JSON_COLUMNS = ("request", "operation", "video", "advice")
 
 
-def _job(row: Row) -> Job:
+def job_of(row: Row) -> Job:
     parsed = {name: json.loads(str(row[name])) for name in _JSON_COLUMNS if row[name] is not None}
     return _JOB.validate_python({name: row[name] for name in _COLUMNS} | parsed)

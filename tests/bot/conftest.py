@@ -15,7 +15,7 @@ from bot.engine import Engine
 from bot.jobs import Job, JobState
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
-from bot.quotas import WindowKind, window_at
+from bot.quotas import Allowance, WindowKind
 from bot.runners import Local
 from bot.stages.floor import Floor
 from bot.store import Store
@@ -151,7 +151,9 @@ class Hall:
             not_before=now,
         )
         await self.files.keep(job_id, job.request.model_copy(update={"image": PICTURE}), b"small")
-        return await self.store.jobs.reserve(job, amount, window_at(WindowKind.DAY, now))
+        default = Allowance(amount=amount, kind=WindowKind.DAY)
+        booked = await self.store.accounts.reserve(job, (), default)
+        return booked if isinstance(booked, Job) else None
 
     async def promoted(self, job_id: int = 1) -> Job:
         """A job that was booked and is now to be submitted."""

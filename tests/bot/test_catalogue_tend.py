@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue import Catalogue
+from bot.catalogue import FRESH, Catalogue
 from bot.tasks import Tasks
 from providers.errors import ProviderError, Unauthorized, Uncertain
 from providers.specs import Mode, ModelSpec
@@ -56,6 +56,19 @@ async def test_a_paused_provider_is_fit_again_once_its_key_works(
 async def test_the_list_of_models_is_renewed(catalogue: Catalogue, provider: Listing) -> None:
     provider.names = ("m", "n")
     await eventually(lambda: catalogue.spec("scripted", "n"))
+
+
+async def test_a_list_that_is_doubted_is_renewed_at_once(provider: Listing) -> None:
+    catalogue, tasks = Catalogue({"scripted": provider}, None), Tasks()
+    await catalogue.refresh()
+    provider.names = ("n",)
+    catalogue.doubt("scripted")
+    clock = FastClock(1000)
+    began = clock.now()
+    tasks.spawn(catalogue.tend(clock), "tend")
+    await eventually(lambda: catalogue.spec("scripted", "m") is None)
+    assert clock.now() - began < FRESH
+    await tasks.close()
 
 
 async def test_a_list_that_cannot_be_had_leaves_the_old_one(catalogue: Catalogue, provider: Listing) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from bot.store.db import StoreError
 from bot.store.jobs import Jobs, Moved
 from providers.base import Failed, Operation, Pending, Succeeded
 from providers.errors import (
+    Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
@@ -82,7 +84,8 @@ async def test_submitting_is_committed_before_the_vendor_is_asked(hall: Hall) ->
         (Unauthorized("401"), Failure.UNAUTHORIZED),
         (OutOfFunds("402"), Failure.OUT_OF_FUNDS),
         (InvalidRequest("400"), Failure.REJECTED),
-        (NotFound("404"), Failure.REJECTED),
+        (Forbidden("403"), Failure.FORBIDDEN),
+        (NotFound("404"), Failure.MODEL_GONE),
         (Uncertain("500"), Failure.OUTCOME_UNKNOWN),
         (TimeoutError(), Failure.OUTCOME_UNKNOWN),
     ],
@@ -179,6 +182,27 @@ async def test_an_unknown_operation_ends_the_job_in_the_end(hall: Hall) -> None:
     assert (job.failure, job.charged) == (Failure.PROVIDER_FAILED, 0)
 
 
+BROKEN = Uncertain("500", status=500)
+
+
+@pytest.mark.parametrize(("between", "end"), [([], S.FAILED), ([Pending()], S.DELIVERED)])
+async def test_where_500_means_a_failed_video_it_is_believed_when_nothing_else_is_said_for_long(
+    make_hall: Make, between: list[Any], end: JobState
+) -> None:
+    hall = await make_hall(speed=200)
+    hall.provider.hopeless_after = 100  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.polls.extend([*[BROKEN] * 6, *between, *[BROKEN] * 4])
+    job = await hall.engine.drive(await in_state(hall, S.RUNNING))
+    assert job.state is end
+    assert job.failure is (Failure.PROVIDER_FAILED if end is S.FAILED else None)
+
+
+async def test_elsewhere_500_is_an_outage_until_the_deadline(hasty_hall: Hall) -> None:
+    hasty_hall.provider.polls.extend([BROKEN] * 10_000)
+    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.RUNNING))
+    assert job.failure is Failure.TIMED_OUT
+
+
 async def test_a_verdict_ends_the_job(hall: Hall) -> None:
     hall.provider.polls.append(Failed(detail="no luck"))
     job = await hall.engine.drive(await in_state(hall, S.RUNNING))
@@ -239,6 +263,14 @@ async def test_what_is_never_a_video_is_a_provider_failure(hall: Hall) -> None:
     assert hall.box.announced == []
 
 
+async def test_a_download_is_repeated_when_the_vendor_wants_it(hall: Hall) -> None:
+    hall.provider.downloads.append(Overloaded("429", retry_after=200))
+    job = await in_state(hall, S.DOWNLOADING)
+    asked = hall.clock.now()
+    await hall.engine.drive(job)
+    assert hall.clock.now() - asked >= timedelta(seconds=200)
+
+
 async def test_a_download_that_never_comes_through_is_timed_out(hasty_hall: Hall) -> None:
     hasty_hall.provider.downloads.extend([Uncertain("cut")] * 10_000)
     job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.DOWNLOADING))
@@ -272,6 +304,16 @@ async def test_what_discord_does_not_take_is_not_charged_and_kept(
     job = await hall.engine.drive(job)
     assert (job.state, job.failure, job.charged) == (S.FAILED, failure, 0)
     assert hall.files.video(1).exists()
+
+
+@pytest.mark.parametrize("given", [b"<html>", Uncertain("cut")])
+async def test_a_file_that_is_gone_and_does_not_come_again_is_no_fault_of_the_channel(
+    hasty_hall: Hall, given: Exception | bytes
+) -> None:
+    job = await in_state(hasty_hall, S.DELIVERING)
+    hasty_hall.provider.downloads.extend([given] * 10_000)
+    job = await hasty_hall.engine.drive(job)
+    assert (job.failure, job.charged) == (Failure.BAD_VIDEO, 0)
 
 
 async def test_delivery_is_bounded_too(hasty_hall: Hall) -> None:

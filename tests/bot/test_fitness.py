@@ -7,6 +7,7 @@ import pytest
 from bot.fitness import IN_A_ROW, LONGEST_REST, PAUSE, REST, Fitness, Ward
 from bot.jobs import Failure
 from providers.errors import (
+    Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
@@ -94,17 +95,35 @@ def test_each_provider_has_a_fitness_of_its_own() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        Unauthorized("403", status=403),
+        Forbidden("403", status=403),
         Overloaded("our own limiter"),
         Overloaded("its house is full", status=409),
     ],
 )
 def test_what_others_would_not_meet_says_nothing_of_the_provider(
-    fitness: Fitness, error: Unauthorized | Overloaded
+    fitness: Fitness, error: Forbidden | Overloaded
 ) -> None:
     for _ in range(IN_A_ROW * 2):
         fitness.failed(error, NOON)
     assert fitness.fit(NOON)
+
+
+def test_what_a_provider_cannot_do_for_one_job_is_no_outage_for_the_others(fitness: Fitness) -> None:
+    for _ in range(IN_A_ROW * 2):
+        fitness.failed(Uncertain("500", status=500), NOON, job_id=1)
+    assert fitness.fit(NOON)
+
+
+def test_what_it_cannot_do_for_several_jobs_is_an_outage(fitness: Fitness) -> None:
+    for job_id in range(IN_A_ROW):
+        fitness.failed(Uncertain("500", status=500), NOON, job_id=job_id)
+    assert not fitness.fit(NOON)
+
+
+def test_a_connection_that_breaks_is_an_outage_whichever_job_met_it(fitness: Fitness) -> None:
+    for _ in range(IN_A_ROW):
+        fitness.failed(Uncertain("cut"), NOON, job_id=1)
+    assert not fitness.fit(NOON)
 
 
 def test_a_look_that_succeeds_ends_no_pause(fitness: Fitness) -> None:

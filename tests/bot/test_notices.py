@@ -5,6 +5,7 @@ import pytest
 
 from bot.jobs import OPEN, Failure, Job, JobState
 from bot.notices import NOT_CHARGED, ending, phase
+from providers.errors import Advice, Problem
 from providers.specs import VideoRequest
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
@@ -49,6 +50,38 @@ def test_a_failure_that_was_not_recorded_is_the_providers() -> None:
 def test_a_providers_name_with_braces_is_only_a_name() -> None:
     job = replace(JOB, state=JobState.FAILED, failure=Failure.REJECTED)
     assert "{provider} did not accept" in ending(job, "{provider}")
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(problem=Problem.FILE_TOO_LARGE), "Venice finds an attached file too large. Attach a smaller"),
+        (
+            Advice(option="aspect_ratio", allowed=("16:9", "1:1")),
+            "Venice does not accept the aspect ratio of this request. It takes `16:9`, `1:1`. Change it",
+        ),
+        (Advice(option="prompt"), "Venice does not accept the prompt of this request. Change it"),
+        (Advice(option="upscale_factor"), "Venice did not accept this request. Try"),
+        (Advice(refunded=True), "or another provider. Venice gave this bot its money back. Nothing"),
+    ],
+)
+def test_what_the_provider_objects_to_is_named(advice: Advice, words: str) -> None:
+    job = replace(JOB, state=JobState.FAILED, failure=Failure.REJECTED, advice=advice)
+    assert words in ending(job, "Venice")
+
+
+@pytest.mark.parametrize("problem", Problem)
+def test_every_problem_has_sentences_that_say_what_to_do(problem: Problem) -> None:
+    advice = Advice(problem=problem)
+    job = replace(JOB, state=JobState.FAILED, failure=Failure.PROVIDER_FAILED, advice=advice)
+    assert "an attached" in ending(job, "Venice")
+    assert "Attach" in ending(job, "Venice")
+
+
+def test_what_is_objected_to_does_not_hide_a_refusal() -> None:
+    advice = Advice(option="prompt")
+    job = replace(JOB, state=JobState.FAILED, failure=Failure.REFUSED, advice=advice)
+    assert "its own rules for content forbid it" in ending(job, "Venice")
 
 
 @pytest.mark.parametrize(

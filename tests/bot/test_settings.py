@@ -39,7 +39,7 @@ def wrong(load: Load, *dotenv: str, **values: Any) -> list[str]:
 def test_nothing_has_to_be_set(load: Load) -> None:
     settings = load()
     assert settings.discord_token is None
-    assert settings.allowance == Allowance(5, WindowKind.DAY)
+    assert settings.allowance == Allowance(amount=5, kind=WindowKind.DAY)
     assert settings.database == f"sqlite:///{Path('data') / 'stillmotion.db'}"
     assert settings.default_provider is None
     assert settings.log_level == "INFO"

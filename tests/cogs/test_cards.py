@@ -135,6 +135,12 @@ async def test_a_failed_job_says_why_and_never_what_the_vendor_said(failure: Fai
     assert "sk-1234" not in shown
 
 
+@pytest.mark.parametrize(("at_least", "price"), [(False, "$0.084"), (True, "from $0.084")])
+async def test_a_price_that_is_a_minimum_is_shown_as_one(price: str, *, at_least: bool) -> None:
+    look = render(card(quoted_micros=84_000, price_at_least=at_least))
+    assert fields(look)["Price"] == price
+
+
 async def test_only_options_that_were_chosen_are_listed() -> None:
     request = VideoRequest(model="wan", prompt="x", duration=5, aspect_ratio="16:9", seed=0)
     assert fields(render(card(request=request)))["With"] == "duration 5 s, aspect ratio 16:9, seed 0"

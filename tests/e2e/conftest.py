@@ -43,6 +43,9 @@ class World:
     alice: MemberActor
     bob: MemberActor
     moderator: MemberActor
+    """May manage messages."""
+    admin: MemberActor
+    """May manage the server."""
     bot: Stillmotion
 
     async def animate(
@@ -56,6 +59,18 @@ class World:
         return await (actor or self.alice).slash(
             self.channel, "animate", image=(name, image or picture()), **options
         )
+
+    async def administer(self, command: str, actor: MemberActor | None = None, **options: Any) -> str:
+        """What a command for moderators answers."""
+        reply = await (actor or self.admin).slash(self.channel, command, **options)
+        assert reply.ephemeral
+        return reply.response.content
+
+    async def allow(self, actor: MemberActor, command: str) -> None:
+        """Let Discord show a command to somebody whom it is not meant for, as a server's settings can."""
+        synced = await self.bot.tree.fetch_commands()
+        [found] = [entry for entry in synced if entry.name == command.partition(" ")[0]]
+        self.guild.set_command_permissions(found, {actor: True})
 
     async def order(self, command: str, **options: Any) -> InteractionResult:
         return await self.alice.slash(self.channel, command, **{"prompt": "slow zoom in", **options})
@@ -140,6 +155,7 @@ async def start(
         await env.start()
         guild = env.create_guild("Workshop")
         moderators = guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
+        admins = guild.create_role("Admins", permissions=discord.Permissions(manage_guild=True))
         world = World(
             env=env,
             guild=guild,
@@ -147,6 +163,7 @@ async def start(
             alice=guild.add_member(env.create_user("alice")),
             bob=guild.add_member(env.create_user("bob")),
             moderator=guild.add_member(env.create_user("mod"), roles=[moderators]),
+            admin=guild.add_member(env.create_user("admin"), roles=[admins]),
             bot=bot,
         )
         worlds.append(world)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 
 import discord
-import pytest
 from simcord.builders import ChannelHandle
 
 from bot.app import build
@@ -162,34 +161,6 @@ async def test_a_thread_in_which_the_bot_may_not_write_is_refused(world: World) 
     assert "give me: Send Messages In Threads." in reply.response.content
     assert "Nothing was charged" in reply.response.content
     assert await world.quota() == "5 of 5 credits left today"
-
-
-@pytest.mark.parametrize(
-    ("option", "typed", "filled", "offered"),
-    [
-        ("provider", "", {}, ["eigenai", "local"]),
-        ("provider", "mach", {}, ["local"]),
-        ("model", "", {}, ["wan2p2-i2v-14b-turbo", "pan-and-zoom"]),
-        ("model", "", {"provider": "local"}, ["pan-and-zoom"]),
-        ("duration", "", {"provider": "local"}, [2, 3, 4, 5, 6, 7, 8]),
-        ("duration", "", {}, []),
-        ("resolution", "7", {"provider": "local"}, ["720p"]),
-        ("aspect_ratio", "9", {"provider": "local"}, ["16:9", "9:16"]),
-        ("steps", "", {}, list(range(1, 21))),
-        ("steps", "2", {"model": "wan2p2-i2v-14b-turbo"}, [2, 12, 20]),
-        ("resolution", "", {"provider": "no such"}, []),
-    ],
-)
-async def test_suggestions_come_from_what_the_chosen_model_takes(
-    start: Callable[..., Awaitable[World]],
-    option: str,
-    typed: str,
-    filled: dict[str, str],
-    offered: list[str | int],
-) -> None:
-    world = await start(local_on=True)
-    choices = await world.alice.autocomplete(world.channel, "animate", option, typed, **filled)
-    assert [choice["value"] for choice in choices] == offered
 
 
 async def test_the_local_provider_reports_real_progress(start: Callable[..., Awaitable[World]]) -> None:

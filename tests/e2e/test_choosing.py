@@ -1,6 +1,7 @@
 """Which provider makes the video when nobody or somebody is named, and what happens when it cannot."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,7 +9,7 @@ from bot.jobs import Failure
 from tests.e2e.conftest import World
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
-from tests.vendors.faults import hang, status
+from tests.vendors.faults import cut, hang, status
 
 Start = Callable[..., Awaitable[World]]
 
@@ -53,6 +54,14 @@ async def test_a_job_that_nobody_accepted_falls_over_and_the_card_says_so(
     assert maker(both) == "This machine, Pan and zoom (instead of EigenAI, which could not take it)"
     assert len(vendor.seen("submit")) == 1
     assert await both.quota() == "4 of 5 credits left today"
+
+
+async def test_what_waits_for_a_resting_provider_goes_to_another(both: World, vendor: EigenAIServer) -> None:
+    vendor.next("submit", status(429, Retry_After="3000"))
+    await both.animate()
+    both.bot.studio.catalogue.ward["eigenai"].rests_until = datetime.max.replace(tzinfo=UTC)
+    await both.video()
+    assert maker(both) == "This machine, Pan and zoom (instead of EigenAI, which could not take it)"
 
 
 async def test_what_may_have_been_accepted_never_falls_over(both: World, vendor: EigenAIServer) -> None:
@@ -120,8 +129,7 @@ async def test_outages_in_a_row_rest_the_provider_while_others_work(
     vendor.finish_after(10_000)
     await both.animate(provider="eigenai")
     await both.card_says("is making")
-    vendor.next("poll", *[status(500)] * 5)
-    await vendor.arrived("poll", len(vendor.seen("poll")) + 5)
+    vendor.next("poll", *[cut] * 40)
     await eventually(lambda: not both.bot.studio._engine.fit_providers() >= {"eigenai"})
     await both.animate()
     await both.video()

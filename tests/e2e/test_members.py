@@ -122,7 +122,7 @@ async def test_when_nothing_is_left_the_reply_says_so_and_when_it_renews(start: 
     await world.video()
     reply = await world.animate()
     assert reply.ephemeral
-    assert "0 of 1 credits left this week" in reply.response.content
+    assert "You have 0 of 1 credit left this week; this video takes 1." in reply.response.content
     assert "<t:" in reply.response.content
     assert len(world.videos()) == 1
 
@@ -180,7 +180,7 @@ async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: 
 
 
 async def test_commands_exist_in_servers_only(world: World) -> None:
-    names = {"animate", "jobs", "providers", "quota", "video"}
+    names = {"animate", "jobs", "provider-admin", "providers", "quota", "video"}
     (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
     assert {command["name"] for command in synced.json} == names
     assert all(command["contexts"] == [0] for command in synced.json)

@@ -215,7 +215,7 @@ FLOWS: Mapping[str, Flow] = {
             "seed": 7,
         },
         "EcoHash, WAN22-T2V-A14B",
-        "$0.168",
+        "from $0.168",
     ),
     "vLLM from words": Flow(
         "openai_videos",
@@ -414,6 +414,43 @@ async def test_the_price_is_that_of_what_was_chosen(open_shop: OpenShop) -> None
     assert shop.world.fields()["Price"] == "$0.70"
 
 
+async def test_a_job_that_falls_over_shows_the_price_of_who_takes_it(
+    open_shop: OpenShop, vendor: EigenAIServer
+) -> None:
+    both = {"eigenai_api_key": vendor.KEY, "default_provider": "eigenai"}
+    shop = await open_shop("venice", VeniceServer(), **both)
+    vendor.next("submit", status(402))
+    await shop.world.order("animate", image=PICTURE)
+    await shop.world.video()
+    assert shop.world.fields()["Made by"].endswith("(instead of EigenAI, which could not take it)")
+    assert shop.world.fields()["Price"] == "$0.35"
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (refusal(413, error="25 MB"), "Venice finds an attached file too large. Attach a smaller one."),
+        (refusal(404, error="MODEL_NOT_FOUND"), "Venice does not offer this model any more."),
+        (refusal(403, error="region"), "Venice does not let this bot use this model."),
+        (
+            refusal(400, error="Invalid", issues=[{"path": ["resolution"], "expected": "'480p' | '1080p'"}]),
+            "Venice does not accept the resolution of this request. It takes `480p`, `1080p`.",
+        ),
+        (
+            refusal(422, error={"message": "odd", "credits_refunded": True}),
+            "a different prompt or another provider. Venice gave this bot its money back.",
+        ),
+    ],
+)
+async def test_what_venice_objects_to_reaches_the_member(open_shop: OpenShop, fault: Any, words: str) -> None:
+    shop = await open_shop("venice", VeniceServer())
+    shop.vendor.next("submit", fault)
+    await shop.world.order("animate", image=PICTURE)
+    text = await shop.world.card_says("No video this time")
+    assert f"{words}" in text
+    assert "Nothing was charged" in text
+
+
 async def test_a_price_that_cannot_be_had_stops_nobody(open_shop: OpenShop) -> None:
     shop = await open_shop("venice", VeniceServer())
     shop.vendor.next("quote", status(500))
@@ -452,6 +489,18 @@ async def test_ecohash_never_has_more_than_five_jobs_of_ours_not_even_across_a_r
     server.finish_after(0)
     await shop.world.video(6)
     assert len(server.seen("submit")) == 6, "the vendor has refused none for being one too many"
+
+
+async def test_a_cancelled_job_that_ecohash_cannot_stop_keeps_its_place_there(open_shop: OpenShop) -> None:
+    server = EcoHashServer()
+    server.finish_after(10_000)
+    shop = await open_shop("ecohash", server, ecohash_max_jobs=1)
+    await shop.world.order("video")
+    await shop.world.card_says("is making")
+    await shop.world.alice.click(shop.world.card(), label="Cancel")
+    await shop.world.order("video")
+    await shop.world.card_says("number 1", 1)
+    assert len(server.seen("submit")) == 1
 
 
 async def test_cancel_reaches_the_operators_own_server(open_shop: OpenShop) -> None:

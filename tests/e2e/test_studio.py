@@ -27,6 +27,7 @@ def order(world: World, number: int = 1) -> Order:
         guild_id=world.guild.id,
         channel_id=world.channel.id,
         user_id=world.alice.id,
+        role_ids=(),
         prompt="zoom in",
         files={"image": Attached(1000, read)},
     )
@@ -138,7 +139,7 @@ async def test_a_mistake_of_ours_gets_a_sentence_and_a_line_in_the_log(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(world.bot.studio, "balance", broken)
+    monkeypatch.setattr(world.bot.studio, "standing", broken)
     reply = await world.alice.slash(world.channel, "quota")
     assert "Something went wrong on our side" in reply.response.content
     assert "never charged" in reply.response.content
@@ -154,7 +155,7 @@ async def test_a_sentence_that_discord_would_not_take_is_cut(
     async def wordy(*_: object) -> None:
         raise UserFault("x" * 3000)
 
-    monkeypatch.setattr(world.bot.studio, "balance", wordy)
+    monkeypatch.setattr(world.bot.studio, "standing", wordy)
     reply = await world.alice.slash(world.channel, "quota")
     assert reply.response.content == "x" * 2000
 

@@ -1,4 +1,7 @@
-"""The same questions for every vendor. A new provider is asked them by its entry in VENDORS."""
+"""The same questions for every vendor. A new provider is asked them by its entry in VENDORS.
+
+A provider that speaks several APIs has an entry for each: its name, a word of its own, and its SETTINGS.
+"""
 
 import asyncio
 import logging
@@ -11,6 +14,7 @@ import providers
 from providers import AnyProvider
 from providers.base import Failed, Operation, Pending, RemoteConfig, Resources, Succeeded
 from providers.errors import (
+    Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
@@ -41,15 +45,21 @@ from tests.vendors.faults import (
     says,
     status,
 )
-from tests.vendors.openai_videos import OpenAIVideosServer
+from tests.vendors.openai_videos import OpenAIVideosServer, SGLangServer
 from tests.vendors.venice import VeniceServer
 
 VENDORS: Mapping[str, type[VendorServer]] = {
     "ecohash": EcoHashServer,
     "eigenai": EigenAIServer,
     "eternalai": EternalAIServer,
+    "eternalai image-to-video": EternalAIServer,
     "openai_videos": OpenAIVideosServer,
+    "openai_videos sglang": SGLangServer,
     "venice": VeniceServer,
+}
+SETTINGS: Mapping[str, Mapping[str, object]] = {
+    "eternalai image-to-video": {"flavour": "image-to-video"},
+    "openai_videos sglang": {"server": "sglang"},
 }
 RESULT: Mapping[str, str] = {"venice": "poll"}
 """The route that brings the file, where it is not one of its own called result."""
@@ -62,7 +72,7 @@ REFUSALS: Mapping[int, type[ProviderError]] = {
     400: InvalidRequest,
     401: Unauthorized,
     402: OutOfFunds,
-    403: Unauthorized,
+    403: Forbidden,
     404: NotFound,
     413: InvalidRequest,
     422: InvalidRequest,
@@ -86,7 +96,7 @@ IN_DOUBT: Mapping[str, Fault] = {
 
 def test_every_vendor_is_asked() -> None:
     remote = {name for name, cls in providers.discover().items() if issubclass(cls.Config, RemoteConfig)}
-    assert remote == set(VENDORS)
+    assert remote == {name.partition(" ")[0] for name in VENDORS}
 
 
 @pytest.fixture(params=sorted(VENDORS))
@@ -106,8 +116,8 @@ def result(name: str) -> str:
 
 
 def build(name: str, resources: Resources, url: str, **settings: object) -> AnyProvider:
-    cls = providers.discover()[name]
-    settings = {"api_key": VendorServer.KEY, "base_url": url, **settings}
+    cls = providers.discover()[name.partition(" ")[0]]
+    settings = {"api_key": VendorServer.KEY, "base_url": url, **SETTINGS.get(name, {}), **settings}
     return cls(cls.Config.model_validate(settings), resources)
 
 

@@ -26,6 +26,7 @@ from tests.vendors.ecohash import CAP, EcoHashServer, Storage, entry
 from tests.vendors.faults import Fault, cut, empty, html, sample_video, says, status
 
 WAN_22 = "wan22-t2v-a14b"
+SIX_HOURS = 6 * 3600
 UNPRICED = b'{"error": "model_not_priced", "message": "not sold yet"}'
 BROKE = b'{"error": "insufficient_balance", "message": "top up"}'
 
@@ -38,10 +39,25 @@ async def vendor() -> AsyncIterator[EcoHashServer]:
         yield server
 
 
+class Time:
+    """A clock that stands still."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def ecohash(vendor: EcoHashServer, resources: Resources) -> EcoHash:
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def ecohash(vendor: EcoHashServer, resources: Resources, time: Time) -> EcoHash:
     trusting = replace(resources, trusted_hosts=frozenset({"127.0.0.1"}))
-    return EcoHash(EcoHashConfig(api_key=SecretStr(vendor.KEY), base_url=vendor.url), trusting)
+    config = EcoHashConfig(api_key=SecretStr(vendor.KEY), base_url=vendor.url)
+    return EcoHash(config, trusting, time=time)
 
 
 @pytest.fixture
@@ -167,14 +183,16 @@ async def test_no_money_is_the_operators_business(
     assert [spec.id for spec in await ecohash.models()] == [WAN_22]
 
 
-async def test_a_model_that_is_not_sold_is_offered_no_more(
-    ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor
+async def test_a_model_that_is_not_sold_is_offered_no_more_for_a_while(
+    ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor, time: Time
 ) -> None:
     vendor.catalogue = [entry(WAN_21.id, "text", price=None), entry(WAN_22, "text")]
     vendor.next("submit", status(402, UNPRICED))
     with pytest.raises(InvalidRequest, match="model_not_priced"):
         await ecohash.submit(ask(WAN_21.id))
     assert [spec.id for spec in await ecohash.models()] == [WAN_22]
+    time.now += SIX_HOURS
+    assert [spec.id for spec in await ecohash.models()] == [WAN_21.id, WAN_22]
 
 
 async def test_a_model_the_vendor_does_not_know_is_not_found(ecohash: EcoHash, ask: AskFor) -> None:
@@ -225,6 +243,18 @@ async def test_a_job_id_stays_inside_its_path(ecohash: EcoHash, vendor: EcoHashS
     assert vendor.seen("models") == []
 
 
+async def test_a_link_to_the_vendors_own_host_is_followed_without_the_key(
+    ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor, sink: Received
+) -> None:
+    vendor.finish_after(looks=1)
+    operation = await ecohash.submit(ask())
+    video = await ecohash.poll(operation)
+    assert isinstance(video, Succeeded)
+    await ecohash.download(operation, video, sink)
+    assert sink.data == sample_video()
+    assert vendor.KEY not in str(vendor.seen("result"))
+
+
 async def test_a_video_without_a_link_cannot_be_fetched(ecohash: EcoHash, sink: Received) -> None:
     with pytest.raises(Unusable):
         await ecohash.download({"id": "job-1"}, Succeeded(), sink)
@@ -235,7 +265,7 @@ async def test_the_catalogue_lists_what_works_from_words_alone_and_its_price(
 ) -> None:
     [spec] = await ecohash.models()
     assert (spec.id, spec.name) == (WAN_22, "WAN22-T2V-A14B")
-    assert spec.price == Price(usd_micros=42_000, per=Per.SECOND)
+    assert spec.price == Price(usd_micros=42_000, per=Per.SECOND, at_least=True)
     assert await ecohash.quote(ask(duration=5), spec) == 210_000
     assert vendor.seen("catalogue")[0].query == {"status": "active"}
 

@@ -5,7 +5,7 @@ from pydantic import SecretStr, ValidationError
 
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.eigenai import WAN_TURBO, EigenAI, EigenAIConfig
-from providers.errors import InvalidRequest, NotFound, Unauthorized, Uncertain
+from providers.errors import Forbidden, InvalidRequest, NotFound, ProviderError, Unauthorized, Uncertain
 from providers.options import SourceImage
 from providers.specs import OptionRefused, VideoRequest
 from tests.providers.conftest import Received
@@ -130,10 +130,12 @@ async def test_the_key_is_good_when_the_vendor_gets_as_far_as_the_task(
     assert vendor.seen("submit") == []
 
 
-@pytest.mark.parametrize("code", [401, 403])
-async def test_a_bad_key_is_found_out_for_free(eigenai: EigenAI, vendor: EigenAIServer, code: int) -> None:
+@pytest.mark.parametrize(("code", "kind"), [(401, Unauthorized), (403, Forbidden)])
+async def test_a_bad_key_is_found_out_for_free(
+    eigenai: EigenAI, vendor: EigenAIServer, code: int, kind: type[ProviderError]
+) -> None:
     vendor.next("poll", status(code))
-    with pytest.raises(Unauthorized):
+    with pytest.raises(kind):
         await eigenai.verify()
 
 

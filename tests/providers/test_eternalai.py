@@ -85,7 +85,7 @@ async def test_a_video_is_made(
 ) -> None:
     provider, spec = make(flavour), SPECS[flavour]
     operation = await provider.submit(spec.complete(ask_for(spec.id)))
-    assert operation == {"request_id": "job-1"}
+    assert operation == {"request_id": "job-1", "flavour": flavour}
     assert await provider.poll(operation) == Pending()
     video = await provider.poll(operation)
     assert video == Succeeded(url=f"{vendor.url}/files/job-1.mp4")
@@ -247,7 +247,7 @@ async def test_an_id_is_a_purchase_wherever_it_is(
 ) -> None:
     vendor.next("submit", says(json.dumps(answer).encode()))
     operation = await make(flavour).submit(ask_for(SPECS[flavour].id))
-    assert operation == {"request_id": "inside"}
+    assert operation["request_id"] == "inside"
 
 
 async def test_an_id_may_be_a_number_and_may_need_quoting(
@@ -255,7 +255,7 @@ async def test_an_id_may_be_a_number_and_may_need_quoting(
 ) -> None:
     vendor.next("submit", says(b'{"request_id": 921864}'))
     operation = await creative.submit(ask_for(CREATIVE_AI.id))
-    assert operation == {"request_id": "921864"}
+    assert operation["request_id"] == "921864"
     vendor.next("poll", says(b"{}"))
     await creative.poll({"request_id": "a/b?c"})
     assert vendor.seen("poll")[0].query == {}
@@ -454,6 +454,17 @@ async def test_finished_without_a_link_is_a_failure(
     verdict = await provider.poll(await provider.submit(ask_for(SPECS[flavour].id)))
     assert isinstance(verdict, Failed)
     assert "without a link" in verdict.detail
+
+
+@both
+async def test_what_was_submitted_in_the_other_flavour_is_lost_and_nobody_is_asked(
+    make: Make, vendor: EternalAIServer, ask_for: AskFor, flavour: str
+) -> None:
+    operation = await make(flavour).submit(ask_for(SPECS[flavour].id))
+    [other] = set(SPECS) - {flavour}
+    verdict = await make(other).poll(operation)
+    assert verdict == Failed(detail=f"it was submitted with the flavour {flavour}, which is no longer set")
+    assert vendor.seen("poll") == []
 
 
 @both

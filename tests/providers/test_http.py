@@ -18,6 +18,7 @@ from yarl import URL
 from providers import http
 from providers.base import RemoteConfig, Resources
 from providers.errors import (
+    Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
@@ -102,7 +103,7 @@ async def test_an_answer_is_a_json_object(api: Api, vendor: Vendor) -> None:
         (400, InvalidRequest),
         (401, Unauthorized),
         (402, OutOfFunds),
-        (403, Unauthorized),
+        (403, Forbidden),
         (404, NotFound),
         (408, Uncertain),
         (409, InvalidRequest),

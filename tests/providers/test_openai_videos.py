@@ -1,5 +1,6 @@
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from providers.errors import InvalidRequest, NotFound, ProviderError, Unauthoriz
 from providers.openai_videos import OpenAIVideos, OpenAIVideosConfig
 from providers.options import SourceImage
 from providers.specs import Mode, OptionRefused, VideoRequest
-from tests.providers.conftest import Received
+from tests.providers.conftest import FileHost, Received
 from tests.vendors.base import VendorServer
 from tests.vendors.faults import sample_video, says
 from tests.vendors.openai_videos import OpenAIVideosServer, SGLangServer
@@ -316,6 +317,34 @@ async def test_a_file_that_is_not_ready_can_be_asked_for_again(
         await early.download(operation, Succeeded(), sink)
         assert sink.data == sample_video()
         sink.data = b""
+
+
+async def test_a_file_that_sglang_keeps_in_cloud_storage_is_fetched_there_without_the_key(
+    connect: Connect, resources: Resources, sglang: SGLangServer, ask_for: AskFor, sink: Received
+) -> None:
+    trusting = replace(resources, trusted_hosts=frozenset({"127.0.0.1"}))
+    provider = OpenAIVideos(connect(sglang).config, trusting)
+    sglang.finish_after(looks=1)
+    async with FileHost() as bucket:
+        sglang.cloud = f"{bucket.url}/file"
+        operation = await provider.submit(ask_for("/models/wan", image=None))
+        video = await provider.poll(operation)
+        assert video == Succeeded(url=sglang.cloud)
+        await provider.download(operation, video, sink)
+        [asked] = bucket.requests
+    assert sink.data == sample_video()
+    assert sglang.KEY not in str(asked)
+    assert sglang.seen("result") == []
+
+
+@pytest.mark.parametrize(
+    "url", [None, "", 7, "job-1.mp4", "/v1/videos/job-1/content", "s3://bucket/job-1.mp4"]
+)
+async def test_what_is_no_link_to_a_file_is_passed_over(
+    connect: Connect, sglang: SGLangServer, url: object
+) -> None:
+    sglang.next("poll", says(json.dumps({"status": "completed", "url": url}).encode()))
+    assert await connect(sglang).poll({"id": "job-1"}) == Succeeded()
 
 
 async def test_a_cancelled_job_is_deleted_and_need_not_be_there_any_more(

@@ -12,13 +12,16 @@ from pydantic import SecretStr
 from providers import _venice_models
 from providers._venice_models import ONE_OF_SEVERAL, ONLY_FILE, SOUND
 from providers._venice_wire import micros
-from providers.base import Advice, Failed, Operation, Pending, Resources, Succeeded
+from providers.base import Failed, Operation, Pending, Resources, Succeeded
 from providers.errors import (
+    Advice,
+    Forbidden,
     InvalidRequest,
     NeedsConsent,
     NotFound,
     OutOfFunds,
     Overloaded,
+    Problem,
     ProviderError,
     Refused,
     Unauthorized,
@@ -173,7 +176,10 @@ async def test_what_was_bought_is_kept_whatever_else_is_missing(
         ),
         (401, {"error": "Authentication failed"}, Unauthorized, "HTTP 401: Authentication failed"),
         (402, {"error": "INSUFFICIENT_BALANCE"}, OutOfFunds, "HTTP 402: INSUFFICIENT_BALANCE"),
-        (403, {"error": "not in your region"}, Unauthorized, "HTTP 403: not in your region"),
+        (401, {"error": "no", "code": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: no"),
+        (401, {"error": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: PRO_ONLY_MODEL"),
+        (400, {"error": "no", "code": "INVALID_MODEL"}, NotFound, "HTTP 400: no"),
+        (403, {"error": "not in your region"}, Forbidden, "HTTP 403: not in your region"),
         (
             409,
             {"error": {"code": "needs_consent", "message": "faces"}, "consent_flow": "seedance"},
@@ -209,8 +215,70 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
     vendor.next("submit", status(422, body(error="no", suggested_prompt=f"{better}{vendor.KEY}")))
     with pytest.raises(Refused) as raised:
         await venice.submit(wish)
-    assert raised.value.suggested_prompt == f"{better}[key]"
-    assert raised.value.recommended_model is None
+    assert raised.value.advice == Advice(suggested_prompt=f"{better}[key]")
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "advice"),
+    [
+        (
+            400,
+            {"error": "Invalid", "issues": [{"path": ["duration"], "expected": "'4s' | '8s'"}]},
+            Advice(option="duration", allowed=("4s", "8s")),
+        ),
+        (
+            400,
+            {"error": "Invalid", "issues": [{"path": ["resolution"], "options": ["480p", "1080p"]}]},
+            Advice(option="resolution", allowed=("480p", "1080p")),
+        ),
+        (
+            400,
+            {
+                "error": "Invalid",
+                "issues": [7, {"path": []}, {"path": ["x"]}, {"path": ["end_image_url", 0]}],
+            },
+            Advice(option="end_image"),
+        ),
+        (
+            400,
+            {"error": "No", "issues": [{"path": ["audio"], "expected": "<@1>"}]},
+            Advice(option="audio"),
+        ),
+        (
+            400,
+            {"error": "Invalid", "details": {"_errors": [], "aspect_ratio": {"_errors": ["no"]}}},
+            Advice(option="aspect_ratio"),
+        ),
+        (400, {"error": "CORRUPTED_IMAGE"}, Advice(problem=Problem.FILE_UNREADABLE)),
+        (400, {"error": "no", "code": "IMAGE_TOO_SMALL"}, Advice(problem=Problem.FILE_TOO_SMALL)),
+        (413, {"error": "25 MB", "code": "PAYLOAD_TOO_LARGE"}, Advice(problem=Problem.FILE_TOO_LARGE)),
+        (413, {}, Advice(problem=Problem.FILE_TOO_LARGE)),
+        (422, {"error": "VIDEO_DURATION_TOO_LONG"}, Advice(problem=Problem.FILE_TOO_LONG)),
+        (422, {"error": {"message": "odd", "credits_refunded": True}}, Advice(refunded=True)),
+    ],
+)
+async def test_what_the_vendor_objects_to_is_handed_on(
+    venice: Venice,
+    vendor: VeniceServer,
+    wish: VideoRequest,
+    code: int,
+    answer: dict[str, object],
+    advice: Advice,
+) -> None:
+    vendor.next("submit", status(code, body(**answer)))
+    with pytest.raises(InvalidRequest) as raised:
+        await venice.submit(wish)
+    assert raised.value.advice == advice
+    assert type(raised.value) is InvalidRequest
+
+
+async def test_a_suggestion_that_is_no_text_is_none(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
+) -> None:
+    vendor.next("submit", status(422, body(error="no", suggested_prompt=[1], recommended_model="")))
+    with pytest.raises(Refused) as raised:
+        await venice.submit(wish)
+    assert raised.value.advice == Advice()
 
 
 @pytest.mark.parametrize(
@@ -219,7 +287,7 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
         (
             {"error": {**POLICY, "recommended_model": T2V}},
             Failed(
-                detail="HTTP 422: not allowed (credits refunded)",
+                detail="HTTP 422: not allowed",
                 refused=True,
                 advice=Advice(recommended_model=T2V, refunded=True),
             ),
@@ -227,7 +295,7 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
         (
             {"error": POLICY},
             Failed(
-                detail="HTTP 422: not allowed (credits refunded)",
+                detail="HTTP 422: not allowed",
                 refused=True,
                 advice=Advice(refunded=True),
             ),
@@ -235,7 +303,7 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
         (
             {"error": "not allowed", "credits_refunded": False},
             Failed(
-                detail="HTTP 422: not allowed (credits not refunded)",
+                detail="HTTP 422: not allowed",
                 refused=True,
                 advice=Advice(refunded=False),
             ),
@@ -245,7 +313,13 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
             {"error": {"message": "not allowed", "code": "CONTENT_POLICY_VIOLATION"}},
             Failed(detail="HTTP 422: not allowed", refused=True),
         ),
-        ({"error": "too long", "code": "VIDEO_DURATION_TOO_LONG"}, Failed(detail="HTTP 422: too long")),
+        (
+            {"error": "too long", "code": "VIDEO_DURATION_TOO_LONG", "credits_refunded": True},
+            Failed(
+                detail="HTTP 422: too long",
+                advice=Advice(problem=Problem.FILE_TOO_LONG, refunded=True),
+            ),
+        ),
         ({"error": {"message": "broken"}}, Failed(detail="HTTP 422: broken")),
     ],
 )
@@ -281,6 +355,10 @@ async def test_a_video_that_the_vendor_will_not_make_is_a_verdict(
         ({"status": "completed"}, Succeeded()),
         ({"status": "FAILED", "error": "no GPU"}, Failed(detail="no GPU")),
         ({"status": "Failed", "error": {"message": "no GPU"}}, Failed(detail="no GPU")),
+        (
+            {"status": "FAILED", "error": {"message": "no GPU", "credits_refunded": True}},
+            Failed(detail="no GPU", advice=Advice(refunded=True)),
+        ),
         ({"status": "CANCELLED"}, Failed(detail="no reason given")),
     ],
 )
@@ -567,6 +645,12 @@ def test_a_sound_is_short_small_and_of_a_kind_that_is_taken() -> None:
 )
 def test_models_that_cannot_be_asked_from_here_are_left_out(entry: Any) -> None:
     assert [spec.id for spec in _venice_models.specs([entry, model(T2V)])] == [T2V]
+
+
+def test_a_field_that_is_null_is_not_there() -> None:
+    entry = model(I2V, spec={"deprecation": None, "offline": None}, audio_input=None, aspect_ratios=None)
+    [spec] = _venice_models.specs([entry])
+    assert (spec.retires, spec.audio_file, spec.aspect_ratio) == (None, None, None)
 
 
 @pytest.mark.parametrize("name", ["veo3-first-last-frame-to-video", "pixverse-v6-transition"])

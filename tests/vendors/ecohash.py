@@ -54,7 +54,7 @@ class Storage(VendorServer):
         return [_file("/{name}", self)]
 
     def authorized(self, request: web.Request) -> bool:
-        return request.query_string == SIGNATURE and "Authorization" not in request.headers
+        return _is_signed(request)
 
 
 class EcoHashServer(VendorServer):
@@ -80,6 +80,8 @@ class EcoHashServer(VendorServer):
         ]
 
     def authorized(self, request: web.Request) -> bool:
+        if request.path.startswith("/files/"):
+            return _is_signed(request)
         return request.path == "/platform/models" or super().authorized(request)
 
     def _submit(self, asked: Recorded) -> web.Response:
@@ -112,6 +114,10 @@ class EcoHashServer(VendorServer):
 
     def _models(self, _: Recorded) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "wan22-t2v-a14b", "object": "model"}]})
+
+
+def _is_signed(request: web.Request) -> bool:
+    return request.query_string == SIGNATURE and "Authorization" not in request.headers
 
 
 def _objection(asked: dict[str, Any]) -> str | None:

@@ -117,6 +117,8 @@ class SGLangServer(OpenAIVideosServer):
     PROGRESS: ClassVar[dict[Stage, int]] = {Stage.FINISHED: 100}
     NOT_READY = HTTPStatus.NOT_FOUND
     task: str = "T2V"
+    cloud: str | None = None
+    """The link to every finished video, where they are uploaded and not kept here."""
 
     def card(self) -> dict[str, Any]:
         return {**super().card(), "owned_by": "sglang", "task_type": self.task}
@@ -133,6 +135,15 @@ class SGLangServer(OpenAIVideosServer):
 
     def removed(self, job: Job) -> dict[str, Any]:
         return {**self._shown(job, Stage.WAITING), "status": "deleted"}
+
+    def _shown(self, job: Job, stage: Stage) -> dict[str, Any]:
+        link = self.cloud if stage is Stage.FINISHED else None
+        return {**super()._shown(job, stage), "url": link, **({"file_path": None} if link else {})}
+
+    def _content(self, asked: Recorded) -> web.Response:
+        if self.cloud:
+            return _detail(HTTPStatus.BAD_REQUEST, f"Video has been uploaded to cloud storage: {self.cloud}")
+        return super()._content(asked)
 
 
 def _objection(fields: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from bot.cards import Card
 from bot.delivery import Delivery
 from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
-from bot.quotas import WindowKind, window_at
+from bot.quotas import Allowance, WindowKind
 from bot.store import Store
 from bot.store.db import connect
 from cogs._cards import render
@@ -91,8 +91,8 @@ async def job(store: Store, tmp_path: Path) -> Job:
         state_at=NOON,
         not_before=NOON,
     )
-    booked = await store.jobs.reserve(new, 5, window_at(WindowKind.DAY, NOON))
-    assert booked is not None
+    booked = await store.accounts.reserve(new, (), Allowance(amount=5, kind=WindowKind.DAY))
+    assert isinstance(booked, Job)
     return booked
 
 

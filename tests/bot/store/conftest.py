@@ -8,7 +8,7 @@ import pytest
 
 from bot.clock import Clock
 from bot.jobs import Job, JobState
-from bot.quotas import WindowKind, window_at
+from bot.quotas import Allowance, WindowKind
 from bot.store import Store
 from bot.store.db import Database, connect
 from bot.store.jobs import Jobs
@@ -97,15 +97,38 @@ def new_job(job_id: int = 1, *, after: float = 0, **values: Any) -> Job:
     return Job(id=job_id, charged=fields["price"], **fields)
 
 
-TODAY = window_at(WindowKind.DAY, NOON)
+Reserve = Callable[..., Awaitable[Job | None]]
 
 
 @pytest.fixture
-def book(jobs: Jobs, clock: StillClock) -> Callable[..., Any]:
+def reserve(store: Store) -> Reserve:
+    """Book a job against a daily allowance; None if it does not fit."""
+
+    async def reserve_job(job: Job, amount: int | None, *role_ids: int) -> Job | None:
+        default = Allowance(amount=amount, kind=WindowKind.DAY)
+        booked = await store.accounts.reserve(job, role_ids, default)
+        return booked if isinstance(booked, Job) else None
+
+    return reserve_job
+
+
+@pytest.fixture
+def used(store: Store) -> Callable[..., Awaitable[int]]:
+    """The credits that count today."""
+
+    async def used_today(guild_id: int = 10, user_id: int = 30, now: datetime = NOON) -> int:
+        default = Allowance(amount=5, kind=WindowKind.DAY)
+        return (await store.accounts.standing(guild_id, user_id, (), default, now)).used
+
+    return used_today
+
+
+@pytest.fixture
+def book(jobs: Jobs, reserve: Reserve, clock: StillClock) -> Callable[..., Any]:
     """Reserve a job and bring it into a state, as if at the present of the clock."""
 
-    async def reserve(job_id: int, state: JobState = JobState.QUEUED, **values: Any) -> Job:
-        job = await jobs.reserve(new_job(job_id, **values), 1000, TODAY)
+    async def booked(job_id: int, state: JobState = JobState.QUEUED, **values: Any) -> Job:
+        job = await reserve(new_job(job_id, **values), 1000)
         assert job is not None
         for step in path_to(state):
             times = {JobState.RUNNING: "submitted_at", JobState.DOWNLOADING: "ready_at"}
@@ -113,7 +136,7 @@ def book(jobs: Jobs, clock: StillClock) -> Callable[..., Any]:
             job = await jobs.move(job, step, **changes)
         return job
 
-    return reserve
+    return booked
 
 
 def path_to(state: JobState) -> list[JobState]:

@@ -13,7 +13,7 @@ from bot.store.db import Database, StoreError, Transaction, migrate, pending, to
 from tests.bot.store.conftest import StillClock
 from tests.helpers import eventually
 
-ALL = ["0001_initial.sql"]
+ALL = ["0001_initial.sql", "0002_acts.sql"]
 NEWER = r"^the database was written by a newer version: 0999_later\.sql$"
 Connect = Callable[[str], Database]
 

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 
 from bot.jobs import OPEN, UNDER_WAY, Failure, Job, JobState
-from bot.quotas import Window, WindowKind, window_at
 from bot.store import Store
 from bot.store.db import StoreError
-from bot.store.jobs import Caps, Jobs, Moved
+from bot.store.jobs import STILL_THERE, Caps, Jobs, Moved
 from providers.base import Succeeded
-from providers.options import SourceImage
 from providers.specs import VideoRequest
-from tests.bot.store.conftest import NOON, TODAY, StillClock, new_job
+from tests.bot.store.conftest import NOON, StillClock, new_job
 
 Book = Callable[..., Any]
+Used = Callable[..., Awaitable[int]]
 Another = Callable[[], Awaitable[Store]]
 
 
@@ -30,68 +29,6 @@ async def promoted(jobs: Jobs, limits: Caps) -> list[int]:
     while job := await jobs.promote(limits):
         ids.append(job.id)
     return ids
-
-
-async def test_a_reserved_job_is_queued_and_charged(jobs: Jobs) -> None:
-    job = await jobs.reserve(new_job(price=3), 5, TODAY)
-    assert job == new_job(price=3)
-    assert await jobs.get(1) == job
-    assert await jobs.used(10, 30, TODAY) == 3
-
-
-async def test_the_picture_is_not_stored(jobs: Jobs) -> None:
-    image = SourceImage(data=b"\xff\xd8", media_type="image/jpeg", width=1, height=1)
-    request = VideoRequest(model="wan", prompt="Zoom on 'it' :name %s 🎬", image=image, seed=0, duration=5)
-    job = await jobs.reserve(new_job(request=request), 5, TODAY)
-    assert job is not None
-    assert job.request == request.model_copy(update={"image": None})
-
-
-@pytest.mark.parametrize(("price", "fits"), [(2, True), (3, False), (0, True)])
-async def test_a_job_is_booked_only_if_its_price_fits_what_is_left(
-    jobs: Jobs, price: int, *, fits: bool
-) -> None:
-    assert await jobs.reserve(new_job(1, price=3), 5, TODAY)
-    assert (await jobs.reserve(new_job(2, price=price), 5, TODAY) is not None) is fits
-    assert await jobs.used(10, 30, TODAY) == (3 + price if fits else 3)
-    assert (await jobs.get(2) is not None) is fits
-
-
-async def test_an_allowance_is_one_members_in_one_server_in_one_window(jobs: Jobs) -> None:
-    await jobs.reserve(new_job(1), 1, TODAY)
-    assert await jobs.reserve(new_job(2), 1, TODAY) is None
-    assert await jobs.reserve(new_job(3, user_id=31), 1, TODAY)
-    assert await jobs.reserve(new_job(4, guild_id=11), 1, TODAY)
-    tomorrow = window_at(WindowKind.DAY, TODAY.end)
-    assert await jobs.reserve(new_job(5, after=86400), 1, tomorrow)
-    assert await jobs.used(10, 30, TODAY) == 1
-
-
-async def test_a_window_holds_its_start_and_not_its_end(jobs: Jobs) -> None:
-    await jobs.reserve(new_job(1, after=60), 5, TODAY)
-    second = timedelta(seconds=1)
-    assert await jobs.used(10, 30, Window(NOON, NOON + second)) == 1
-    assert await jobs.used(10, 30, Window(NOON - second, NOON)) == 0
-
-
-async def test_a_repeated_interaction_is_the_same_job(jobs: Jobs, book: Book) -> None:
-    running = await book(1, JobState.RUNNING)
-    assert await jobs.reserve(new_job(1, price=4, user_id=99), 0, TODAY) == running
-    assert await jobs.used(10, 30, TODAY) == 1
-    assert await jobs.used(10, 99, TODAY) == 0
-
-
-async def test_fifty_at_once_get_no_more_than_the_allowance(jobs: Jobs) -> None:
-    booked = await asyncio.gather(*(jobs.reserve(new_job(number), 3, TODAY) for number in range(1, 51)))
-    assert sum(job is not None for job in booked) == 3
-    assert await jobs.used(10, 30, TODAY) == 3
-    assert len(await jobs.open()) == 3
-
-
-async def test_the_same_interaction_many_times_at_once_is_one_job(jobs: Jobs) -> None:
-    booked = await asyncio.gather(*(jobs.reserve(new_job(1), 3, TODAY) for _ in range(20)))
-    assert booked == [new_job(1)] * 20
-    assert await jobs.used(10, 30, TODAY) == 1
 
 
 async def test_a_move_changes_the_state_and_what_goes_with_it(
@@ -198,7 +135,7 @@ async def test_of_two_programs_on_one_database_one_wins(jobs: Jobs, book: Book, 
 
 @pytest.mark.parametrize("end", [JobState.FAILED, JobState.CANCELLED])
 async def test_ending_without_a_video_gives_the_reservation_back_once(
-    jobs: Jobs, book: Book, end: JobState
+    jobs: Jobs, book: Book, used: Used, end: JobState
 ) -> None:
     await book(1, price=2)
     job = await book(2, price=3)
@@ -206,7 +143,7 @@ async def test_ending_without_a_video_gives_the_reservation_back_once(
     assert (released.price, released.charged) == (3, 0)
     with pytest.raises(Moved):
         await jobs.move(job, end)
-    assert await jobs.used(10, 30, TODAY) == 2
+    assert await used() == 2
 
 
 async def test_the_job_is_never_seen_ended_and_still_charged(jobs: Jobs, book: Book) -> None:
@@ -220,9 +157,9 @@ async def test_the_job_is_never_seen_ended_and_still_charged(jobs: Jobs, book: B
     await asyncio.gather(watch(), jobs.move(job, JobState.FAILED))
 
 
-async def test_a_delivered_video_stays_charged(jobs: Jobs, book: Book) -> None:
+async def test_a_delivered_video_stays_charged(book: Book, used: Used) -> None:
     assert (await book(1, JobState.DELIVERED, price=3)).charged == 3
-    assert await jobs.used(10, 30, TODAY) == 3
+    assert await used() == 3
 
 
 async def test_being_sent_back_to_the_queue_keeps_the_reservation(jobs: Jobs, book: Book) -> None:
@@ -308,6 +245,54 @@ async def test_a_providers_place_is_free_once_it_has_finished(
     await book(1, state, user_id=1, guild_id=1)
     await book(2)
     assert (await jobs.promote(caps(eigenai=1)) is not None) is free
+
+
+UNSTOPPABLE = Caps(99, 99, {"eigenai": 1}, unstoppable=frozenset({"eigenai"}))
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "failure"),
+    [
+        (JobState.RUNNING, JobState.CANCELLED, None),
+        (JobState.RUNNING, JobState.FAILED, Failure.TIMED_OUT),
+        (JobState.SUBMITTING, JobState.FAILED, Failure.OUTCOME_UNKNOWN),
+    ],
+)
+async def test_what_is_given_up_holds_its_place_a_while_where_nothing_can_be_stopped(
+    jobs: Jobs, book: Book, clock: StillClock, state: JobState, end: JobState, failure: Failure | None
+) -> None:
+    await jobs.move(await book(1, state), end, failure=failure)
+    await book(2)
+    clock.time += STILL_THERE - timedelta(seconds=1)
+    assert await jobs.promote(UNSTOPPABLE) is None
+    assert (await jobs.queue())[0].id == 2
+    clock.time += timedelta(seconds=1)
+    assert (await jobs.promote(UNSTOPPABLE)).id == 2
+
+
+async def test_what_is_given_up_holds_no_place_where_jobs_can_be_stopped(jobs: Jobs, book: Book) -> None:
+    await jobs.move(await book(1, JobState.RUNNING), JobState.CANCELLED)
+    await book(2)
+    assert await jobs.promote(caps(eigenai=1)) is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "failure"),
+    [
+        (JobState.QUEUED, JobState.CANCELLED, None),
+        (JobState.QUEUED, JobState.FAILED, Failure.TIMED_OUT),
+        (JobState.SUBMITTING, JobState.FAILED, Failure.REJECTED),
+        (JobState.RUNNING, JobState.FAILED, Failure.PROVIDER_FAILED),
+        (JobState.DOWNLOADING, JobState.CANCELLED, None),
+        (JobState.DOWNLOADING, JobState.FAILED, Failure.TIMED_OUT),
+    ],
+)
+async def test_what_never_ran_or_has_finished_holds_no_place(
+    jobs: Jobs, book: Book, state: JobState, end: JobState, failure: Failure | None
+) -> None:
+    await jobs.move(await book(1, state), end, failure=failure)
+    await book(2)
+    assert await jobs.promote(UNSTOPPABLE) is not None
 
 
 async def test_a_full_provider_does_not_hold_up_the_others(jobs: Jobs, book: Book) -> None:

@@ -1,0 +1,211 @@
+"""What moderators may decide for their server. Each decision is one act; nothing is changed by bad input."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from zoneinfo import available_timezones
+
+from bot import dates
+from bot.catalogue import Catalogue
+from bot.clock import Clock
+from bot.errors import BadRequest
+from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Tariff, WindowKind
+from bot.rules import (
+    Act,
+    BlockMember,
+    Change,
+    GiveGrant,
+    ServerRules,
+    SetAllowance,
+    SetBudget,
+    SetCaps,
+    SetDefaultProvider,
+    SetPrice,
+    SetTimezone,
+    UnblockMember,
+)
+from bot.store import Store
+from providers.specs import Per
+
+UNCHANGED = "Nothing was changed."
+MOST_JOBS = 1000
+_DEFAULT = "default"
+_UNLIMITED = "unlimited"
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Moderator:
+    """Who decides, where and why."""
+
+    act_id: int
+    """The interaction's id; it becomes the act's."""
+    guild_id: int
+    user_id: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whose allowance it is: a member's, a role's, or everyone's if neither is named."""
+
+    member_id: int | None = None
+    role_id: int | None = None
+    role_ids: frozenset[int] = frozenset()
+    """The roles of the member."""
+
+
+class Moderation:
+    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, default: Allowance) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
+        self._default = default
+
+    async def decide(self, by: Moderator, change: Change) -> Act:
+        """Write down a change that needs no more checking than its own."""
+        return await self._act(by, change.member_id, lambda _: change)
+
+    async def set_allowance(self, by: Moderator, target: Target, typed: str, kind: WindowKind | None) -> Act:
+        """`typed` is a number of credits, a difference such as +2, `unlimited`, or `default` for no rule."""
+
+        def change(rules: ServerRules) -> Change:
+            now = _present(rules, target, self._default)
+            allowance = None if typed.strip().casefold() == _DEFAULT else _allowance(typed, kind, now)
+            return SetAllowance(member_id=target.member_id, role_id=target.role_id, allowance=allowance)
+
+        return await self._act(by, target.member_id, change)
+
+    async def grant(self, by: Moderator, member_id: int, amount: int, expires: str | None) -> Act:
+        if not 1 <= amount <= MOST_CREDITS:
+            raise BadRequest(f"A grant is 1 to {MOST_CREDITS:,} credits. {UNCHANGED}")
+
+        def change(rules: ServerRules) -> Change:
+            end = None if expires is None else dates.until(expires, self._clock.now(), rules.zone)
+            return GiveGrant(member_id=member_id, amount=amount, expires_at=end)
+
+        return await self._act(by, member_id, change)
+
+    async def block(self, by: Moderator, member_id: int, until: str | None) -> Act:
+        def change(rules: ServerRules) -> Change:
+            end = None if until is None else dates.until(until, self._clock.now(), rules.zone)
+            return BlockMember(member_id=member_id, until=end)
+
+        return await self._act(by, member_id, change)
+
+    async def unblock(self, by: Moderator, member_id: int) -> Act:
+        def change(rules: ServerRules) -> Change:
+            if rules.block(member_id, self._clock.now()) is None:
+                raise BadRequest(f"<@{member_id}> is not blocked. {UNCHANGED}")
+            return UnblockMember(member_id=member_id)
+
+        return await self._act(by, member_id, change)
+
+    async def price(
+        self, by: Moderator, provider: str, model: str | None, typed: str, per: Per | None
+    ) -> Act:
+        """`typed` is a number of credits, or `default`."""
+        self._check_offer(provider, model)
+        is_default = typed.strip().casefold() == _DEFAULT
+        tariff = None if is_default else Tariff(credits=_credits(typed), per=per)
+        return await self.decide(by, SetPrice(provider=provider, model=model, tariff=tariff))
+
+    async def budget(self, by: Moderator, typed: str) -> Act:
+        """`typed` is an amount of US dollars a month, or `unlimited`."""
+        micros = None if typed.strip().casefold() == _UNLIMITED else _micros(typed)
+        return await self.decide(by, SetBudget(micros=micros))
+
+    async def caps(self, by: Moderator, member: int | None, server: int | None) -> Act:
+        """Jobs at once; None is what the bot has by default."""
+        for number in (member, server):
+            if number is not None and not 1 <= number <= MOST_JOBS:
+                raise BadRequest(f"Jobs at once are 1 to {MOST_JOBS}. {UNCHANGED}")
+        return await self.decide(by, SetCaps(member=member, server=server))
+
+    async def timezone(self, by: Moderator, typed: str) -> Act:
+        known = {name.casefold(): name for name in available_timezones()}
+        zone = known.get(typed.strip().casefold())
+        if zone is None:
+            raise BadRequest(f"I know no such time zone. Try `Europe/Berlin` or `UTC`. {UNCHANGED}")
+        return await self.decide(by, SetTimezone(zone=zone))
+
+    async def default_provider(self, by: Moderator, provider: str | None) -> Act:
+        if provider is not None:
+            self._check_offer(provider, None)
+        return await self.decide(by, SetDefaultProvider(provider=provider))
+
+    async def rules(self, guild_id: int, member_id: int | None = None) -> ServerRules:
+        """What holds in a server now, for everybody and for this member."""
+        return await self._store.acts.rules(guild_id, member_id)
+
+    async def _act(
+        self, by: Moderator, member_id: int | None, change: Callable[[ServerRules], Change]
+    ) -> Act:
+        now = self._clock.now()
+
+        def make(rules: ServerRules) -> Act:
+            return Act(by.act_id, by.guild_id, by.user_id, now, change(rules), by.reason)
+
+        return await self._store.acts.add(by.guild_id, member_id, make)
+
+    def _check_offer(self, provider: str, model: str | None) -> None:
+        if provider not in self._catalogue.providers:
+            known = ", ".join(f"`{name}`" for name in sorted(self._catalogue.providers))
+            raise BadRequest(f"There is no such provider here; there are {known}. {UNCHANGED}")
+        if model is not None and self._catalogue.spec(provider, model) is None:
+            label = self._catalogue.label(provider)
+            raise BadRequest(f"{label} has no such model; `/providers` lists them. {UNCHANGED}")
+
+
+def _present(rules: ServerRules, target: Target, default: Allowance) -> Allowance:
+    """What counts for the target now: what a difference is added to."""
+    if target.member_id is not None:
+        return rules.ruling(target.member_id, target.role_ids, default).allowance
+    return (rules.roles.get(target.role_id or 0) if target.role_id else None) or rules.everyone or default
+
+
+def _allowance(typed: str, kind: WindowKind | None, now: Allowance) -> Allowance:
+    text = typed.strip().casefold()
+    kind = kind or now.kind
+    if text == _UNLIMITED:
+        return Allowance(amount=None, kind=kind)
+    is_difference = text.startswith(("+", "-"))
+    if is_difference and now.amount is None:
+        raise BadRequest(f"There is no limit to add to or take from. {UNCHANGED}")
+    amount = _number(text) + ((now.amount or 0) if is_difference else 0)
+    return Allowance(amount=_bounded(amount), kind=kind)
+
+
+def _credits(typed: str) -> int:
+    return _bounded(_number(typed.strip()))
+
+
+def _number(text: str) -> int:
+    digits = text.lstrip("+-")
+    if not (digits.isascii() and digits.isdigit() and len(text) - len(digits) <= 1):
+        raise BadRequest(
+            f"I cannot read that as credits. Try `5`, `+2`, `-1`, `{_UNLIMITED}` or `{_DEFAULT}`. {UNCHANGED}"
+        )
+    # Longer numbers are too large anyway, and Python takes its time with very long ones.
+    return int(f"{text[0] if text[0] in '+-' else ''}{digits[:20]}")
+
+
+def _bounded(amount: int) -> int:
+    if not 0 <= amount <= MOST_CREDITS:
+        raise BadRequest(f"That would be {amount:,} credits; 0 to {MOST_CREDITS:,} are possible. {UNCHANGED}")
+    return amount
+
+
+def _micros(typed: str) -> int:
+    text = typed.strip().removeprefix("$").replace(",", "")
+    try:
+        micros = Decimal(text) * _MICROS
+        whole = int(micros) if micros.is_finite() and micros == micros.to_integral_value() else -1
+    except (InvalidOperation, ValueError):
+        whole = -1
+    if not 0 <= whole <= MOST_MICROS:
+        raise BadRequest(
+            f"A budget is an amount of US dollars a month, such as `25` or `7.50`, up to "
+            f"${MOST_MICROS // _MICROS:,}, or `{_UNLIMITED}`. {UNCHANGED}"
+        )
+    return whole

@@ -1,0 +1,234 @@
+"""What moderators have decided for their server: acts, and the rules that follow from them. Pure.
+
+The acts are all there is. Nothing else is stored, so a server's history is its state.
+"""
+
+import functools
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, Field
+
+from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Ruling, Tariff, winner
+from providers.options import Frozen
+from providers.specs import ModelSpec, VideoRequest
+
+K = TypeVar("K")
+V = TypeVar("V")
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True)
+class ServerRules:
+    """What holds in a server now, for everybody and for those members whose acts were read."""
+
+    zone: ZoneInfo = _UTC
+    everyone: Allowance | None = None
+    roles: Mapping[int, Allowance] = field(default_factory=dict[int, Allowance])
+    members: Mapping[int, Allowance] = field(default_factory=dict[int, Allowance])
+    grants: Mapping[int, tuple[Grant, ...]] = field(default_factory=dict[int, tuple[Grant, ...]])
+    """By member; what was drawn from them is not known here."""
+    resets: Mapping[int, datetime] = field(default_factory=dict[int, datetime])
+    blocks: Mapping[int, Block] = field(default_factory=dict[int, Block])
+    tariffs: Mapping[tuple[str, str | None], Tariff] = field(
+        default_factory=dict[tuple[str, str | None], Tariff]
+    )
+    """By provider and model."""
+    budget: int | None = None
+    """Millionths of a US dollar in a month."""
+    member_jobs: int | None = None
+    """At once, as `server_jobs`; None is what the bot has by default."""
+    server_jobs: int | None = None
+    log_channel_id: int | None = None
+    default_provider: str | None = None
+    fall_over: bool | None = None
+
+    def ruling(self, member_id: int, role_ids: Collection[int], default: Allowance) -> Ruling:
+        """The allowance that counts for a member, and why."""
+        return winner(self.members.get(member_id), self.roles, self.everyone, default, role_ids)
+
+    def block(self, member_id: int, now: datetime) -> Block | None:
+        block = self.blocks.get(member_id)
+        return None if block is None or (block.until is not None and block.until <= now) else block
+
+    def price(self, provider: str, spec: ModelSpec, request: VideoRequest) -> int:
+        """Credits for a request: the model's price here, else the provider's here, else the model's own."""
+        tariff = self.tariffs.get((provider, spec.id)) or self.tariffs.get((provider, None))
+        return spec.credits if tariff is None else tariff.of(spec, request)
+
+
+class _Change(Frozen):
+    member_id: int | None = None
+    """The one member it concerns, if it does not concern the whole server."""
+
+    @abstractmethod
+    def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
+        """The rules with this change made."""
+
+
+class _MemberChange(_Change):
+    member_id: int  # type: ignore[reportGeneralTypeIssues] # never None here
+
+
+class SetAllowance(_Change):
+    """For a member, for a role, or for everyone if neither is named."""
+
+    kind: Literal["allowance"] = "allowance"
+    role_id: int | None = None
+    allowance: Allowance | None
+    """None: the next rule counts again."""
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        if self.member_id is not None:
+            return replace(rules, members=_with(rules.members, self.member_id, self.allowance))
+        if self.role_id is not None:
+            return replace(rules, roles=_with(rules.roles, self.role_id, self.allowance))
+        return replace(rules, everyone=self.allowance)
+
+
+class GiveGrant(_MemberChange):
+    kind: Literal["grant"] = "grant"
+    amount: int = Field(ge=1, le=MOST_CREDITS)
+    expires_at: AwareDatetime | None = None
+
+    def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
+        grant = Grant(act.id, self.amount, self.expires_at, 0, act.reason)
+        grants = (*rules.grants.get(self.member_id, ()), grant)
+        return replace(rules, grants=_with(rules.grants, self.member_id, grants))
+
+
+class ResetUsage(_MemberChange):
+    """What was used before counts no longer."""
+
+    kind: Literal["reset"] = "reset"
+
+    def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
+        return replace(rules, resets=_with(rules.resets, self.member_id, act.at))
+
+
+class BlockMember(_MemberChange):
+    kind: Literal["block"] = "block"
+    until: AwareDatetime | None = None
+
+    def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
+        return replace(rules, blocks=_with(rules.blocks, self.member_id, Block(self.until, act.reason)))
+
+
+class UnblockMember(_MemberChange):
+    kind: Literal["unblock"] = "unblock"
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, blocks=_with(rules.blocks, self.member_id, None))
+
+
+class SetPrice(_Change):
+    kind: Literal["price"] = "price"
+    provider: str
+    model: str | None = None
+    """None: for all of the provider's models that have no price of their own."""
+    tariff: Tariff | None
+    """None: the default again."""
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, tariffs=_with(rules.tariffs, (self.provider, self.model), self.tariff))
+
+
+class SetBudget(_Change):
+    kind: Literal["budget"] = "budget"
+    micros: int | None = Field(ge=0, le=MOST_MICROS)
+    """Millionths of a US dollar in a month; None is without limit."""
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, budget=self.micros)
+
+
+class SetCaps(_Change):
+    """Jobs under way at once; None is what the bot has by default."""
+
+    kind: Literal["caps"] = "caps"
+    member: int | None = Field(default=None, ge=1)
+    server: int | None = Field(default=None, ge=1)
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, member_jobs=self.member, server_jobs=self.server)
+
+
+class SetTimezone(_Change):
+    kind: Literal["timezone"] = "timezone"
+    zone: str
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, zone=ZoneInfo(self.zone))
+
+
+class SetLog(_Change):
+    kind: Literal["log"] = "log"
+    channel_id: int | None
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, log_channel_id=self.channel_id)
+
+
+class SetDefaultProvider(_Change):
+    """None is what the bot has by default."""
+
+    kind: Literal["default-provider"] = "default-provider"
+    provider: str | None
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, default_provider=self.provider)
+
+
+class SetFallOver(_Change):
+    """None is what the bot has by default."""
+
+    kind: Literal["fall-over"] = "fall-over"
+    allowed: bool | None
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, fall_over=self.allowed)
+
+
+Change: TypeAlias = Annotated[
+    SetAllowance
+    | GiveGrant
+    | ResetUsage
+    | BlockMember
+    | UnblockMember
+    | SetPrice
+    | SetBudget
+    | SetCaps
+    | SetTimezone
+    | SetLog
+    | SetDefaultProvider
+    | SetFallOver,
+    Field(discriminator="kind"),
+]
+
+
+@dataclass(frozen=True)
+class Act:
+    """One decision: who changed what, when and why."""
+
+    id: int
+    """The id of the interaction it was made with, so that a repeated event is the same act."""
+    guild_id: int
+    by_id: int
+    at: datetime
+    change: Change
+    reason: str | None = None
+
+
+def rules_of(acts: Iterable[Act]) -> ServerRules:
+    """The rules that follow from a server's acts, read from the oldest to the newest."""
+    return functools.reduce(lambda rules, act: act.change.onto(rules, act), acts, ServerRules())
+
+
+def _with(known: Mapping[K, V], key: K, value: V | None) -> Mapping[K, V]:
+    """The same with one more entry, or with one less if there is no value."""
+    others = {name: kept for name, kept in known.items() if name != key}
+    return others if value is None else {**others, key: value}

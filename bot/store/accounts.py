@@ -1,0 +1,147 @@
+"""What members have left, and the one transaction that books a job."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.jobs import Job
+from bot.quotas import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
+from bot.rules import ServerRules
+from bot.store.acts import Rows, rules_in
+from bot.store.db import Database, Transaction, Value, to_text
+from bot.store.jobs import find, insert
+
+
+@dataclass(frozen=True)
+class Refused:
+    """No job was booked; why, and where the member stands."""
+
+    why: Refusal
+    standing: Standing
+
+
+class Accounts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def reserve(self, job: Job, role_ids: Collection[int], default: Allowance) -> Job | Refused:
+        """Book a job if its member may and if it fits into allowance and budget; else say why not.
+
+        The row is the reservation. A job whose id is booked already is returned as it stands.
+        """
+
+        async def book(transaction: Transaction) -> Job | Refused:
+            # Of the server, not of the member: they share its budget.
+            await transaction.lock(f"server {job.guild_id}")
+            if (booked := await find(transaction.rows, job.id)) is not None:
+                return booked
+            rules = await rules_in(transaction.rows, job.guild_id, job.user_id)
+            member = _Member(job.guild_id, job.user_id, role_ids)
+            standing = await _standing(transaction.rows, rules, member, default, job.created_at)
+            if (why := standing.refusal(job.price, job.cost_micros)) is not None:
+                return Refused(why, standing)
+            booked = await insert(transaction, job)
+            for grant_id, share in standing.draws(job.price).items():
+                sql = "INSERT INTO draw (job_id, grant_id, credits) VALUES (:job_id, :grant_id, :credits)"
+                await transaction.rows(sql, job_id=job.id, grant_id=grant_id, credits=share)
+            return booked
+
+        return await self._database.write(book)
+
+    async def standing(
+        self, guild_id: int, user_id: int, role_ids: Collection[int], default: Allowance, now: datetime
+    ) -> Standing:
+        """Where a member stands now."""
+        rules = await rules_in(self._database.read, guild_id, user_id)
+        member = _Member(guild_id, user_id, role_ids)
+        return await _standing(self._database.read, rules, member, default, now)
+
+
+@dataclass(frozen=True)
+class _Member:
+    guild_id: int
+    user_id: int
+    role_ids: Collection[int]
+
+
+async def _standing(
+    rows: Rows, rules: ServerRules, member: _Member, default: Allowance, now: datetime
+) -> Standing:
+    ruling = rules.ruling(member.user_id, member.role_ids, default)
+    window = window_at(ruling.allowance.kind, now, rules.zone)
+    reset_at = rules.resets.get(member.user_id)
+    since = max(window.start, reset_at) if reset_at else window.start
+    return Standing(
+        ruling=ruling,
+        window=window,
+        used=await _used(rows, member, since, window.end),
+        grants=await _grants(rows, rules, member, now),
+        block=rules.block(member.user_id, now),
+        budget=await budget_in(rows, rules, member.guild_id, now),
+    )
+
+
+async def _used(rows: Rows, member: _Member, start: datetime, end: datetime) -> int:
+    """What was charged, without what grants have paid of it."""
+    return await _sum(
+        rows,
+        """
+        SELECT COALESCE(SUM(charged - COALESCE(
+            (SELECT SUM(draw.credits) FROM draw WHERE draw.job_id = job.id), 0)), 0) AS total
+        FROM job WHERE guild_id = :guild_id AND user_id = :user_id AND charged > 0
+            AND created_at >= :start AND created_at < :end
+        """,
+        guild_id=member.guild_id,
+        user_id=member.user_id,
+        start=to_text(start),
+        end=to_text(end),
+    )
+
+
+async def _grants(rows: Rows, rules: ServerRules, member: _Member, now: datetime) -> Sequence[Grant]:
+    given = rules.grants.get(member.user_id, ())
+    if not given:
+        return ()
+    found = await rows(
+        """
+        SELECT draw.grant_id, SUM(draw.credits) AS drawn FROM draw JOIN job ON job.id = draw.job_id
+        WHERE job.guild_id = :guild_id AND job.user_id = :user_id AND job.charged > 0
+        GROUP BY draw.grant_id
+        """,
+        guild_id=member.guild_id,
+        user_id=member.user_id,
+    )
+    drawn = {row["grant_id"]: int(row["drawn"] or 0) for row in found}
+    grants = (replace(grant, drawn=drawn.get(grant.id, 0)) for grant in given)
+    alive = (grant for grant in grants if grant.expires_at is None or grant.expires_at > now)
+    return sorted(
+        (grant for grant in alive if grant.left > 0),
+        key=lambda grant: (grant.expires_at is None, grant.expires_at or now, grant.id),
+    )
+
+
+async def budget_in(rows: Rows, rules: ServerRules, guild_id: int, now: datetime) -> Budget | None:
+    """The server's budget and what is spent of it, if it has one."""
+    if rules.budget is None:
+        return None
+    month = window_at(WindowKind.MONTH, now, rules.zone)
+    return Budget(rules.budget, await spent_in(rows, guild_id, month), month)
+
+
+async def spent_in(rows: Rows, guild_id: int, window: Window) -> int:
+    """Millionths of a US dollar, reserved or spent."""
+    return await _sum(
+        rows,
+        """
+        SELECT COALESCE(SUM(cost_micros), 0) AS total FROM job
+        WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end
+        """,
+        guild_id=guild_id,
+        start=to_text(window.start),
+        end=to_text(window.end),
+    )
+
+
+async def _sum(rows: Rows, sql: str, **values: Value) -> int:
+    [row] = await rows(sql, **values)
+    return int(row["total"] or 0)

@@ -1,0 +1,95 @@
+"""What moderators decide, in words: for their reply, the log channel and the history. Pure."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from bot.quotas import Allowance, Tariff, WindowKind
+from bot.rules import (
+    Act,
+    BlockMember,
+    GiveGrant,
+    ResetUsage,
+    SetAllowance,
+    SetBudget,
+    SetCaps,
+    SetDefaultProvider,
+    SetFallOver,
+    SetLog,
+    SetPrice,
+    SetTimezone,
+    UnblockMember,
+)
+from bot.words import count, dollars, full
+from cogs._cards import short
+from providers.specs import Per
+
+Label: TypeAlias = Callable[[str], str]
+"""A provider's name as people read it."""
+EACH = {WindowKind.DAY: "day", WindowKind.WEEK: "week", WindowKind.MONTH: "month"}
+_FALL_OVER = {
+    True: "lets a job that no provider has accepted go to another provider",
+    False: "keeps a job that no provider has accepted where it was sent",
+    None: "leaves it to the bot's default whether a job that no provider has accepted goes to another one",
+}
+
+
+def told(act: Act, label: Label) -> str:
+    """What an act does, such as "gives <@5> 3 extra credits", with its reason."""
+    why = f" ({short(act.reason, 200)})" if act.reason else ""
+    return f"{_done(act, label)}{why}"
+
+
+def amount_of(allowance: Allowance) -> str:
+    """An allowance in words: "5 credits a day"."""
+    each = EACH[allowance.kind]
+    return "no limit" if allowance.amount is None else f"{count(allowance.amount, 'credit')} a {each}"
+
+
+def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911 - one sentence for each kind of act
+    who = f"<@{act.change.member_id}>"
+    match act.change:
+        case SetAllowance() as change:
+            new = f"to {amount_of(change.allowance)}" if change.allowance else "back to the next rule's"
+            return f"sets the allowance of {_whose(change)} {new}"
+        case GiveGrant(amount=amount, expires_at=end):
+            until = f" until {full(end)}" if end else ""
+            return f"gives {who} {count(amount, 'extra credit')}{until}"
+        case ResetUsage():
+            return f"sets what {who} has used back to nothing"
+        case BlockMember(until=end):
+            return f"blocks {who} {f'until {full(end)}' if end else 'for good'}"
+        case UnblockMember():
+            return f"unblocks {who}"
+        case SetPrice(tariff=tariff) as change:
+            model = f"`{change.model}`" if change.model else "every model"
+            return f"sets the price of {model} of {label(change.provider)} to {_tariff(tariff)}"
+        case SetBudget(micros=micros):
+            return f"sets the budget to {'no limit' if micros is None else f'{dollars(micros)} a month'}"
+        case SetCaps(member=member, server=server):
+            return f"lets a member have {_jobs(member)} and the server {_jobs(server)} under way at once"
+        case SetTimezone(zone=zone):
+            return f"sets the time zone to `{zone}`"
+        case SetLog(channel_id=channel_id):
+            return f"sends the log to <#{channel_id}>" if channel_id else "switches the log off"
+        case SetDefaultProvider(provider=provider):
+            name = label(provider) if provider else "what the bot has by default"
+            return f"sets the provider for those who name none to {name}"
+        case SetFallOver(allowed=allowed):
+            return _FALL_OVER[allowed]
+
+
+def _whose(change: SetAllowance) -> str:
+    if change.member_id is not None:
+        return f"<@{change.member_id}>"
+    return "everyone" if change.role_id is None else f"<@&{change.role_id}>"
+
+
+def _tariff(tariff: Tariff | None) -> str:
+    if tariff is None:
+        return "the default"
+    each = {None: "", Per.VIDEO: " a video", Per.SECOND: " a second"}[tariff.per]
+    return f"{count(tariff.credits, 'credit')}{each}"
+
+
+def _jobs(number: int | None) -> str:
+    return "as many videos as by default" if number is None else count(number, "video")

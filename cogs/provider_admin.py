@@ -1,0 +1,48 @@
+"""`/provider-admin`: which provider a server's members get who name none, and what if it cannot."""
+
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Stillmotion
+from bot.rules import SetFallOver
+from cogs._answer import Interaction, privately
+from cogs._moderators import done, moderator
+
+
+@app_commands.guild_only()
+@app_commands.default_permissions(manage_guild=True)
+class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
+    """Which provider makes the videos of those who name none."""
+
+    def __init__(self, bot: Stillmotion) -> None:
+        self.bot = bot
+
+    @app_commands.command()
+    @app_commands.describe(provider="Leave it out for what the bot has by default")
+    @privately
+    async def default(self, interaction: Interaction, provider: str | None = None) -> str:
+        """Choose who makes the video when nobody is named."""
+        act = await self.bot.moderation.default_provider(moderator(interaction), provider)
+        return await done(self.bot, interaction, act)
+
+    @default.autocomplete("provider")
+    async def _providers(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        found = self.bot.studio.catalogue
+        names = ((name, found.label(name)) for name in found.providers)
+        return [
+            app_commands.Choice(name=label, value=name)
+            for name, label in names
+            if typed.casefold() in label.casefold() or typed.casefold() in name
+        ][:25]
+
+    @app_commands.command(name="fall-over")
+    @app_commands.describe(allowed="Leave it out for what the bot has by default")
+    @privately
+    async def fall_over(self, interaction: Interaction, *, allowed: bool | None = None) -> str:
+        """May a job that no provider has accepted go to another one that can do exactly the same?"""
+        act = await self.bot.moderation.decide(moderator(interaction), SetFallOver(allowed=allowed))
+        return await done(self.bot, interaction, act)
+
+
+async def setup(bot: Stillmotion) -> None:
+    await bot.add_cog(ProviderAdmin(bot))

@@ -1,0 +1,144 @@
+"""Venice's refusals, which come in eight shapes: what each means, and what of it a person can use.
+
+Source: the error schemas of the OpenAPI document and the page of error codes.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from providers.errors import (
+    Advice,
+    Forbidden,
+    InvalidRequest,
+    NeedsConsent,
+    NotFound,
+    Problem,
+    ProviderError,
+    Refused,
+    Rejected,
+)
+from providers.http import JsonObject
+from providers.specs import OPTIONS
+
+Words: TypeAlias = Callable[[JsonValue], str]
+"""The vendor's own words, without our key in them."""
+
+UNPROCESSABLE = 422
+_OPTIONS = {"image_url": "image", "end_image_url": "end_image", "audio_url": "audio_file"}
+"""Fields that are called otherwise here."""
+_CODE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
+_QUOTED = re.compile(r"""["'`]([\w:. +-]{1,20})["'`]""")
+_MOST_ALLOWED = 12
+_PROBLEMS: Mapping[str, Problem] = {
+    "TOO_LARGE": Problem.FILE_TOO_LARGE,
+    "TOO_SMALL": Problem.FILE_TOO_SMALL,
+    "DURATION": Problem.FILE_TOO_LONG,
+    "CORRUPTED": Problem.FILE_UNREADABLE,
+    "FORMAT": Problem.FILE_UNREADABLE,
+}
+"""What is in the codes that find fault with a file and not with what it shows."""
+_KINDS: Mapping[str, type[Rejected]] = {
+    "PRO_ONLY_MODEL": Forbidden,
+    "INVALID_MODEL": NotFound,
+    "MODEL_NOT_FOUND": NotFound,
+}
+"""Codes that say more than their status does."""
+
+
+class _Objection(BaseModel):
+    """The fields of an error, whether they stand beside `error` or in it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    code: JsonValue = None
+    type: JsonValue = None
+    suggested_prompt: JsonValue = None
+    recommended_model: JsonValue = None
+    credits_refunded: JsonValue = None
+    issues: JsonValue = None
+    details: JsonValue = None
+
+
+def refined(error: ProviderError, body: JsonObject, words: Words) -> ProviderError:
+    """The error that the answer's body makes of the one that its status is."""
+    nested = body.get("error")
+    said = _Objection.model_validate({**body, **(nested if isinstance(nested, dict) else {})})
+    code = said.code if isinstance(said.code, str) else _code_in(error.detail)
+    if (kind := _KINDS.get(code)) is not None:
+        return kind(error.detail, status=error.status)
+    if not isinstance(error, InvalidRequest):
+        return error
+    advice = _advice(error, said, code, words)
+    if code == "needs_consent":
+        return NeedsConsent(error.detail, status=error.status)
+    if error.status == UNPROCESSABLE and advice.problem is None and _is_refusal(nested, said, code):
+        return Refused(error.detail, status=error.status, advice=advice)
+    wrong = said.issues or said.details
+    detail = f"{error.detail} {words(json.dumps(wrong))}" if wrong else error.detail
+    return InvalidRequest(detail, status=error.status, advice=advice)
+
+
+def refund(body: JsonObject) -> bool | None:
+    """Whether an answer says that the operator's money came back."""
+    nested = body.get("error")
+    found = (part.get("credits_refunded") for part in (nested, body) if isinstance(part, dict))
+    return next((flag for flag in found if isinstance(flag, bool)), None)
+
+
+def _code_in(text: str) -> str:
+    found = _CODE.search(text)
+    return found[0] if found else ""
+
+
+def _advice(error: InvalidRequest, said: _Objection, code: str, words: Words) -> Advice:
+    problems = (problem for part, problem in _PROBLEMS.items() if part in code)
+    option, allowed = _wrong_option(said)
+    refunded = said.credits_refunded
+    return Advice(
+        suggested_prompt=_text(said.suggested_prompt, words),
+        recommended_model=_text(said.recommended_model, words),
+        refunded=refunded if isinstance(refunded, bool) else None,
+        problem=next(problems, error.advice.problem),
+        option=option,
+        allowed=allowed,
+    )
+
+
+def _text(value: JsonValue, words: Words) -> str | None:
+    return words(value) if isinstance(value, str) and value else None
+
+
+def _wrong_option(said: _Objection) -> tuple[str | None, tuple[str, ...]]:
+    """The first option of ours that is objected to, and what would have been allowed there."""
+    issues = said.issues if isinstance(said.issues, list) else []
+    for issue in issues:
+        if not isinstance(issue, dict):
+            continue
+        path = issue.get("path")
+        if isinstance(path, list) and path and (option := _ours(path[0])):
+            return option, _allowed(issue)
+    fields = said.details if isinstance(said.details, dict) else {}
+    return next((option for field in fields if (option := _ours(field))), None), ()
+
+
+def _ours(field: JsonValue) -> str | None:
+    option = _OPTIONS.get(str(field), str(field))
+    return option if option in {"prompt", "image", *OPTIONS} else None
+
+
+def _allowed(issue: JsonObject) -> tuple[str, ...]:
+    """Values come as a list, or quoted in a sentence of what was expected."""
+    listed = issue.get("values") or issue.get("options")
+    text = json.dumps(listed) if isinstance(listed, list) else str(issue.get("expected"))
+    return tuple(dict.fromkeys(_QUOTED.findall(text)))[:_MOST_ALLOWED]
+
+
+def _is_refusal(nested: JsonValue, said: _Objection, code: str) -> bool:
+    """Whether a 422 is about content: bare words are; an object has to say so."""
+    if isinstance(nested, dict):
+        return said.type == "provider_content_policy" or code == "CONTENT_POLICY_VIOLATION"
+    return isinstance(nested, str)
