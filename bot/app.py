@@ -24,6 +24,7 @@ from bot.store.db import StoreError, connect
 from bot.store.jobs import Caps
 from bot.studio import HouseRules, Studio
 from bot.tasks import Tasks
+from bot.usage import Reports
 from providers import create
 from providers.base import Resources
 from providers.http import open_session
@@ -154,6 +155,7 @@ class _App:
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance)
+        client.reports = Reports(store, catalogue, children, clock)
         await client.sync_commands(store)
         health = Health(settings.data_dir, client.report)
         await health.start()

@@ -48,6 +48,15 @@ class Catalogue:
     def spec(self, provider: str, model: str) -> ModelSpec | None:
         return next((spec for spec in self._specs.get(provider, ()) if spec.id == model), None)
 
+    def models(self, provider: str | None) -> list[tuple[str, str]]:
+        """Ids and names of a provider's models, or of all."""
+        return [
+            (spec.id, spec.name)
+            for name, specs in self._specs.items()
+            for spec in specs
+            if provider in {None, name}
+        ]
+
     def offers(self, mode: Mode, first: str | None = None) -> dict[str, list[ModelSpec]]:
         """The models of this mode by provider; `first` comes first, else the bot's default provider."""
         first = first if first in self.providers else self._default

@@ -19,6 +19,7 @@ from bot.moderation import Moderation
 from bot.store import Store
 from bot.studio import Studio
 from bot.tasks import Tasks
+from bot.usage import Reports
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ EXTENSIONS = (
     "cogs.provider_admin",
     "cogs.providers",
     "cogs.quota",
+    "cogs.quota_admin",
 )
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
@@ -60,6 +62,7 @@ class Stillmotion(commands.Bot):
 
     studio: Studio
     moderation: Moderation
+    reports: Reports
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""
     render: Callable[[Card], Face]

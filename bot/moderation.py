@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from zoneinfo import available_timezones
 
@@ -60,7 +61,8 @@ class Moderation:
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
-        self._default = default
+        self.default = default
+        """What the bot gives where a server has decided nothing."""
 
     async def decide(self, by: Moderator, change: Change) -> Act:
         """Write down a change that needs no more checking than its own."""
@@ -70,7 +72,7 @@ class Moderation:
         """`typed` is a number of credits, a difference such as +2, `unlimited`, or `default` for no rule."""
 
         def change(rules: ServerRules) -> Change:
-            now = _present(rules, target, self._default)
+            now = _present(rules, target, self.default)
             allowance = None if typed.strip().casefold() == _DEFAULT else _allowance(typed, kind, now)
             return SetAllowance(member_id=target.member_id, role_id=target.role_id, allowance=allowance)
 
@@ -134,9 +136,28 @@ class Moderation:
             self._check_offer(provider, None)
         return await self.decide(by, SetDefaultProvider(provider=provider))
 
+    def now(self) -> datetime:
+        return self._clock.now()
+
     async def rules(self, guild_id: int, member_id: int | None = None) -> ServerRules:
         """What holds in a server now, for everybody and for this member."""
         return await self._store.acts.rules(guild_id, member_id)
+
+    async def overrides(self, guild_id: int) -> ServerRules:
+        """The members with an allowance or a block of their own."""
+        return await self._store.acts.overrides(guild_id)
+
+    async def history(
+        self,
+        guild_id: int,
+        member_id: int | None,
+        limit: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+    ) -> list[Act]:
+        """Acts of the server or about one member, newest first."""
+        return await self._store.acts.history(guild_id, member_id, limit, before=before, after=after)
 
     async def _act(
         self, by: Moderator, member_id: int | None, change: Callable[[ServerRules], Change]

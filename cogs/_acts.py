@@ -62,7 +62,7 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911 - one sentence 
             return f"unblocks {who}"
         case SetPrice(tariff=tariff) as change:
             model = f"`{change.model}`" if change.model else "every model"
-            return f"sets the price of {model} of {label(change.provider)} to {_tariff(tariff)}"
+            return f"sets the price of {model} of {label(change.provider)} to {tariff_words(tariff)}"
         case SetBudget(micros=micros):
             return f"sets the budget to {'no limit' if micros is None else f'{dollars(micros)} a month'}"
         case SetCaps(member=member, server=server):
@@ -84,7 +84,8 @@ def _whose(change: SetAllowance) -> str:
     return "everyone" if change.role_id is None else f"<@&{change.role_id}>"
 
 
-def _tariff(tariff: Tariff | None) -> str:
+def tariff_words(tariff: Tariff | None) -> str:
+    """A price in credits: "2 credits a second"."""
     if tariff is None:
         return "the default"
     each = {None: "", Per.VIDEO: " a video", Per.SECOND: " a second"}[tariff.per]

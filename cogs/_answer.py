@@ -3,6 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import discord
@@ -17,7 +18,18 @@ RESTARTING = (
     "I am being restarted. `/jobs` shows whether your video is in the queue; "
     "what is not there was not charged."
 )
-Reply: TypeAlias = str | discord.Embed
+
+
+@dataclass(frozen=True)
+class Page:
+    """A reply with more to it than words."""
+
+    embed: discord.Embed | None = None
+    view: discord.ui.View | None = None
+    file: discord.File | None = None
+
+
+Reply: TypeAlias = str | discord.Embed | Page
 """What a command has to say to the person, and to nobody else."""
 
 
@@ -44,10 +56,12 @@ def privately(
         except Exception:
             await interaction.edit_original_response(content=SOMETHING_WENT_WRONG)
             raise
-        if isinstance(reply, discord.Embed):
-            await interaction.edit_original_response(embed=reply)
-        else:
+        if isinstance(reply, str):
             await interaction.edit_original_response(content=reply[:2000])
+            return
+        page = reply if isinstance(reply, Page) else Page(reply)
+        files = [] if page.file is None else [page.file]
+        await interaction.edit_original_response(embed=page.embed, view=page.view, attachments=files)
 
     @functools.wraps(command)
     async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:

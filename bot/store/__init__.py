@@ -6,6 +6,7 @@ from bot.store.acts import Acts
 from bot.store.db import Database, migrate
 from bot.store.jobs import Jobs
 from bot.store.notes import Notes
+from bot.store.usage import Usage
 
 
 class Store:
@@ -16,6 +17,7 @@ class Store:
         self.acts = Acts(database)
         self.accounts = Accounts(database)
         self.jobs = Jobs(database, clock)
+        self.usage = Usage(database)
         self.notes = Notes(database)
 
     async def open(self) -> None:

@@ -56,6 +56,10 @@ class Accounts:
         member = _Member(guild_id, user_id, role_ids)
         return await _standing(self._database.read, rules, member, default, now)
 
+    async def spent(self, guild_id: int, window: Window) -> int:
+        """What a server has spent or reserved, in millionths of a US dollar."""
+        return await _spent(self._database.read, guild_id, window)
+
 
 @dataclass(frozen=True)
 class _Member:
@@ -77,7 +81,7 @@ async def _standing(
         used=await _used(rows, member, since, window.end),
         grants=await _grants(rows, rules, member, now),
         block=rules.block(member.user_id, now),
-        budget=await budget_in(rows, rules, member.guild_id, now),
+        budget=await _budget(rows, rules, member.guild_id, now),
     )
 
 
@@ -120,16 +124,14 @@ async def _grants(rows: Rows, rules: ServerRules, member: _Member, now: datetime
     )
 
 
-async def budget_in(rows: Rows, rules: ServerRules, guild_id: int, now: datetime) -> Budget | None:
-    """The server's budget and what is spent of it, if it has one."""
+async def _budget(rows: Rows, rules: ServerRules, guild_id: int, now: datetime) -> Budget | None:
     if rules.budget is None:
         return None
     month = window_at(WindowKind.MONTH, now, rules.zone)
-    return Budget(rules.budget, await spent_in(rows, guild_id, month), month)
+    return Budget(rules.budget, await _spent(rows, guild_id, month), month)
 
 
-async def spent_in(rows: Rows, guild_id: int, window: Window) -> int:
-    """Millionths of a US dollar, reserved or spent."""
+async def _spent(rows: Rows, guild_id: int, window: Window) -> int:
     return await _sum(
         rows,
         """

@@ -38,22 +38,46 @@ class Acts:
         return await rules_in(self._database.read, guild_id, member_id)
 
     async def history(
-        self, guild_id: int, member_id: int | None, limit: int, before: int | None = None
+        self,
+        guild_id: int,
+        member_id: int | None,
+        limit: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
     ) -> list[Act]:
-        """The latest acts, newest first: of the whole server, or those about one member."""
+        """Acts of the server or about one member, newest first: the latest, or those next to another act."""
+        order = "ASC" if after is not None else "DESC"
         rows = await self._database.read(
-            """
+            f"""
             SELECT * FROM act WHERE guild_id = :guild_id
                 AND (CAST(:member_id AS BIGINT) IS NULL OR member_id = :member_id)
                 AND (CAST(:before AS BIGINT) IS NULL OR id < :before)
-            ORDER BY id DESC LIMIT :limit
-            """,
+                AND (CAST(:after AS BIGINT) IS NULL OR id > :after)
+            ORDER BY id {order} LIMIT :limit
+            """,  # noqa: S608 - our own word
             guild_id=guild_id,
             member_id=member_id,
             before=before,
+            after=after,
             limit=limit,
         )
-        return [_act(row) for row in rows]
+        return sorted(map(_act, rows), key=lambda act: act.id, reverse=True)
+
+    async def overrides(self, guild_id: int) -> ServerRules:
+        """The members with an allowance or a block of their own; nothing else of the rules is filled in."""
+        rows = await self._database.read(
+            """
+            SELECT * FROM act WHERE id IN (
+                SELECT MAX(id) FROM act
+                WHERE guild_id = :guild_id AND member_id IS NOT NULL
+                    AND kind IN ('allowance', 'block', 'unblock')
+                GROUP BY member_id, CASE kind WHEN 'allowance' THEN 1 ELSE 2 END)
+            ORDER BY id
+            """,
+            guild_id=guild_id,
+        )
+        return rules_of(map(_act, rows))
 
 
 async def rules_in(rows: Rows, guild_id: int, member_id: int | None) -> ServerRules:

@@ -180,7 +180,8 @@ async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: 
 
 
 async def test_commands_exist_in_servers_only(world: World) -> None:
-    names = {"animate", "jobs", "provider-admin", "providers", "quota", "video"}
+    shown = {"animate", "jobs", "providers", "quota", "video"}
+    names = shown | {"provider-admin", "quota-admin", "Video quota"}
     (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
     assert {command["name"] for command in synced.json} == names
     assert all(command["contexts"] == [0] for command in synced.json)

@@ -1,0 +1,68 @@
+"""What was used in a server, summed up for its moderators."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.store.db import Database, Row, to_text
+
+
+@dataclass(frozen=True)
+class MemberUsage:
+    user_id: int
+    videos: int
+    """Those that are charged: made, or being made."""
+    credits: int
+    micros: int
+    """Millionths of a US dollar, spent or reserved."""
+
+
+class Usage:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def by_provider(self, guild_id: int, start: datetime, end: datetime) -> dict[str, int]:
+        """Credits by provider from `start` to before `end`."""
+        rows = await self._database.read(
+            """
+            SELECT provider, SUM(charged) AS credits FROM job
+            WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end AND charged > 0
+            GROUP BY provider
+            """,
+            guild_id=guild_id,
+            start=to_text(start),
+            end=to_text(end),
+        )
+        return {str(row["provider"]): int(row["credits"] or 0) for row in rows}
+
+    async def by_member(self, guild_id: int, start: datetime, end: datetime) -> list[MemberUsage]:
+        """Everybody with something charged from `start` to before `end`, who used most first."""
+        rows = await self._database.read(
+            """
+            SELECT user_id, COUNT(*) AS videos, SUM(charged) AS credits, SUM(cost_micros) AS micros FROM job
+            WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end
+                AND (charged > 0 OR state = 'delivered')
+            GROUP BY user_id ORDER BY credits DESC, videos DESC, user_id
+            """,
+            guild_id=guild_id,
+            start=to_text(start),
+            end=to_text(end),
+        )
+        return [
+            MemberUsage(*(int(row[name] or 0) for name in ("user_id", "videos", "credits", "micros")))
+            for row in rows
+        ]
+
+    async def rows(self, guild_id: int, start: datetime, end: datetime, limit: int) -> list[Row]:
+        """Every job from `start` to before `end`, newest first, as it is stored."""
+        return await self._database.read(
+            """
+            SELECT id, created_at, user_id, channel_id, provider, model, request, state, failure, price,
+                charged, quoted_micros, cost_micros
+            FROM job WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end
+            ORDER BY created_at DESC, id DESC LIMIT :limit
+            """,
+            guild_id=guild_id,
+            start=to_text(start),
+            end=to_text(end),
+            limit=limit,
+        )

@@ -1,0 +1,132 @@
+"""A member's card for moderators: where the member stands, and the usual actions."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import discord
+
+from bot.client import Stillmotion, stillmotion
+from bot.errors import BadRequest
+from bot.moderation import UNCHANGED
+from bot.quotas import Standing
+from bot.rules import ResetUsage
+from cogs._answer import Interaction, Page, privately, role_ids
+from cogs._history import history
+from cogs._moderators import LONGEST_REASON, done, moderator, permitted
+from cogs.quota import standing_embed
+
+_LABELS = {
+    "grant": "Grant…",
+    "reset": "Reset",
+    "block": "Block…",
+    "unblock": "Unblock",
+    "history": "History",
+}
+
+
+async def member_card(bot: Stillmotion, guild_id: int, user: discord.User | discord.Member) -> Page:
+    """Where a member stands, with buttons for what a moderator usually does about it."""
+    standing = await bot.studio.standing(guild_id, user.id, role_ids(user))
+    embed = standing_embed(standing)
+    embed.description = f"For {user.mention}."
+    return Page(embed, _actions(user.id, standing))
+
+
+def _actions(member_id: int, standing: Standing) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for action in ("grant", "reset", "unblock" if standing.block else "block", "history"):
+        view.add_item(MemberButton(action, member_id))
+    return view
+
+
+class MemberButton(
+    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    template=r"quota:(?P<action>grant|reset|block|unblock|history):(?P<member_id>\d+)",
+):
+    """Does one of the usual things with a member's quota."""
+
+    def __init__(self, action: str, member_id: int) -> None:
+        style = discord.ButtonStyle.danger if action == "block" else discord.ButtonStyle.secondary
+        label, custom_id = _LABELS[action], f"quota:{action}:{member_id}"
+        super().__init__(discord.ui.Button(label=label, custom_id=custom_id, style=style))
+        self.action = action
+        self.member_id = member_id
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: Interaction,  # noqa: ARG003 - the signature is discord.py's
+        item: discord.ui.Item[Any],  # noqa: ARG003 - the same
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        return cls(match["action"], int(match["member_id"]))
+
+    async def callback(self, interaction: Interaction) -> None:
+        if self.action not in _FORMS:
+            await self._act(interaction)
+        elif await permitted(interaction) is not None:
+            await interaction.response.send_modal(_FORMS[self.action](self.member_id))
+
+    @privately
+    async def _act(self, interaction: Interaction) -> str | Page:
+        bot, by = stillmotion(interaction), moderator(interaction)
+        if self.action == "history":
+            return await history(bot, by.guild_id, self.member_id)
+        if self.action == "unblock":
+            return await done(bot, interaction, await bot.moderation.unblock(by, self.member_id))
+        change = ResetUsage(member_id=self.member_id)
+        return await done(bot, interaction, await bot.moderation.decide(by, change))
+
+
+class _GrantForm(discord.ui.Modal, title="Give extra credits"):
+    amount: discord.ui.TextInput[Any] = discord.ui.TextInput(label="Credits", max_length=20)
+    expires: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label="Until, such as 3d or 24 Dec", required=False, max_length=40
+    )
+    reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label="Reason", required=False, max_length=LONGEST_REASON
+    )
+
+    def __init__(self, member_id: int) -> None:
+        super().__init__()
+        self.member_id = member_id
+
+    async def on_submit(self, interaction: Interaction, /) -> None:
+        await self._give(interaction)
+
+    @privately
+    async def _give(self, interaction: Interaction) -> str:
+        by = moderator(interaction, self.reason.value or None)
+        amount = self.amount.value.strip()
+        if not (amount.isascii() and amount.isdigit()):
+            raise BadRequest(f"Credits are a whole number, such as 3. {UNCHANGED}")
+        bot = stillmotion(interaction)
+        act = await bot.moderation.grant(by, self.member_id, int(amount), self.expires.value or None)
+        return await done(bot, interaction, act)
+
+
+class _BlockForm(discord.ui.Modal, title="Block from making videos"):
+    until: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label="Until, such as 3d or 24 Dec; empty for good", required=False, max_length=40
+    )
+    reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label="Reason", required=False, max_length=LONGEST_REASON
+    )
+
+    def __init__(self, member_id: int) -> None:
+        super().__init__()
+        self.member_id = member_id
+
+    async def on_submit(self, interaction: Interaction, /) -> None:
+        await self._block(interaction)
+
+    @privately
+    async def _block(self, interaction: Interaction) -> str:
+        bot, by = stillmotion(interaction), moderator(interaction, self.reason.value or None)
+        act = await bot.moderation.block(by, self.member_id, self.until.value or None)
+        return await done(bot, interaction, act)
+
+
+_FORMS: Mapping[str, Callable[[int], discord.ui.Modal]] = {"grant": _GrantForm, "block": _BlockForm}

@@ -1,0 +1,228 @@
+"""`/quota-admin`: what moderators decide about allowances, grants, blocks, prices and budgets."""
+
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
+from zoneinfo import available_timezones
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Stillmotion
+from bot.errors import NotAllowed
+from bot.moderation import UNCHANGED
+from bot.quotas import WindowKind
+from bot.rules import Act, ResetUsage, SetLog
+from cogs._answer import Interaction, privately
+from cogs._history import HistoryButton
+from cogs._member_card import MemberButton, member_card
+from cogs._moderators import LONGEST_REASON, done, moderator, person, target
+from cogs._quota_reports import QuotaReports
+from providers.specs import Per
+
+Reason: TypeAlias = app_commands.Range[str, 1, LONGEST_REASON]
+Typed: TypeAlias = app_commands.Range[str, 1, 50]
+Choices: TypeAlias = list[app_commands.Choice[str]]
+_SHOWN = 25
+"""Discord shows so many suggestions."""
+
+
+@app_commands.guild_only()
+@app_commands.default_permissions(manage_guild=True)
+class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
+    """Who may make how many videos."""
+
+    def __init__(self, bot: Stillmotion) -> None:
+        self.bot = bot
+        self._menu = app_commands.ContextMenu(name="Video quota", callback=self._show_card)
+        self._menu.default_permissions = discord.Permissions(manage_guild=True)
+        self._menu.guild_only = True
+
+    async def cog_load(self) -> None:
+        self.bot.tree.add_command(self._menu)
+
+    async def cog_unload(self) -> None:
+        self.bot.tree.remove_command(self._menu.name, type=self._menu.type)
+
+    @app_commands.command(name="set")
+    @app_commands.rename(who="target")
+    @app_commands.describe(
+        who="A member, a role, or @everyone",
+        amount="Credits: 5, +2, -1, unlimited; default for no rule of its own; 0 for none",
+        window="How often they renew; leave it out to keep it as it is",
+    )
+    @privately
+    async def set_(
+        self,
+        interaction: Interaction,
+        who: discord.User | discord.Role,
+        amount: Typed,
+        window: Literal["day", "week", "month"] | None = None,
+        reason: Reason | None = None,
+    ) -> str:
+        """Set how many credits a member, a role or everyone gets."""
+        by, kind = moderator(interaction, reason), WindowKind(window) if window else None
+        whose = target(interaction, who)
+        return await self._done(interaction, await self.bot.moderation.set_allowance(by, whose, amount, kind))
+
+    @app_commands.command()
+    @app_commands.describe(expires="3d, 2 weeks, 24 Dec or 2030-12-24; leave it out for never")
+    @privately
+    async def grant(
+        self,
+        interaction: Interaction,
+        member: discord.User,
+        amount: int,
+        expires: Typed | None = None,
+        reason: Reason | None = None,
+    ) -> str:
+        """Give a member extra credits, used when the allowance has none left."""
+        by = moderator(interaction, reason)
+        return await self._done(
+            interaction, await self.bot.moderation.grant(by, person(member).id, amount, expires)
+        )
+
+    @app_commands.command()
+    @privately
+    async def reset(
+        self, interaction: Interaction, member: discord.User, reason: Reason | None = None
+    ) -> str:
+        """Let a member's allowance begin anew, as if nothing had been used yet."""
+        change = ResetUsage(member_id=person(member).id)
+        return await self._done(
+            interaction, await self.bot.moderation.decide(moderator(interaction, reason), change)
+        )
+
+    @app_commands.command()
+    @app_commands.describe(until="3d, 2 weeks, 24 Dec or 2030-12-24; leave it out for good")
+    @privately
+    async def block(
+        self,
+        interaction: Interaction,
+        member: discord.User,
+        until: Typed | None = None,
+        reason: Reason | None = None,
+    ) -> str:
+        """Keep a member from making videos. What is under way goes on."""
+        by = moderator(interaction, reason)
+        return await self._done(interaction, await self.bot.moderation.block(by, person(member).id, until))
+
+    @app_commands.command()
+    @privately
+    async def unblock(
+        self, interaction: Interaction, member: discord.User, reason: Reason | None = None
+    ) -> str:
+        """Let a blocked member make videos again."""
+        by = moderator(interaction, reason)
+        return await self._done(interaction, await self.bot.moderation.unblock(by, member.id))
+
+    @app_commands.command()
+    @app_commands.describe(
+        price="Credits, or default",
+        model="Leave it out for all of the provider's models",
+        per="Leave it out for the second where the provider charges by it, else the video",
+    )
+    @app_commands.rename(price="credits")
+    @privately
+    async def price(
+        self,
+        interaction: Interaction,
+        provider: Typed,
+        price: Typed,
+        model: app_commands.Range[str, 1, 100] | None = None,
+        per: Literal["video", "second"] | None = None,
+        reason: Reason | None = None,
+    ) -> str:
+        """Set how many credits a video costs members here."""
+        by, unit = moderator(interaction, reason), Per(per) if per else None
+        return await self._done(
+            interaction, await self.bot.moderation.price(by, provider, model, price, unit)
+        )
+
+    @app_commands.command()
+    @app_commands.describe(amount="US dollars a month, such as 25 or 7.50, or unlimited")
+    @privately
+    async def budget(self, interaction: Interaction, amount: Typed, reason: Reason | None = None) -> str:
+        """Set what this server's videos may cost in a month."""
+        by = moderator(interaction, reason)
+        said = await self._done(interaction, await self.bot.moderation.budget(by, amount))
+        return f"{said} Videos whose provider names no price do not count against it."
+
+    @app_commands.command()
+    @app_commands.describe(member="For each member", server="For the whole server")
+    @privately
+    async def caps(
+        self,
+        interaction: Interaction,
+        member: int | None = None,
+        server: int | None = None,
+        reason: Reason | None = None,
+    ) -> str:
+        """Set how many videos may be under way at once; leave a number out for the bot's default."""
+        by = moderator(interaction, reason)
+        return await self._done(interaction, await self.bot.moderation.caps(by, member, server))
+
+    @app_commands.command()
+    @app_commands.describe(zone="Such as Europe/Berlin")
+    @privately
+    async def timezone(self, interaction: Interaction, zone: Typed, reason: Reason | None = None) -> str:
+        """Set the time zone in which days, weeks and months begin."""
+        by = moderator(interaction, reason)
+        return await self._done(interaction, await self.bot.moderation.timezone(by, zone))
+
+    @app_commands.command()
+    @app_commands.describe(channel="Leave it out for no log")
+    @privately
+    async def log(
+        self,
+        interaction: Interaction,
+        channel: discord.TextChannel | None = None,
+        reason: Reason | None = None,
+    ) -> str:
+        """Choose the channel in which every decision of moderators is posted."""
+        by = moderator(interaction, reason)
+        if channel is not None:
+            mine = channel.permissions_for(channel.guild.me)
+            if not (mine.view_channel and mine.send_messages):
+                raise NotAllowed(f"I may not post in {channel.mention}. {UNCHANGED}")
+        change = SetLog(channel_id=channel.id if channel else None)
+        return await self._done(interaction, await self.bot.moderation.decide(by, change))
+
+    @timezone.autocomplete("zone")
+    async def _zones(self, _: Interaction, typed: str) -> Choices:
+        return _fitting(((zone, zone) for zone in sorted(available_timezones())), typed)
+
+    @price.autocomplete("provider")
+    async def _providers(self, _: Interaction, typed: str) -> Choices:
+        found = self.bot.studio.catalogue
+        return _fitting(((name, found.label(name)) for name in found.providers), typed)
+
+    @price.autocomplete("model")
+    async def _models(self, interaction: Interaction, typed: str) -> Choices:
+        return _fitting(self.bot.studio.catalogue.models(interaction.namespace.provider), typed)
+
+    async def _done(self, interaction: Interaction, act: Act) -> str:
+        return await done(self.bot, interaction, act)
+
+    async def _show_card(self, interaction: Interaction, user: discord.User) -> None:
+        await self._card(interaction, user)
+
+    @privately
+    async def _card(self, interaction: Interaction, user: discord.User) -> Any:  # noqa: ANN401 - a Reply
+        moderator(interaction)
+        return await member_card(self.bot, interaction.guild_id or 0, person(user))
+
+
+def _fitting(values: Iterable[tuple[str, str]], typed: str) -> Choices:
+    wanted = typed.casefold()
+    fitting = [
+        app_commands.Choice(name=words[:100], value=value)
+        for value, words in values
+        if wanted in words.casefold() or wanted in value.casefold()
+    ]
+    return fitting[:_SHOWN]
+
+
+async def setup(bot: Stillmotion) -> None:
+    bot.add_dynamic_items(MemberButton, HistoryButton)
+    await bot.add_cog(QuotaAdmin(bot))
