@@ -162,12 +162,10 @@ class Moderation:
     async def _act(
         self, by: Moderator, member_id: int | None, change: Callable[[ServerRules], Change]
     ) -> Act:
-        now = self._clock.now()
-
         def make(rules: ServerRules) -> Act:
-            return Act(by.act_id, by.guild_id, by.user_id, now, change(rules), by.reason)
+            return Act(by.act_id, by.guild_id, by.user_id, self._clock.now(), change(rules), by.reason)
 
-        return await self._store.acts.add(by.guild_id, member_id, make)
+        return await self._store.acts.add(by.act_id, by.guild_id, member_id, make)
 
     def _check_offer(self, provider: str, model: str | None) -> None:
         if provider not in self._catalogue.providers:

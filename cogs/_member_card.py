@@ -81,12 +81,14 @@ class MemberButton(
 
 
 class _GrantForm(discord.ui.Modal, title="Give extra credits"):
-    amount: discord.ui.TextInput[Any] = discord.ui.TextInput(label="Credits", max_length=20)
+    amount: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label="Credits", custom_id="amount", max_length=20
+    )
     expires: discord.ui.TextInput[Any] = discord.ui.TextInput(
-        label="Until, such as 3d or 24 Dec", required=False, max_length=40
+        label="Until, such as 3d or 24 Dec", custom_id="expires", required=False, max_length=40
     )
     reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
-        label="Reason", required=False, max_length=LONGEST_REASON
+        label="Reason", custom_id="reason", required=False, max_length=LONGEST_REASON
     )
 
     def __init__(self, member_id: int) -> None:
@@ -109,10 +111,10 @@ class _GrantForm(discord.ui.Modal, title="Give extra credits"):
 
 class _BlockForm(discord.ui.Modal, title="Block from making videos"):
     until: discord.ui.TextInput[Any] = discord.ui.TextInput(
-        label="Until, such as 3d or 24 Dec; empty for good", required=False, max_length=40
+        label="Until, such as 3d or 24 Dec; empty for good", custom_id="until", required=False, max_length=40
     )
     reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
-        label="Reason", required=False, max_length=LONGEST_REASON
+        label="Reason", custom_id="reason", required=False, max_length=LONGEST_REASON
     )
 
     def __init__(self, member_id: int) -> None:
