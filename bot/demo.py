@@ -122,11 +122,13 @@ async def _start(
     guild = env.create_guild("Stillmotion workshop")
     channel = guild.create_text_channel("videos", topic="Pictures in, videos out.")
     moderates = discord.Permissions(manage_messages=True, manage_guild=True)
-    roles = [guild.create_role("Moderators", permissions=moderates)]
-    ada = guild.add_member(env.create_user("ada", global_name="Ada"))
-    grace = guild.add_member(env.create_user("grace", global_name="Grace, moderator"), roles=roles)
+    artists, moderators = guild.create_role("Artists"), guild.create_role("Moderators", permissions=moderates)
+    ada, grace, alan = (
+        guild.add_member(env.create_user(name.partition(",")[0].casefold(), global_name=name), roles=roles)
+        for name, roles in (("Ada", [artists]), ("Grace, moderator", [moderators]), ("Alan", []))
+    )
     await bot.get_partial_messageable(channel.id).send(WELCOME)
-    page = partial(env.preview, channel, viewers=[ada, grace], layout="channel", timezone=_timezone())
+    page = partial(env.preview, channel, viewers=[ada, grace, alan], layout="channel", timezone=_timezone())
     try:
         return await running.enter_async_context(page(port=port or 0))
     except simcord.SetupError as error:

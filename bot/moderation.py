@@ -1,9 +1,10 @@
 """What moderators may decide for their server. Each decision is one act; nothing is changed by bad input."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from zoneinfo import available_timezones
 
 from bot import dates
@@ -33,6 +34,10 @@ MOST_JOBS = 1000
 _DEFAULT = "default"
 _UNLIMITED = "unlimited"
 _MICROS = 1_000_000
+_DOLLARS = re.compile(r"\$? ?((?:[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.[0-9]{1,6})?)")
+"""Commas only between thousands: `7,50` is not $750. No exponents: `1e999999` takes Python half a minute."""
+_NO_PLACES = {"Factory", "localtime"}
+"""Time zones that mean another one on another machine, or none."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ class Moderation:
         return await self.decide(by, SetCaps(member=member, server=server))
 
     async def timezone(self, by: Moderator, typed: str) -> Act:
-        known = {name.casefold(): name for name in available_timezones()}
+        known = {name.casefold(): name for name in available_timezones() - _NO_PLACES}
         zone = known.get(typed.strip().casefold())
         if zone is None:
             raise BadRequest(f"I know no such time zone. Try `Europe/Berlin` or `UTC`. {UNCHANGED}")
@@ -196,7 +201,10 @@ def _allowance(typed: str, kind: WindowKind | None, now: Allowance) -> Allowance
 
 
 def _credits(typed: str) -> int:
-    return _bounded(_number(typed.strip()))
+    text = typed.strip()
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(f"I cannot read that as a price. Try `5` or `{_DEFAULT}`. {UNCHANGED}")
+    return _bounded(_number(text))
 
 
 def _number(text: str) -> int:
@@ -216,15 +224,11 @@ def _bounded(amount: int) -> int:
 
 
 def _micros(typed: str) -> int:
-    text = typed.strip().removeprefix("$").replace(",", "")
-    try:
-        micros = Decimal(text) * _MICROS
-        whole = int(micros) if micros.is_finite() and micros == micros.to_integral_value() else -1
-    except (InvalidOperation, ValueError):
-        whole = -1
-    if not 0 <= whole <= MOST_MICROS:
+    read = _DOLLARS.fullmatch(typed.strip())
+    micros = int(Decimal(read[1].replace(",", "")) * _MICROS) if read else -1
+    if not 0 <= micros <= MOST_MICROS:
         raise BadRequest(
             f"A budget is an amount of US dollars a month, such as `25` or `7.50`, up to "
             f"${MOST_MICROS // _MICROS:,}, or `{_UNLIMITED}`. {UNCHANGED}"
         )
-    return whole
+    return micros

@@ -55,9 +55,13 @@ class ServerRules:
         block = self.blocks.get(member_id)
         return None if block is None or (block.until is not None and block.until <= now) else block
 
+    def tariff(self, provider: str, model: str) -> Tariff | None:
+        """What the server has decided for a model, else for all models of its provider."""
+        return self.tariffs.get((provider, model)) or self.tariffs.get((provider, None))
+
     def price(self, provider: str, spec: ModelSpec, request: VideoRequest) -> int:
-        """Credits for a request: the model's price here, else the provider's here, else the model's own."""
-        tariff = self.tariffs.get((provider, spec.id)) or self.tariffs.get((provider, None))
+        """Credits for a request: what the server has decided, else the model's own price."""
+        tariff = self.tariff(provider, spec.id)
         return spec.credits if tariff is None else tariff.of(spec, request)
 
 

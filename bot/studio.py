@@ -17,7 +17,7 @@ from bot.media.child import Children
 from bot.media.images import check_size, prepare
 from bot.media.jobfiles import JobFiles
 from bot.notices import reason, refusal
-from bot.quotas import Allowance, Standing
+from bot.quotas import Allowance, Standing, Tariff
 from bot.rules import ServerRules
 from bot.store import Store
 from bot.store.accounts import Refused
@@ -97,6 +97,8 @@ class Offer:
     spec: ModelSpec
     fitness: Fitness
     fit: bool
+    tariff: Tariff | None
+    """What it costs in this server, if that is not the default."""
     typical_seconds: float | None
     measured: bool
     """Whether that time comes from this bot's own jobs."""
@@ -188,9 +190,9 @@ class Studio:
         """Every model of every enabled provider, the server's default provider first."""
         offers: list[Offer] = []
         now = self._clock.now()
-        first = (await self._store.acts.rules(guild_id)).default_provider
+        rules = await self._store.acts.rules(guild_id)
         for mode in Mode:
-            for name, spec in self.catalogue.candidates(mode, None, None, first):
+            for name, spec in self.catalogue.candidates(mode, None, None, rules.default_provider):
                 times = await self._store.jobs.durations(name, spec.id)
                 fitness = self.catalogue.ward[name]
                 offers.append(
@@ -199,6 +201,7 @@ class Studio:
                         spec=spec,
                         fitness=fitness,
                         fit=fitness.fit(now),
+                        tariff=rules.tariff(name, spec.id),
                         typical_seconds=typical(times, spec.typical_seconds),
                         measured=len(times) >= ENOUGH,
                     )

@@ -1,5 +1,6 @@
 """The part of `/quota-admin` that only looks: rules, reasons, history and usage."""
 
+import asyncio
 import io
 from typing import Literal
 
@@ -73,7 +74,9 @@ class QuotaReports(commands.Cog):
         by = moderator(interaction)
         report = await self.bot.reports.usage(by.guild_id, Period(period))
         embed = _usage_embed(report, period)
-        names = [await _name(interaction, member.user_id) for member in report.members[:_MEMBERS]]
+        names = await asyncio.gather(
+            *(_name(interaction, member.user_id) for member in report.members[:_MEMBERS])
+        )
         try:
             chart = await self.bot.reports.chart(report, f"Videos, {period}", names)
         except NotNow as fault:

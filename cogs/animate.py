@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.studio import Order
+from bot.words import count
 from cogs._answer import Interaction, privately
 from cogs._options import PROMPT, order, suggest_from, with_options
 from providers.specs import Mode
@@ -51,8 +52,9 @@ class Animate(commands.Cog):
 
     async def _book(self, asked: Order) -> str:
         job = await self.bot.tasks.detached(self.bot.studio.enqueue(asked), f"order {asked.id}")
+        price = "" if job.price == 1 else f" and takes {count(job.price, 'credit')}"
         shown = "The card below shows how it goes" if job.card_id else "Its card could not be posted here"
-        return f"Your video is in the queue. {shown}; `/jobs` lists all of yours."
+        return f"Your video is in the queue{price}. {shown}; `/jobs` lists all of yours."
 
 
 async def setup(bot: Stillmotion) -> None:

@@ -8,6 +8,7 @@ from bot.client import Stillmotion
 from bot.notices import reason
 from bot.studio import Offer
 from bot.words import count, dollars, span
+from cogs._acts import tariff_words
 from cogs._answer import Interaction, privately
 from cogs._cards import short
 from providers.options import ImageLimits
@@ -59,6 +60,8 @@ def _model(offer: Offer) -> str:
     if spec.price is not None:
         price = dollars(spec.price.usd_micros, at_least=spec.price.at_least)
         parts.append(f"{price} a {spec.price.per}")
+    if offer.tariff is not None:
+        parts.append(f"here {tariff_words(offer.tariff)}")
     if offer.typical_seconds is not None:
         measured = "measured here" if offer.measured else "by its maker's word"
         parts.append(f"usually {span(offer.typical_seconds)}, {measured}")

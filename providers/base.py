@@ -32,6 +32,8 @@ class Succeeded(Frozen):
     """The video is finished and can be downloaded; `url` where the vendor hands out a link."""
 
     url: str | None = None
+    cost_micros: int | None = Field(default=None, ge=0)
+    """What it has cost, in millionths of a US dollar, where the vendor's answer tells."""
 
 
 class Failed(Frozen):

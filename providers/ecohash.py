@@ -1,5 +1,6 @@
 """EcoHash: JSON with a number of frames goes in, a job is looked at, a link to the MP4 on S3 comes out."""
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal
@@ -27,6 +28,8 @@ from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 
 FPS = 16
 """Wan makes 4n + 1 frames, here 81 at most: at 16 a second, 16 s + 1 of them last s seconds and a frame."""
+_LONGEST = 600
+"""Seconds; no video of these models lasts longer."""
 JOBS = "/v1/video/generations"
 CATALOGUE = "/platform/models"
 UNSOLD_FOR = 6 * 3600.0
@@ -66,6 +69,7 @@ class _Job(_Answer):
     id: JsonValue = None
     status: JsonValue = None
     video_url: JsonValue = None
+    duration_seconds: JsonValue = None
     error: JsonValue = None
 
 
@@ -113,7 +117,7 @@ class EcoHash(Provider[EcoHashConfig]):
         job_id = _Job.model_validate(answer).id
         if not isinstance(job_id, str) or not job_id:
             raise Uncertain(f"no id in the answer: {self._api.quote(answer)}")
-        return {"id": job_id}
+        return {"id": job_id, "model": request.model}
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
         job = _Job.model_validate(
@@ -121,7 +125,7 @@ class EcoHash(Provider[EcoHashConfig]):
         )
         match str(job.status).lower():
             case "completed" if isinstance(job.video_url, str) and job.video_url:
-                return Succeeded(url=job.video_url)
+                return Succeeded(url=job.video_url, cost_micros=self._cost(operation, job))
             case "completed":
                 return Failed(detail="completed without a video")
             case "failed":
@@ -138,6 +142,14 @@ class EcoHash(Provider[EcoHashConfig]):
         if video.url is None:
             raise Unusable("a video without a link")
         await self._files.download(video.url, sink)
+
+    def _cost(self, operation: Operation, job: _Job) -> int | None:
+        """The bill is by the second of the video as it came out."""
+        seconds = job.duration_seconds
+        price = next((spec.price for spec in self._listed if spec.id == operation.get("model")), None)
+        if price is None or not isinstance(seconds, int | float) or not 0 <= seconds < _LONGEST:
+            return None
+        return math.ceil(Decimal(str(seconds)) * price.usd_micros)
 
     async def verify(self) -> None:
         # The catalogue is for everybody; this list is for those with a key.

@@ -30,8 +30,11 @@ async def watch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
         floor.watched[provider.name] -= 1
     match verdict:
         case Succeeded():
-            ready_at = floor.clock.now()
-            return await floor.store.jobs.move(job, JobState.DOWNLOADING, video=verdict, ready_at=ready_at)
+            # What was reserved of the server's budget becomes what was spent.
+            cost = job.cost_micros if verdict.cost_micros is None else verdict.cost_micros
+            return await floor.store.jobs.move(
+                job, JobState.DOWNLOADING, video=verdict, ready_at=floor.clock.now(), cost_micros=cost
+            )
         case Failed():
             failure = Failure.REFUSED if verdict.refused else Failure.PROVIDER_FAILED
             return await floor.fail(job, failure, verdict.detail, verdict.advice)

@@ -13,6 +13,7 @@ from simcord.results import InteractionResult
 from bot.app import build
 from tests.clock import FastClock
 from tests.e2e.conftest import World, picture
+from tests.vendors.ecohash import EcoHashServer
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import status
 from tests.vendors.venice import VeniceServer
@@ -114,8 +115,10 @@ async def test_who_is_blocked_is_told_until_when_and_makes_nothing(
 async def test_a_price_is_what_a_video_costs_here(world: World) -> None:
     said = await world.administer("quota-admin price", provider="eigenai", credits="3")
     assert said == "Done: sets the price of every model of EigenAI to 3 credits."
-    await world.animate()
-    await world.video()
+    listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0]
+    assert "here 3 credits" in (listed.fields[0].value or "")
+    asked = await world.animate()
+    assert "Your video is in the queue and takes 3 credits." in asked.response.content
     assert await world.quota() == "2 of 5 credits left today"
     reply = await world.animate()
     assert "this video takes 3" in reply.response.content
@@ -144,6 +147,15 @@ async def test_a_video_that_fails_gives_the_budget_back(open_shop: Any) -> None:
     await world.card_says("No video this time")
     await world.order("animate", image=("in.png", picture()))
     await world.video()
+
+
+async def test_a_budget_is_settled_at_what_a_video_has_really_cost(open_shop: Any) -> None:
+    world = (await open_shop("ecohash", EcoHashServer())).world
+    await world.administer("quota-admin budget", amount="1")
+    await world.order("video")
+    await world.video()
+    assert world.fields()["Price"] == "from $0.084"
+    assert fields(await embed(world, "show"))["Budget"] == "$1.00 a month; $0.08652 spent or reserved"
 
 
 async def test_caps_are_kept(world: World, vendor: EigenAIServer) -> None:

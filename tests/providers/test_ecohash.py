@@ -72,7 +72,7 @@ async def test_a_video_is_made_and_fetched_from_s3_without_the_key(
     async with Storage() as storage:
         vendor.storage = storage.url
         operation = await ecohash.submit(ask())
-        assert operation == {"id": "job-1"}
+        assert operation == {"id": "job-1", "model": "wan22-t2v-a14b"}
         assert await ecohash.poll(operation) == Pending()
         video = await ecohash.poll(operation)
         assert video == Succeeded(url=f"{storage.url}/job-1.mp4?X-Amz-Signature=5f3c")
@@ -85,6 +85,27 @@ async def test_a_video_is_made_and_fetched_from_s3_without_the_key(
         ("GET", "/v1/video/generations/job-1"),
         ("GET", "/v1/video/generations/job-1"),
     ]
+
+
+async def test_a_finished_video_costs_what_its_seconds_do(
+    ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor
+) -> None:
+    await ecohash.models()
+    vendor.finish_after(looks=1)
+    video = await ecohash.poll(await ecohash.submit(ask()))
+    assert isinstance(video, Succeeded)
+    assert video.cost_micros == 86_520, "2.06 seconds at $0.042"
+
+
+@pytest.mark.parametrize("seconds", [None, "2", -1, float("inf"), 1e9])
+async def test_a_length_that_makes_no_sense_costs_nothing_known(
+    ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor, seconds: object
+) -> None:
+    await ecohash.models()
+    operation = await ecohash.submit(ask())
+    job = {"status": "completed", "video_url": "https://s3.example/v.mp4", "duration_seconds": seconds}
+    vendor.next("poll", says(json.dumps(job).encode()))
+    assert await ecohash.poll(operation) == Succeeded(url="https://s3.example/v.mp4")
 
 
 async def test_everything_chosen_is_sent(ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor) -> None:
