@@ -35,7 +35,7 @@ _DEFAULT = "default"
 _UNLIMITED = "unlimited"
 _MICROS = 1_000_000
 _DOLLARS = re.compile(r"\$? ?((?:[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.[0-9]{1,6})?)")
-"""Commas only between thousands: `7,50` is not $750. No exponents: `1e999999` takes Python half a minute."""
+"""Commas only between thousands: `7,50` is not $750. No exponents: `1e999990` takes Python half a minute."""
 _NO_PLACES = {"Factory", "localtime"}
 """Time zones that mean another one on another machine, or none."""
 
