@@ -30,4 +30,8 @@ ALTER TABLE job ADD COLUMN cost_micros BIGINT NOT NULL DEFAULT 0;
 
 CREATE INDEX job_server ON job (guild_id, created_at);
 
-CREATE INDEX job_given_up ON job (state_at) WHERE ready_at IS NULL;
+-- Open jobs are few among all that ever were; the index they had was never used.
+
+DROP INDEX job_open;
+
+CREATE INDEX job_state ON job (state, state_at);
