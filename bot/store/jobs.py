@@ -66,8 +66,8 @@ def _among(states: frozenset[JobState]) -> str:
 
 _GIVEN_UP = f"""
     state IN {_among(RELEASED)} AND state_at > :given_up_since AND ready_at IS NULL
-        AND (failure = '{Failure.OUTCOME_UNKNOWN}'
-            OR submitted_at IS NOT NULL AND (failure = '{Failure.TIMED_OUT}' OR state = '{JobState.CANCELLED}'))
+        AND (failure = '{Failure.OUTCOME_UNKNOWN}' OR submitted_at IS NOT NULL
+            AND (failure = '{Failure.TIMED_OUT}' OR state = '{JobState.CANCELLED}'))
 """
 """Jobs that are over for us and perhaps not for their provider."""
 
