@@ -74,7 +74,8 @@ async def _standing(
     ruling = rules.ruling(member.user_id, member.role_ids, default)
     window = window_at(ruling.allowance.kind, now, rules.zone)
     reset_at = rules.resets.get(member.user_id)
-    since = max(window.start, reset_at) if reset_at else window.start
+    # A reset that is yet to come, by this machine's clock, would hide all that is booked until then.
+    since = max(window.start, reset_at) if reset_at and reset_at <= now else window.start
     return Standing(
         ruling=ruling,
         window=window,
