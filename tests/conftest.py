@@ -44,6 +44,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take longest starts first, so that all workers end together."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture(scope="session")
 def postgres(pytestconfig: pytest.Config) -> str:
     """The address of the run's PostgreSQL server, which the first test that wants it starts."""
