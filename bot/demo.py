@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -32,7 +32,8 @@ NOT_INSTALLED = "The demo needs its extra: python -m pip install 'stillmotion[de
 WELCOME = (
     "**Make a picture move.** Type `/` below, choose **animate**, attach a picture, "
     "and say how to film it, such as *slow zoom in, then pan left*. "
-    "At the top, *Viewing as* makes you Grace, a moderator, who can cancel other members' videos."
+    "`/quota` says what you have left. At the top, *Viewing as* makes you Grace, a moderator, who can cancel "
+    "other members' videos, and who decides with `/quota-admin` how many they may make."
 )
 HOUR = timedelta(hours=1)
 BEAT = 0.25
@@ -115,6 +116,7 @@ async def _start(
     env = simcord.Env(bot, settle_timeout=PATIENCE)
     _set_clock(env)
     _look_like_discord(env)
+    _offer_everyone()
     await env.start()
     running.push_async_callback(env.shutdown)
     running.push_async_callback(bot.close)
@@ -122,7 +124,8 @@ async def _start(
     guild = env.create_guild("Stillmotion workshop")
     channel = guild.create_text_channel("videos", topic="Pictures in, videos out.")
     moderates = discord.Permissions(manage_messages=True, manage_guild=True)
-    artists, moderators = guild.create_role("Artists"), guild.create_role("Moderators", permissions=moderates)
+    artists = guild.create_role("Artists", position=1)
+    moderators = guild.create_role("Moderators", permissions=moderates, position=2)
     ada, grace, alan = (
         guild.add_member(env.create_user(name.partition(",")[0].casefold(), global_name=name), roles=roles)
         for name, roles in (("Ada", [artists]), ("Grace, moderator", [moderators]), ("Alan", []))
@@ -195,6 +198,34 @@ def _look_like_discord(env: "Env") -> None:
         return dict(once(*upload)) if THUMBNAIL in upload else new(number, *upload)
 
     cdn.store_attachment = store  # pyright: ignore[reportAttributeAccessIssue] - called by position only
+
+
+@cache
+def _offer_everyone() -> None:
+    """Have the page offer @everyone where a role may be chosen, as Discord does."""
+    from simcord import Preview  # noqa: PLC0415 - an extra
+    from simcord.builders import GuildHandle, RoleHandle  # noqa: PLC0415 - not documented
+    from simcord.preview import _messages, _queries  # noqa: PLC0415 - private, as what follows
+
+    offered, allowed, found = _queries._candidate_source, _messages._role_allowed, Preview._resolve_entity  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    def offer(preview: "Preview", page: Any, component: Any, kind: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - simcord's
+        yield from offered(preview, page, component, kind)
+        if kind in {"roles", "mentionables"}:
+            [guild_id] = preview.env.backend.guilds
+            yield {"id": str(guild_id), "label": "@everyone", "kind": "role"}
+
+    def allow(preview: "Preview", page: Any, role_id: int) -> bool:  # noqa: ANN401 - the same
+        return role_id in preview.env.backend.guilds or allowed(preview, page, role_id)
+
+    def find(self: "Preview", page: Any, value: str, kind: Any = None) -> Any:  # noqa: ANN401 - the same
+        guild = self.env.backend.guilds.get(int(value))
+        if guild is None:
+            return found(self, page, value, kind)
+        return RoleHandle(self.env, GuildHandle(self.env, guild), guild.roles[guild.id])
+
+    _queries._candidate_source, _messages._role_allowed = offer, allow  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    Preview._resolve_entity = find  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def _timezone() -> str:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -387,3 +388,48 @@ async def test_in_a_browser_a_newcomer_makes_a_video_and_a_moderator_cancels_one
         await cancel.click()
         await expect(channel).to_contain_text("Cancelled by @Grace, moderator")
         await shoot(tab, "5-cancelled")
+
+
+async def become(tab: Tab, member: str) -> None:
+    """Choose whose page it is, and wait until it is."""
+    [viewer] = await tab.locator("#viewer-picker").select_option(label=member)
+    message = tab.locator("#channel-message-list article").first
+    await expect(message).to_have_attribute("data-media-reuse-scope", re.compile(viewer))
+
+
+async def fill(tab: Tab, option: str, typed: str) -> None:
+    """Type into an option, and take the first suggestion."""
+    await tab.locator(f".command-option-input[data-option={option}]").fill(typed)
+    await tab.locator(".command-suggestion", has_text=typed).first.click()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+@pytest.mark.timeout(120)
+async def test_in_a_browser_a_moderator_decides_how_much_a_role_and_everyone_get() -> None:
+    expect.set_options(timeout=40_000)
+    async with started() as shown, browser(shown.url) as tab:
+        channel = tab.locator("#channel-message-list")
+        amount = tab.locator(".command-option-input[data-option=amount]")
+
+        await become(tab, "Grace, moderator")
+        for target, typed, said in (("everyone", "2", "of everyone to 2"), ("Artists", "+5", "to 7")):
+            await choose(tab, "quota-admin set")
+            await fill(tab, "target", target)
+            await amount.fill(typed)
+            await amount.press("Enter")
+            await expect(channel).to_contain_text(f"{said} credits a day")
+        await shoot(tab, "6-quota-admin")
+
+        for member, left in (("Ada", "7 of 7"), ("Alan", "2 of 2")):
+            await become(tab, member)
+            await choose(tab, "quota")
+            await tab.locator("#send-message").click()
+            await expect(channel).to_contain_text(f"{left} credits left today")
+
+
+async def test_moderators_are_offered_what_members_are_not() -> None:
+    async with started() as shown, Client.opened(shown.url) as client:
+        offered = {entry["invocation"] for entry in (await client.get("commands"))["entries"]}
+
+        assert "quota" in offered
+        assert not {name for name in offered if "admin" in name}
