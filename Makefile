@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test run check lint types lock clean
+.PHONY: help demo test run check lint types lock pictures clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -32,6 +32,9 @@ types: $(READY)
 lock: $(READY) ## Renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --generate-hashes \
 		--no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+
+pictures: $(READY) ## Take the pictures of docs/moderators.md anew
+	@$(BIN)/python docs/pictures/take.py
 
 clean: ## Remove the virtual environment and everything built
 	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage*
