@@ -119,7 +119,7 @@ class _App:
         for provider in providers.values():
             running.push_async_callback(provider.close)
         catalogue = Catalogue(providers, settings.default_provider)
-        await catalogue.refresh()
+        await catalogue.refresh(clock.now())
         tasks = Tasks()
         running.push_async_callback(tasks.close)
         tasks.spawn(catalogue.tend(clock), "catalogue")

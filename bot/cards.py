@@ -26,9 +26,14 @@ class Card:
     typical_seconds: float | None = None
     """How long this model usually takes, where anything is known."""
 
+    promised_at: datetime | None = None
+    """When the provider itself expects to be finished, where it says."""
+
     @property
     def expected_at(self) -> datetime | None:
         """When the video is usually finished; None where nothing is known or nothing is running."""
+        if self.job.state is JobState.RUNNING and self.promised_at is not None:
+            return self.promised_at
         if self.job.state is not JobState.RUNNING or not self.job.submitted_at or not self.typical_seconds:
             return None
         return self.job.submitted_at + timedelta(seconds=self.typical_seconds)

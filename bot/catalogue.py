@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
 from bot.fitness import Ward
+from bot.words import code
 from providers import AnyProvider
 from providers.errors import ProviderError
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
@@ -32,13 +33,17 @@ class Catalogue:
         self.ward = Ward()
         self._doubted: set[str] = set()
 
+    def knows(self, provider: str) -> bool:
+        """Whether the provider has told what it offers."""
+        return bool(self.specs(provider))
+
     def doubt(self, provider: str) -> None:
         """A provider refused what its catalogue allows: ask it soon what it offers now."""
         self._doubted.add(provider)
 
-    async def refresh(self) -> None:
+    async def refresh(self, now: datetime) -> None:
         """Ask every provider what it offers; one that does not answer keeps what it offered before."""
-        await asyncio.gather(*(self._refresh(provider) for provider in self.providers.values()))
+        await asyncio.gather(*(self._refresh(provider, now) for provider in self.providers.values()))
 
     def label(self, provider: str) -> str:
         """The provider's name as people read it."""
@@ -46,7 +51,7 @@ class Catalogue:
         return known.label if known else provider
 
     def spec(self, provider: str, model: str) -> ModelSpec | None:
-        return next((spec for spec in self._specs.get(provider, ()) if spec.id == model), None)
+        return next((spec for spec in self.specs(provider) if spec.id == model), None)
 
     def models(self, provider: str | None) -> list[tuple[str, str]]:
         """Ids and names of a provider's models, or of all."""
@@ -57,14 +62,20 @@ class Catalogue:
             if provider in {None, name}
         ]
 
-    def offers(self, mode: Mode, first: str | None = None) -> dict[str, list[ModelSpec]]:
-        """The models of this mode by provider; `first` comes first, else the bot's default provider."""
+    def specs(self, provider: str) -> Sequence[ModelSpec]:
+        """What a provider offers; nothing while it has not told."""
+        return self._specs.get(provider, ())
+
+    def ranked(self, first: str | None = None) -> list[str]:
+        """The enabled providers; `first` comes first, else the bot's default, and a last resort last."""
         first = first if first in self.providers else self._default
+        return sorted(self.providers, key=lambda name: (name != first, self.providers[name].last_resort))
+
+    def offers(self, mode: Mode, first: str | None = None) -> dict[str, list[ModelSpec]]:
+        """The models of this mode by provider, in the order of `ranked`."""
         offers: dict[str, list[ModelSpec]] = {}
-        for name in sorted(
-            self.providers, key=lambda name: (name != first, self.providers[name].last_resort)
-        ):
-            if specs := [spec for spec in self._specs.get(name, ()) if spec.mode is mode]:
+        for name in self.ranked(first):
+            if specs := [spec for spec in self.specs(name) if spec.mode is mode]:
                 offers[name] = specs
         return offers
 
@@ -127,9 +138,9 @@ class Catalogue:
             kind = "from a prompt alone" if mode is Mode.TEXT_TO_VIDEO else "from a picture"
             return NotNow(f"No provider here makes videos {kind} right now. Nothing was charged.")
         if provider is not None and provider not in offers:
-            wrong, right = f"provider `{provider}`", list(offers)
+            wrong, right = f"provider {code(provider)}", list(offers)
         else:
-            wrong = f"model `{model}`"
+            wrong = f"model {code(model)}"
             right = [spec.id for _, spec in self.candidates(mode, provider, None)]
         return BadRequest(f"There is no {wrong} here. Choose {_either(right)}; nothing was charged.")
 
@@ -147,9 +158,9 @@ class Catalogue:
                 if name not in self._specs or name in self._doubted
             ]
             self._doubted.clear()
-            await asyncio.gather(*(self._refresh(provider) for provider in stale))
+            await asyncio.gather(*(self._refresh(provider, clock.now()) for provider in stale))
             if clock.now() - refreshed > FRESH:
-                await self.refresh()
+                await self.refresh(clock.now())
                 refreshed = clock.now()
 
     async def _try_again(self, provider: AnyProvider, clock: Clock) -> None:
@@ -162,15 +173,16 @@ class Catalogue:
             log.warning("%s is no longer paused", provider.label)
             self.ward[provider.name].heard()
 
-    async def _refresh(self, provider: AnyProvider) -> None:
+    async def _refresh(self, provider: AnyProvider, now: datetime) -> None:
         try:
             self._specs[provider.name] = await provider.models()
         except ProviderError as error:
             log.warning("%s did not list its models: %s", provider.label, error.detail)
+            self.ward[provider.name].failed(error, now)
         except Exception:
             log.exception("the list of %s's models cannot be read", provider.label)
 
 
 def _either(names: Sequence[str]) -> str:
-    *others, last = (f"`{name}`" for name in names[:_NAMED])
+    *others, last = map(code, names[:_NAMED])
     return f"{', '.join(others)} or {last}" if others else last

@@ -15,7 +15,7 @@ from bot.stages.fetch import fetch
 from bot.stages.floor import Floor, Stopping
 from bot.stages.submit import divert, submit
 from bot.stages.watch import watch
-from bot.store.jobs import Moved
+from bot.store.jobs import Changes, Moved
 from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,10 @@ GRACE = timedelta(minutes=2)
 """Even past its deadline, a job found after a long pause gets this long: its video may be waiting."""
 KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
 """Failures after which the finished video stays on disk."""
+
+
+REFUSED_BY_THE_VENDOR = frozenset({Failure.PROVIDER_FAILED, Failure.REFUSED})
+"""Verdicts of the vendor's own: there is no video."""
 
 
 class Engine:
@@ -89,7 +93,11 @@ class Engine:
 
     async def cancel(self, job: Job, user_id: int) -> Job:
         """End a job because a person wants it to. Raises Moved if it has got on meanwhile."""
-        cancelled = await self._store.jobs.move(job, JobState.CANCELLED, ended_by=user_id)
+        changes = Changes(ended_by=user_id)
+        if job.state is JobState.SUBMITTING:
+            # Perhaps it is being accepted just now; then it takes a place at the provider.
+            changes["submitted_at"] = self._clock.now()
+        cancelled = await self._store.jobs.move(job, JobState.CANCELLED, **changes)
         if cancelled.operation is not None:
             await self._floor.abandon(cancelled.provider, cancelled.operation)
         await self._finish(cancelled)
@@ -113,8 +121,8 @@ class Engine:
                 return await fetch(self._floor, job, give_up_at)
 
     def _is_safe(self, job: Job) -> bool:
-        """Whether the vendor may forget the video: it is kept here or was never made, or nobody wants it."""
-        if job.state is not JobState.FAILED or job.ready_at is None:
+        """Whether the vendor may forget the video: it is kept here, nobody wants it, or there is none."""
+        if job.state is not JobState.FAILED or job.failure in REFUSED_BY_THE_VENDOR:
             return True
         return job.failure in KEPT and self._floor.files.video(job.id).exists()
 
@@ -128,8 +136,12 @@ class Engine:
         """Show the end, and let go of what the job has left at the vendor and on disk."""
         await self.show(job)
         provider = self._catalogue.providers.get(job.provider)
-        if provider is not None and job.operation is not None and self._is_safe(job):
-            with suppress(ProviderError, TimeoutError):
-                await provider.cleanup(job.operation)
+        if provider is not None and job.operation is not None:
+            if self._is_safe(job):
+                with suppress(ProviderError, TimeoutError):
+                    await provider.cleanup(job.operation)
+            elif job.ready_at is None:
+                # We wait no longer; where it can be stopped, it need not be made either.
+                await self._floor.abandon(job.provider, job.operation)
         if job.failure not in KEPT:
             await self._floor.files.clear(job.id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from bot.jobs import Failure, Job, JobState
 from bot.quotas import Refusal, Standing, WindowKind
-from bot.words import count, full, relative
+from bot.words import code, count, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
 from providers.specs import OPTIONS
 
@@ -44,6 +44,10 @@ _FAILURES: Mapping[Failure, str] = {
         "took it. It is not sent a second time by itself, so that nothing is paid for twice. "
         "Ask again if you still want it."
     ),
+    Failure.LOST: (
+        "{provider} has taken this job but does not bring the video any more. Try again later, or choose "
+        "another provider."
+    ),
     Failure.PROVIDER_FAILED: (
         "{provider} could not make this video. Try again, or change the prompt or the picture."
     ),
@@ -66,6 +70,10 @@ _PROBLEMS: Mapping[Problem, str] = {
     Problem.FILE_TOO_SMALL: "{provider} finds an attached picture too small. Attach a larger one.",
     Problem.FILE_TOO_LONG: "{provider} finds an attached file too long. Attach a shorter one.",
     Problem.FILE_UNREADABLE: "{provider} cannot read an attached file. Attach another one.",
+    Problem.ENCRYPTED: (
+        "{provider} has encrypted this video, and this bot cannot open it. Asking again ends the "
+        "same way; choose another provider."
+    ),
 }
 _SENT = {"prompt": "prompt", "image": "picture", **OPTIONS}
 """Everything that a vendor can find wrong, as people call it."""
@@ -84,7 +92,7 @@ def _why(job: Job, failure: Failure, provider: str) -> str:
     if said.problem is not None:
         return _PROBLEMS[said.problem].format(provider=provider)
     if (words := _SENT.get(said.option or "")) is not None:
-        allowed = f" It takes {', '.join(f'`{value}`' for value in said.allowed)}." if said.allowed else ""
+        allowed = f" It takes {', '.join(map(code, said.allowed))}." if said.allowed else ""
         return f"{provider} does not accept the {words} of this request.{allowed} Change it and ask again."
     return reason(failure, provider)
 
@@ -92,7 +100,7 @@ def _why(job: Job, failure: Failure, provider: str) -> str:
 def _advice(said: Advice, provider: str) -> str:
     """What the provider says beside its no. The prompt it suggests is shown where prompts are escaped."""
     model = said.recommended_model
-    instead = f" It recommends the model `{model[:60]}` for this." if model and model.isprintable() else ""
+    instead = f" It recommends the model {code(model)} for this." if model else ""
     gave = {True: f" {provider} gave this bot its money back.", False: f" {provider} kept this bot's money."}
     return instead + (gave[said.refunded] if said.refunded is not None else "")
 

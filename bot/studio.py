@@ -1,7 +1,7 @@
 """The desk: what a person may ask for. Everything is checked here before one row books the job."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot import safety
@@ -23,7 +23,7 @@ from bot.store import Store
 from bot.store.accounts import Refused
 from bot.store.jobs import Moved
 from providers.options import SourceAudio, SourceImage
-from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
+from providers.specs import ModelSpec, OptionRefused, VideoRequest
 
 READ_AT_ONCE = 4
 """Orders whose files are held in memory at the same time."""
@@ -92,16 +92,23 @@ class HouseRules:
 class Offer:
     """One model as somebody who chooses wants to know it."""
 
-    provider: str
-    """As people read it."""
     spec: ModelSpec
-    fitness: Fitness
-    fit: bool
     tariff: Tariff | None
     """What it costs in this server, if that is not the default."""
     typical_seconds: float | None
     measured: bool
     """Whether that time comes from this bot's own jobs."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """One provider as somebody who chooses wants to know it."""
+
+    label: str
+    fitness: Fitness
+    fit: bool
+    offers: Sequence[Offer]
+    """Its models; none while it has not told what it has."""
 
 
 class Studio:
@@ -186,27 +193,25 @@ class Studio:
             guild_id, user_id, role_ids, self._rules.allowance, self._clock.now()
         )
 
-    async def offers(self, guild_id: int) -> list[Offer]:
-        """Every model of every enabled provider, the server's default provider first."""
-        offers: list[Offer] = []
-        now = self._clock.now()
+    async def makers(self, guild_id: int) -> list[Maker]:
+        """Every enabled provider with its models, the server's default first."""
         rules = await self._store.acts.rules(guild_id)
-        for mode in Mode:
-            for name, spec in self.catalogue.candidates(mode, None, None, rules.default_provider):
-                times = await self._store.jobs.durations(name, spec.id)
-                fitness = self.catalogue.ward[name]
-                offers.append(
-                    Offer(
-                        provider=self.catalogue.label(name),
-                        spec=spec,
-                        fitness=fitness,
-                        fit=fitness.fit(now),
-                        tariff=rules.tariff(name, spec.id),
-                        typical_seconds=typical(times, spec.typical_seconds),
-                        measured=len(times) >= ENOUGH,
-                    )
-                )
-        return offers
+        now = self._clock.now()
+        makers: list[Maker] = []
+        for name in self.catalogue.ranked(rules.default_provider):
+            fitness = self.catalogue.ward[name]
+            offers = [await self._offer(name, spec, rules) for spec in self.catalogue.specs(name)]
+            makers.append(Maker(self.catalogue.label(name), fitness, fitness.fit(now), offers))
+        return makers
+
+    async def _offer(self, name: str, spec: ModelSpec, rules: ServerRules) -> Offer:
+        times = await self._store.jobs.durations(name, spec.id)
+        return Offer(
+            spec=spec,
+            tariff=rules.tariff(name, spec.id),
+            typical_seconds=typical(times, spec.typical_seconds),
+            measured=len(times) >= ENOUGH,
+        )
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""

@@ -8,6 +8,12 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def code(text: str) -> str:
+    """A name that somebody else chose, as it is and without being able to format or link anything."""
+    plain = " ".join(text.replace("`", "'").split())
+    return f"`{plain[:100] or '?'}`"
+
+
 def dollars(micros: int, *, at_least: bool = False) -> str:
     """Millionths of a US dollar as people read money, not rounded: "$0.08", "$0.0005", "from $0.075"."""
     whole, fraction = divmod(micros, 1_000_000)

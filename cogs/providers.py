@@ -6,8 +6,8 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.notices import reason
-from bot.studio import Offer
-from bot.words import count, dollars, span
+from bot.studio import Maker, Offer
+from bot.words import code, count, dollars, span
 from cogs._acts import tariff_words
 from cogs._answer import Interaction, privately
 from cogs._cards import short
@@ -29,34 +29,33 @@ class Providers(commands.Cog):
     @privately
     async def providers(self, interaction: Interaction) -> discord.Embed:
         """Who makes videos here, what they take and cost, and whether they are well."""
-        offers = await self.bot.studio.offers(interaction.guild_id or 0)
+        makers = await self.bot.studio.makers(interaction.guild_id or 0)
         embed = discord.Embed(title="Video providers", colour=discord.Colour.blurple())
-        if not offers:
+        if not makers:
             embed.description = "None is available right now."
-        by_provider: dict[str, list[Offer]] = {}
-        for offer in offers:
-            by_provider.setdefault(offer.provider, []).append(offer)
         # Each gets its share of what Discord takes, so that the health of every one is shown.
-        room = min(_FIELD, _EMBED // max(1, len(by_provider)))
-        for provider, models in by_provider.items():
-            embed.add_field(name=provider, value=_about(models, room), inline=False)
+        room = min(_FIELD, _EMBED // max(1, len(makers)))
+        for maker in makers:
+            embed.add_field(name=maker.label, value=_about(maker, room), inline=False)
         return embed
 
 
-def _about(offers: list[Offer], room: int) -> str:
+def _about(maker: Maker, room: int) -> str:
     """A provider's health and as many of its models as there is room for, in characters."""
-    text = _health(offers[0])
-    for shown, offer in enumerate(offers):
+    text = _health(maker)
+    if not maker.offers:
+        return f"{text}\nIt has not told yet what it offers."
+    for shown, offer in enumerate(maker.offers):
         line = f"\n{_model(offer)}"
         if len(text) + len(line) > room - _REST:
-            return f"{text}\nand {count(len(offers) - shown, 'more model')}, suggested while you type"
+            return f"{text}\nand {count(len(maker.offers) - shown, 'more model')}, suggested while you type"
         text += line
     return text
 
 
 def _model(offer: Offer) -> str:
     spec = offer.spec
-    parts = [f"{_MODES[spec.mode]} **{short(spec.name, 60)}** `{spec.id}`", _takes(spec)]
+    parts = [f"{_MODES[spec.mode]} **{short(spec.name, 60)}** {code(spec.id)}", _takes(spec)]
     if spec.price is not None:
         price = dollars(spec.price.usd_micros, at_least=spec.price.at_least)
         parts.append(f"{price} a {spec.price.per}")
@@ -68,10 +67,10 @@ def _model(offer: Offer) -> str:
     return "; ".join(parts)
 
 
-def _health(offer: Offer) -> str:
-    if offer.fitness.paused is not None:
-        return f"🔴 {reason(offer.fitness.paused, offer.provider)}"
-    return "🟢 ready" if offer.fit else "🟠 has trouble right now and is left alone for a moment"
+def _health(maker: Maker) -> str:
+    if maker.fitness.paused is not None:
+        return f"🔴 {reason(maker.fitness.paused, maker.label)}"
+    return "🟢 ready" if maker.fit else "🟠 has trouble right now and is left alone for a moment"
 
 
 def _takes(spec: ModelSpec) -> str:

@@ -10,12 +10,14 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from providers.base import Failed
 from providers.errors import (
     Advice,
     Forbidden,
     InvalidRequest,
     NeedsConsent,
     NotFound,
+    Overloaded,
     Problem,
     ProviderError,
     Refused,
@@ -32,6 +34,8 @@ _OPTIONS = {"image_url": "image", "end_image_url": "end_image", "audio_url": "au
 """Fields that are called otherwise here."""
 _CODE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 _QUOTED = re.compile(r"""["'`]([\w:. +-]{1,20})["'`]""")
+_PLAIN = re.compile(r"[\w:. +-]{1,20}")
+_MODEL = re.compile(r"[\w./:-]{1,60}")
 _MOST_ALLOWED = 12
 _PROBLEMS: Mapping[str, Problem] = {
     "TOO_LARGE": Problem.FILE_TOO_LARGE,
@@ -65,6 +69,9 @@ class _Objection(BaseModel):
 
 def refined(error: ProviderError, body: JsonObject, words: Words) -> ProviderError:
     """The error that the answer's body makes of the one that its status is."""
+    # What was perhaps accepted stays in doubt, and what is only not now stays so, whatever the words say.
+    if not isinstance(error, Rejected) or isinstance(error, Overloaded):
+        return error
     nested = body.get("error")
     said = _Objection.model_validate({**body, **(nested if isinstance(nested, dict) else {})})
     code = said.code if isinstance(said.code, str) else _code_in(error.detail)
@@ -82,11 +89,9 @@ def refined(error: ProviderError, body: JsonObject, words: Words) -> ProviderErr
     return InvalidRequest(detail, status=error.status, advice=advice)
 
 
-def refund(body: JsonObject) -> bool | None:
-    """Whether an answer says that the operator's money came back."""
-    nested = body.get("error")
-    found = (part.get("credits_refunded") for part in (nested, body) if isinstance(part, dict))
-    return next((flag for flag in found if isinstance(flag, bool)), None)
+def verdict(error: InvalidRequest) -> Failed:
+    """What an objection to a video that was being made means for it."""
+    return Failed(detail=error.detail, refused=isinstance(error, Refused), advice=error.advice)
 
 
 def _code_in(text: str) -> str:
@@ -100,7 +105,7 @@ def _advice(error: InvalidRequest, said: _Objection, code: str, words: Words) ->
     refunded = said.credits_refunded
     return Advice(
         suggested_prompt=_text(said.suggested_prompt, words),
-        recommended_model=_text(said.recommended_model, words),
+        recommended_model=_model(said.recommended_model),
         refunded=refunded if isinstance(refunded, bool) else None,
         problem=next(problems, error.advice.problem),
         option=option,
@@ -110,6 +115,11 @@ def _advice(error: InvalidRequest, said: _Objection, code: str, words: Words) ->
 
 def _text(value: JsonValue, words: Words) -> str | None:
     return words(value) if isinstance(value, str) and value else None
+
+
+def _model(value: JsonValue) -> str | None:
+    """A model's id, as long as it looks like one: it is shown."""
+    return value if isinstance(value, str) and _MODEL.fullmatch(value) else None
 
 
 def _wrong_option(said: _Objection) -> tuple[str | None, tuple[str, ...]]:
@@ -133,8 +143,11 @@ def _ours(field: JsonValue) -> str | None:
 def _allowed(issue: JsonObject) -> tuple[str, ...]:
     """Values come as a list, or quoted in a sentence of what was expected."""
     listed = issue.get("values") or issue.get("options")
-    text = json.dumps(listed) if isinstance(listed, list) else str(issue.get("expected"))
-    return tuple(dict.fromkeys(_QUOTED.findall(text)))[:_MOST_ALLOWED]
+    if isinstance(listed, list):
+        found = [str(value) for value in listed if _PLAIN.fullmatch(str(value))]
+    else:
+        found = _QUOTED.findall(str(issue.get("expected")))
+    return tuple(dict.fromkeys(found))[:_MOST_ALLOWED]
 
 
 def _is_refusal(nested: JsonValue, said: _Objection, code: str) -> bool:

@@ -18,6 +18,7 @@ T = TypeVar("T", int, str)
 
 PROMPT_LIMIT = 2500
 """For models that state none."""
+LONGEST_PROMPT = 20_000
 DEADLINE = 3600
 """What is paid for is waited for: links last 24 hours, and some models take long."""
 
@@ -52,7 +53,7 @@ class _Constraints(_Listed):
     audio_configurable: bool = False
     audio_input: bool = False
     video_input: bool = False
-    prompt_character_limit: float | None = None
+    prompt_character_limit: JsonValue = None
 
 
 class _Deprecation(_Listed):
@@ -97,7 +98,9 @@ def _spec(entry: JsonValue) -> ModelSpec | None:
         return None
     is_between = mode is Mode.IMAGE_TO_VIDEO and any(word in model.id for word in _END_IMAGE)
     image = ONE_OF_SEVERAL if is_between or limits.audio_input else ONLY_FILE
-    prompt_limit = int(limits.prompt_character_limit or PROMPT_LIMIT)
+    stated = limits.prompt_character_limit
+    is_sane = isinstance(stated, int | float) and 1 <= stated <= LONGEST_PROMPT
+    prompt_limit = int(stated) if is_sane and isinstance(stated, int | float) else PROMPT_LIMIT
     return ModelSpec(
         id=model.id,
         name=model.model_spec.name or model.id,

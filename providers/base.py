@@ -5,6 +5,7 @@ Returned is the vendor's verdict; raised (`providers.errors`) means we could not
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, Protocol, TypeAlias, TypeVar
@@ -121,8 +122,6 @@ class Provider(ABC, Generic[C]):
     hopeless_after: ClassVar[float | None] = None
     """Seconds of looks answered with 500 alone that mean a failed video, where a vendor says it that way."""
 
-    stops_on_cancel: ClassVar[bool] = False
-    """Whether `cancel` frees the operation's place at the vendor."""
     last_resort: ClassVar[bool] = False
     """Chosen for people only where no other provider can do what they ask."""
 
@@ -135,9 +134,21 @@ class Provider(ABC, Generic[C]):
         """How many operations may be open at once."""
         return self.config.max_jobs
 
+    @property
+    def stops_on_cancel(self) -> bool:
+        """Whether `cancel` frees the operation's place at the vendor."""
+        return False
+
     @abstractmethod
     async def models(self) -> Sequence[ModelSpec]:
         """The catalogue, best choice first; raises ProviderError where it is fetched."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Hold this around a submit: entering waits until the vendor's limits allow one more.
+
+        Raises Overloaded, and then nothing was sent. Whoever waits can change their mind inside.
+        """
+        return nullcontext()
 
     @abstractmethod
     async def submit(self, request: VideoRequest) -> Operation:

@@ -21,7 +21,7 @@ from providers.base import (
     Sink,
     Succeeded,
 )
-from providers.errors import InvalidRequest, Overloaded, ProviderError, Uncertain, Unusable
+from providers.errors import Forbidden, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
 from providers.http import Api, JsonObject
 from providers.options import Choice, Decimals, Span
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
@@ -110,7 +110,7 @@ class EcoHash(Provider[EcoHashConfig]):
     async def submit(self, request: VideoRequest) -> Operation:
         try:
             answer = await self._api.submit(JOBS, json=_body(request))
-        except InvalidRequest as error:
+        except Forbidden as error:
             if error.status == HTTPStatus.PAYMENT_REQUIRED:
                 self._unsold[request.model] = self._time() + UNSOLD_FOR
             raise
@@ -162,8 +162,8 @@ def _refined(error: ProviderError, body: JsonObject) -> ProviderError:
     if error.status == HTTPStatus.CONFLICT:
         return Overloaded(error.detail, status=error.status)
     # 402 as well, but one model's fault: no reason to stop sending the others here.
-    if body.get("error") == "model_not_priced":
-        return InvalidRequest(error.detail, status=error.status)
+    if isinstance(error, OutOfFunds) and body.get("error") == "model_not_priced":
+        return Forbidden(error.detail, status=error.status)
     return error
 
 

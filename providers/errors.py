@@ -27,6 +27,8 @@ class Problem(StrEnum):
     FILE_TOO_SMALL = "file-too-small"
     FILE_TOO_LONG = "file-too-long"
     FILE_UNREADABLE = "file-unreadable"
+    ENCRYPTED = "encrypted"
+    """The finished video comes encrypted."""
 
 
 class Advice(Frozen):

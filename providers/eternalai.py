@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Literal
 from urllib.parse import quote
 
@@ -26,7 +27,17 @@ from providers.base import (
     Sink,
     Succeeded,
 )
-from providers.errors import InvalidRequest, NotFound, ProviderError, Uncertain, Unusable
+from providers.errors import (
+    Advice,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    ProviderError,
+    Unauthorized,
+    Uncertain,
+    Unusable,
+)
 from providers.http import Api, JsonObject
 from providers.options import Choice, Decimals, Flag, ImageLimits, SourceImage, Span, Text
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
@@ -95,7 +106,7 @@ class EternalAI(Provider[EternalAIConfig]):
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         self._flavour = _FLAVOURS[config.flavour]
-        self._api = Api(resources, config, config.base_url, self._flavour.headers(key))
+        self._api = Api(resources, config, config.base_url, self._flavour.headers(key), refine=_refined)
         # Files need no key, wherever they are; one kept on the vendor's own host would be sent it.
         self._files = Api(resources, config, config.base_url, {})
         self._listed: frozenset[str] = frozenset()
@@ -124,7 +135,7 @@ class EternalAI(Provider[EternalAIConfig]):
         link = answers.read(answer, self._flavour.link)
         word = answers.word(answers.read(answer, "status"))
         if answers.read(answer, "encrypted_aes_key") is not None:
-            return Failed(detail="the video is encrypted, which is not supported")
+            return Failed(detail="the video is encrypted", advice=Advice(problem=Problem.ENCRYPTED))
         if isinstance(link, str) and "://" in link:
             return Succeeded(url=link)
         if word in answers.DONE:
@@ -133,7 +144,7 @@ class EternalAI(Provider[EternalAIConfig]):
             return Failed(detail=self._api.quote(answers.said(answer) or "no reason given"))
         if said := answers.refusal(answer):
             # It is the look that did not work; the video may be well.
-            raise Uncertain(self._api.quote(said))
+            raise Uncertain(self._api.quote(said), status=HTTPStatus.OK)
         return Pending(progress=answers.progress(answers.read(answer, "progress")))
 
     async def download(
@@ -175,6 +186,11 @@ class EternalAI(Provider[EternalAIConfig]):
         if not self._listed:
             return self.config.effects
         return tuple(effect for effect in self.config.effects if effect in self._listed)
+
+
+def _refined(error: ProviderError, _: JsonObject) -> ProviderError:
+    """A wrong key may be answered with 403."""
+    return Unauthorized(error.detail, status=error.status) if isinstance(error, Forbidden) else error
 
 
 def _creative(request: VideoRequest) -> JsonObject:

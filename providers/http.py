@@ -28,7 +28,7 @@ from providers._http_answers import (
 from providers._http_links import PublicResolver, may_be_public, meant_by, open_session
 from providers.base import RemoteConfig, Resources, Sink
 from providers.errors import ProviderError, Uncertain, Unreachable, Unusable
-from providers.limits import Breather
+from providers.limits import Breather, Budget
 
 __all__ = ["Api", "JsonObject", "PublicResolver", "Refine", "error_text", "open_session", "retry_after"]
 
@@ -107,13 +107,16 @@ class Api:
         async with self._request("POST", self._url(path), timeout=timeout, json=json) as response:
             return await _read(response)
 
-    async def ask_or_file(self, path: str, *, json: JsonObject) -> JsonObject | None:
+    async def ask_or_file(
+        self, path: str, *, json: JsonObject, budget: Budget | None = None
+    ) -> JsonObject | None:
         """A POST that may be repeated, and that is answered with a JSON object or with a video.
 
         For a video it returns None without reading it.
         """
         timeout = self._timeout(self._config.request_timeout)
-        async with self._request("POST", self._url(path), timeout=timeout, json=json) as response:
+        url = self._url(path)
+        async with self._request("POST", url, timeout=timeout, json=json, budget=budget) as response:
             head = b""
             if not (is_file := response.content_type.startswith("video/")):
                 while len(head) < _HEAD and (chunk := await _next_chunk(response)):
@@ -137,6 +140,7 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Stream a file from a path of this API (by POST if there is JSON) or from a URL the vendor names.
 
@@ -149,10 +153,10 @@ class Api:
         for _ in range(MAX_REDIRECTS + 1):
             self._guard(url)
             method = "GET" if json is None else "POST"
-            async with self._request(method, url, timeout=timeout, json=json) as response:
+            async with self._request(method, url, timeout=timeout, json=json, budget=budget) as response:
                 if response.status in _REDIRECTS:
                     url = meant_by(response.headers.get("Location", ""), seen_from=url)
-                    json = None  # a redirect leads to the file itself
+                    json = budget = None  # a redirect leads to the file itself
                     continue
                 await self._copy(response, sink)
                 return
@@ -192,6 +196,7 @@ class Api:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind, handed on
         data: aiohttp.FormData | None = None,
         json: JsonObject | None = None,
+        budget: Budget | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         is_own = self._is_own(url)
         headers = dict(self._headers) if is_own else {}
@@ -199,6 +204,8 @@ class Api:
         if json is not None:
             headers["Content-Type"] = "application/json"
         async with self._breather.watch() if self._breather and is_own else nullcontext():
+            if budget is not None:  # last, so that calls are spaced as their turns are
+                await budget.spend()
             with _translated(url):
                 response = await self._resources.session.request(
                     method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False

@@ -70,7 +70,6 @@ class Local(Provider[LocalConfig]):
     name = "local"
     label = "This machine"
     last_resort = True
-    stops_on_cancel = True
     Config = LocalConfig
     shortest_wait: ClassVar[float] = 0.5
 
@@ -88,6 +87,10 @@ class Local(Provider[LocalConfig]):
             seed=_SEEDS,
             typical_seconds=3,
         )
+
+    @property
+    def stops_on_cancel(self) -> bool:
+        return True
 
     async def models(self) -> Sequence[ModelSpec]:
         return [self._spec]

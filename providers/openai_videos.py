@@ -93,7 +93,6 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
     name = "openai_videos"
     label = "Self-hosted"
     Config = OpenAIVideosConfig
-    stops_on_cancel = True
 
     def __init__(self, config: OpenAIVideosConfig, resources: Resources) -> None:
         super().__init__(config, resources)
@@ -102,6 +101,10 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
         self._api = Api(resources, config, config.base_url, headers)
         # Cloud storage needs no key, wherever it is.
         self._files = Api(resources, config, config.base_url, {})
+
+    @property
+    def stops_on_cancel(self) -> bool:
+        return self.config.server == "vllm"  # SGLang only forgets it
 
     async def models(self) -> Sequence[ModelSpec]:
         answer = await self._api.ask("GET", "/models")

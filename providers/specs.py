@@ -1,10 +1,12 @@
 """What can be asked of a video model, and what each model takes of it."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from providers.options import (
     AudioLimits,
@@ -19,6 +21,8 @@ from providers.options import (
     Span,
     Text,
 )
+
+_LONGEST_NAME = 60
 
 
 class Mode(StrEnum):
@@ -105,11 +109,17 @@ class Price(Frozen):
         return self.usd_micros * (seconds if self.per is Per.SECOND else 1)
 
 
+def _plain(name: str) -> str:
+    line = " ".join(re.sub(r"[`*~|<>@#\\\[\]]|://", " ", name).split())
+    return "".join(char for char in line if char.isprintable())[:_LONGEST_NAME].strip() or "?"
+
+
 class ModelSpec(Frozen):
     """What one model takes and what to expect of it. Everything a person can choose derives from this."""
 
     id: str
-    name: str
+    name: Annotated[str, AfterValidator(_plain)]
+    """As people read it: whatever a vendor's list says, it formats, mentions and links nothing."""
     mode: Mode
     prompt_limit: int = 1500
     """Characters."""

@@ -3,10 +3,10 @@
 Sources: Venice's OpenAPI document of 2026-08-21 and its guides; where those are silent, its own command line.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 
-from providers._venice_errors import UNPROCESSABLE, refined, refund
+from providers._venice_errors import UNPROCESSABLE, refined, verdict
 from providers._venice_models import specs
 from providers._venice_wire import (
     Queued,
@@ -30,11 +30,9 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import (
-    Advice,
     InvalidRequest,
     OutOfFunds,
     ProviderError,
-    Refused,
     Unauthorized,
     Uncertain,
 )
@@ -69,7 +67,7 @@ class Venice(Provider[VeniceConfig]):
         key = config.api_key.get_secret_value() if config.api_key else ""
         self._queues = Budget(QUEUES_PER_MINUTE)
         self._retrieves = Budget(RETRIEVES_PER_MINUTE)
-        breather = Breather(FAILURES, 30)
+        self._breather = breather = Breather(FAILURES, 30)
         self._api = Api(
             resources,
             config,
@@ -77,6 +75,10 @@ class Venice(Provider[VeniceConfig]):
             {"Authorization": f"Bearer {key}"},
             breather=breather,
             refine=self._refined,
+        )
+        # Their turns are waited for in `turn`.
+        self._orders = Api(
+            resources, config, config.base_url, {"Authorization": f"Bearer {key}"}, refine=self._refined
         )
         # A download link is a key by itself, and takes no other, on whatever host it is.
         self._links = Api(resources, config, config.base_url, {}, breather=breather)
@@ -88,9 +90,14 @@ class Venice(Provider[VeniceConfig]):
             raise Uncertain("no model in the catalogue can be used")
         return found
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        async with self._breather.watch():
+            await self._queues.spend()
+            yield
+
     async def submit(self, request: VideoRequest) -> Operation:
-        await self._queues.spend()
-        answer = await self._api.submit("/video/queue", json=order(request))
+        answer = await self._orders.submit("/video/queue", json=order(request))
         queued = Queued.model_validate(answer)
         if not isinstance(queued.queue_id, str) or not queued.queue_id:
             raise Uncertain(f"no queue_id in the answer: {self._api.quote(answer)}")
@@ -103,13 +110,14 @@ class Venice(Provider[VeniceConfig]):
         return operation
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
-        await self._retrieves.spend()
         try:
-            answer = await self._api.ask_or_file("/video/retrieve", json=retrieval(operation))
+            answer = await self._api.ask_or_file(
+                "/video/retrieve", json=retrieval(operation), budget=self._retrieves
+            )
         except InvalidRequest as error:
             if error.status != UNPROCESSABLE:
                 raise
-            return Failed(detail=error.detail, refused=isinstance(error, Refused), advice=error.advice)
+            return verdict(error)
         if answer is None:
             return Succeeded()
         found = Status.model_validate(answer)
@@ -117,8 +125,9 @@ class Venice(Provider[VeniceConfig]):
         if word == "completed":
             return Succeeded()
         if word in _OVER:
-            detail = self._api.quote(found.error or "no reason given")
-            return Failed(detail=detail, advice=Advice(refunded=refund(answer)))
+            said = InvalidRequest(self._api.quote(found.error or "no reason given"), status=UNPROCESSABLE)
+            error = self._refined(said, answer if isinstance(found.error, dict) else {**answer, "error": {}})
+            return verdict(error) if isinstance(error, InvalidRequest) else Failed(detail=said.detail)
         return Pending(remaining_seconds=remaining(found))
 
     async def download(
@@ -130,8 +139,7 @@ class Venice(Provider[VeniceConfig]):
         if "download_url" in operation:
             await self._links.download(str(operation["download_url"]), sink)
             return
-        await self._retrieves.spend()
-        await self._api.download("/video/retrieve", sink, json=retrieval(operation))
+        await self._api.download("/video/retrieve", sink, json=retrieval(operation), budget=self._retrieves)
 
     async def cleanup(self, operation: Operation) -> None:
         with suppress(ProviderError):

@@ -1,7 +1,7 @@
 """`downloading`: bring the finished file here and make sure that it is a video."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.cadence import backoff
 from bot.jobs import Failure, Job, JobState
@@ -16,10 +16,14 @@ log = logging.getLogger(__name__)
 DOWNLOADS = 5
 """How often a finished file is fetched before what comes is believed to be all there is."""
 
+BELIEVED_AFTER = timedelta(minutes=3)
+"""And for how long: a page of errors may stand in for a file for a while."""
+
 
 async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     """Download until a whole video is here or the time is up."""
     failures = bad = 0
+    began = floor.clock.now()
     while True:
         asked_wait: float | None = None
         try:
@@ -29,7 +33,7 @@ async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             await floor.still(job)
             log.warning("job %d: the download is no video: %s", job.id, error)
             bad += 1
-            if bad >= DOWNLOADS:
+            if bad >= DOWNLOADS and floor.clock.now() >= began + BELIEVED_AFTER:
                 return await floor.fail(job, Failure.BAD_VIDEO, str(error))
         except TimeoutError:
             return await floor.fail(job, Failure.TIMED_OUT)

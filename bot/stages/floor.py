@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from bot.cadence import typical
@@ -25,6 +26,7 @@ from providers.errors import NO_ADVICE, Advice, ProviderError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_QUARTER = 15
 
 
 class Stopping(Exception):
@@ -81,9 +83,16 @@ class Floor:
         elif fitness.rests > rests:
             log.warning("%s is left alone until %s after outages in a row", provider, fitness.rests_until)
 
-    async def show(self, job: Job, *, position: int | None = None, progress: float | None = None) -> None:
-        """Tell the card how the job stands."""
-        card = await self._card(job, position, progress)
+    async def show(
+        self,
+        job: Job,
+        *,
+        position: int | None = None,
+        progress: float | None = None,
+        remaining: float | None = None,
+    ) -> None:
+        """Tell the card how the job stands; `remaining` is the vendor's own guess in seconds."""
+        card = await self._card(job, position, progress, remaining)
         with suppress(StoreError):
             fresh = await self.store.jobs.get(job.id)
             if fresh is not None and fresh.state is not job.state:
@@ -92,7 +101,7 @@ class Floor:
 
     async def open(self, job: Job) -> int | None:
         """Post the card of a new job; its message id, or None if Discord does not take it."""
-        return await self.letterbox.open(await self._card(job, None, None))
+        return await self.letterbox.open(await self._card(job))
 
     async def abandon(self, provider_name: str, operation: Operation) -> None:
         """Tell the vendor to stop, as well as it can be told."""
@@ -117,7 +126,13 @@ class Floor:
         async with asyncio.timeout(max(1.0, (give_up_at - self.clock.now()).total_seconds())):
             return await call
 
-    async def _card(self, job: Job, position: int | None, progress: float | None) -> Card:
+    async def _card(
+        self,
+        job: Job,
+        position: int | None = None,
+        progress: float | None = None,
+        remaining: float | None = None,
+    ) -> Card:
         spec = self.catalogue.spec(job.provider, job.request.model)
         times: list[float] = []
         with suppress(StoreError):  # a card without an estimate is better than a job that stands still
@@ -128,7 +143,13 @@ class Floor:
             model=spec.name if spec else job.request.model,
             position=position,
             progress=progress,
+            promised_at=None if remaining is None else _rounded(self.clock.now(), remaining),
             price_at_least=bool(spec and spec.price and spec.price.at_least),
             typical_seconds=typical(times, spec.typical_seconds if spec else None),
             fell_from=self.catalogue.label(job.fell_from) if job.fell_from else None,
         )
+
+
+def _rounded(now: datetime, remaining: float) -> datetime:
+    """When that is, to the next quarter of a minute: a card is not edited for seconds."""
+    return datetime.fromtimestamp(math.ceil((now.timestamp() + remaining) / _QUARTER) * _QUARTER, UTC)

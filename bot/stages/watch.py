@@ -20,12 +20,18 @@ UNKNOWN_LOOKS = 3
 """How often in a row a vendor must say that it does not know an operation before that is believed."""
 
 
+class _Lost(Exception):
+    """The vendor does not bring the video any more; that is our own verdict."""
+
+
 async def watch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     """Look until there is a verdict or the time is up."""
     provider = floor.catalogue.providers[job.provider]
     floor.watched[provider.name] += 1
     try:
         verdict = await _verdict(floor, job, provider, give_up_at)
+    except _Lost as lost:
+        return await floor.fail(job, Failure.LOST, str(lost))
     finally:
         floor.watched[provider.name] -= 1
     match verdict:
@@ -61,11 +67,12 @@ async def _verdict(
             floor.heard(provider.name, error, job.id)
             outages.append(error)
             now = floor.clock.now()
-            broken_since = (broken_since or now) if _is_broken(error) else None
+            if error.status is not None or not isinstance(error, Overloaded):
+                broken_since = (broken_since or now) if _is_broken(error) else None
             if _is_unknown(outages) and now > submitted_at + JUST_SUBMITTED:
-                return Failed(detail=error.detail)
+                raise _Lost(error.detail) from error
             if _is_hopeless(provider, broken_since, now):
-                return Failed(detail=error.detail)
+                raise _Lost(error.detail) from error
             asked_wait = error.retry_after if isinstance(error, Overloaded) else None
             wait = backoff(len(outages), asked_wait, floor.chance())
         else:
@@ -75,7 +82,7 @@ async def _verdict(
             if not isinstance(answer, Pending):
                 return answer
             if answer != pending:
-                await floor.show(job, progress=answer.progress)
+                await floor.show(job, progress=answer.progress, remaining=answer.remaining_seconds)
             pending = answer
             wait = _until_next_look(floor, provider, submitted_at, times, pending)
         left = (give_up_at - floor.clock.now()).total_seconds()

@@ -27,7 +27,7 @@ from bot.store.jobs import Caps
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.options import SourceImage
 from providers.specs import Mode, ModelSpec, VideoRequest
-from tests.clock import FastClock
+from tests.clock import NOON, FastClock
 from tests.vendors.faults import sample_video
 
 Answer = Pending | Succeeded | Failed | Exception
@@ -196,7 +196,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
         await store.open()
         provider, box, children = Scripted(tmp_path), Box(), AtHome()
         catalogue = Catalogue({"scripted": provider}, None)
-        await catalogue.refresh()
+        await catalogue.refresh(NOON)
         files = JobFiles(tmp_path / "jobs")
         engine = Engine(Floor(store, catalogue, box, files, children, clock))
         caps = caps or Caps(9, 9, {"scripted": None})

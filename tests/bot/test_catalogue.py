@@ -51,7 +51,7 @@ class Shop(Provider[ProviderConfig]):
 
 async def catalogue(*shops: Shop, default: str | None = None) -> Catalogue:
     made = Catalogue({shop.name: shop for shop in shops}, default)
-    await made.refresh()
+    await made.refresh(NOON)
     return made
 
 
@@ -144,7 +144,7 @@ async def test_a_provider_that_does_not_answer_keeps_what_it_offered(
     made = await catalogue(alpha, beta)
     alpha.closed = True
     beta.specs = [spec("new")]
-    await made.refresh()
+    await made.refresh(NOON)
     assert names(made.candidates(IMAGE, None, None)) == [("alpha", "old"), ("beta", "new")]
     assert caplog.messages == ["alpha did not list its models: closed"]
 

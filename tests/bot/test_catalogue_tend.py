@@ -11,7 +11,7 @@ from bot.tasks import Tasks
 from providers.errors import ProviderError, Unauthorized, Uncertain
 from providers.specs import Mode, ModelSpec
 from tests.bot.conftest import Scripted
-from tests.clock import FastClock
+from tests.clock import NOON, FastClock
 from tests.helpers import eventually
 
 
@@ -35,7 +35,7 @@ def provider(tmp_path: Path) -> Listing:
 @pytest.fixture
 async def catalogue(provider: Listing) -> AsyncIterator[Catalogue]:
     catalogue, tasks = Catalogue({"scripted": provider}, None), Tasks()
-    await catalogue.refresh()
+    await catalogue.refresh(NOON)
     tasks.spawn(catalogue.tend(FastClock(20_000)), "tend")
     yield catalogue
     await tasks.close()
@@ -60,7 +60,7 @@ async def test_the_list_of_models_is_renewed(catalogue: Catalogue, provider: Lis
 
 async def test_a_list_that_is_doubted_is_renewed_at_once(provider: Listing) -> None:
     catalogue, tasks = Catalogue({"scripted": provider}, None), Tasks()
-    await catalogue.refresh()
+    await catalogue.refresh(NOON)
     provider.names = ("n",)
     catalogue.doubt("scripted")
     clock = FastClock(1000)
@@ -73,6 +73,6 @@ async def test_a_list_that_is_doubted_is_renewed_at_once(provider: Listing) -> N
 
 async def test_a_list_that_cannot_be_had_leaves_the_old_one(catalogue: Catalogue, provider: Listing) -> None:
     provider.refusal = Uncertain("500")
-    await catalogue.refresh()
-    await asyncio.wait_for(catalogue.refresh(), 5)
+    await catalogue.refresh(NOON)
+    await asyncio.wait_for(catalogue.refresh(NOON), 5)
     assert catalogue.spec("scripted", "m") is not None

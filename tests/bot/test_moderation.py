@@ -47,7 +47,7 @@ async def store(database_url: str, clock: StillClock) -> AsyncIterator[Store]:
 @pytest.fixture
 async def moderation(store: Store, clock: StillClock, tmp_path: Path) -> Moderation:
     catalogue = Catalogue({"scripted": Scripted(tmp_path)}, None)
-    await catalogue.refresh()
+    await catalogue.refresh(NOON)
     return Moderation(store, catalogue, clock, BOT)
 
 

@@ -1,6 +1,5 @@
 import pytest
 
-from bot.fitness import Fitness
 from bot.studio import Offer
 from cogs.providers import _model, _takes
 from providers.options import ImageLimits, Span
@@ -26,5 +25,5 @@ def test_a_models_options_come_with_what_they_allow() -> None:
 def test_a_price_that_is_a_minimum_is_told_as_one(words: str, *, at_least: bool) -> None:
     price = Price(usd_micros=42_000, per=Per.SECOND, at_least=at_least)
     spec = ModelSpec(id="m", name="Model", mode=Mode.TEXT_TO_VIDEO, price=price)
-    offer = Offer("EcoHash", spec, Fitness(), fit=True, typical_seconds=None, measured=False)
+    offer = Offer(spec, tariff=None, typical_seconds=None, measured=False)
     assert _model(offer).endswith(f"; {words}")

@@ -139,6 +139,7 @@ class World:
     def register(self, commands: Sequence[Body]) -> list[Message]:
         self.commands = {
             command["name"]: {
+                "description": "",  # as entries of a context menu have none
                 **command,
                 "id": str(self.snowflake()),
                 "application_id": str(APPLICATION),

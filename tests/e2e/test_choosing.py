@@ -1,15 +1,20 @@
 """Which provider makes the video when nobody or somebody is named, and what happens when it cannot."""
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.jobs import Failure
-from tests.e2e.conftest import World
+from providers.errors import Overloaded
+from providers.limits import Budget
+from tests.e2e.conftest import Shop, World
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import cut, hang, status
+from tests.vendors.openai_videos import OpenAIVideosServer
+from tests.vendors.venice import I2V, VeniceServer, model
 
 Start = Callable[..., Awaitable[World]]
 
@@ -56,11 +61,18 @@ async def test_a_job_that_nobody_accepted_falls_over_and_the_card_says_so(
     assert await both.quota() == "4 of 5 credits left today"
 
 
-async def test_what_waits_for_a_resting_provider_goes_to_another(both: World, vendor: EigenAIServer) -> None:
+async def test_what_waits_for_a_resting_provider_goes_to_another_at_once(
+    both: World, vendor: EigenAIServer
+) -> None:
+    ward, never = both.bot.studio.catalogue.ward, datetime.max.replace(tzinfo=UTC)
+    ward["local"].rests_until = never
     vendor.next("submit", status(429, Retry_After="3000"))
     await both.animate()
-    both.bot.studio.catalogue.ward["eigenai"].rests_until = datetime.max.replace(tzinfo=UTC)
+    await both.card_says("number 1")
+    ward["eigenai"].rests_until, ward["local"].rests_until = never, None
+    asked = both.bot.studio._clock.now()
     await both.video()
+    assert both.bot.studio._clock.now() - asked < timedelta(minutes=5), "whatever the first has asked for"
     assert maker(both) == "This machine, Pan and zoom (instead of EigenAI, which could not take it)"
 
 
@@ -82,6 +94,37 @@ async def test_a_named_provider_does_not_fall_over(both: World, vendor: EigenAIS
     vendor.next("submit", status(402))
     await both.animate(provider="eigenai")
     assert "no credit left" in await both.card_says("No video this time")
+
+
+async def test_a_full_house_is_waited_for_and_is_nobody_elses(both: World, vendor: EigenAIServer) -> None:
+    class Full(Budget):
+        async def spend(self) -> None:
+            raise Overloaded("our own limit", retry_after=1)
+
+    provider = both.bot.studio.catalogue.providers["eigenai"]
+    turns = [Full(1), Budget(9)]
+
+    @asynccontextmanager
+    async def turn() -> AsyncIterator[None]:
+        await turns.pop(0).spend()
+        yield
+
+    provider.turn = turn  # type: ignore[method-assign] # the vendor has no limits of its own
+    await both.animate()
+    await both.video()
+    assert maker(both) == "EigenAI, Wan 2.2 Turbo"
+
+
+async def test_a_server_that_forbids_it_keeps_what_is_queued_already(
+    start: Start, vendor: EigenAIServer
+) -> None:
+    world = await start(local_on=True, member_jobs=1)
+    vendor.next("submit", hang)
+    await world.animate()
+    await world.animate()
+    await world.administer("provider-admin fall-over", allowed=False)
+    world.bot.studio.catalogue.ward["eigenai"].paused = Failure.OUT_OF_FUNDS
+    assert "has no credit left" in await world.card_says("No video this time", 1)
 
 
 async def test_falling_over_can_be_switched_off(start: Start, vendor: EigenAIServer) -> None:
@@ -143,6 +186,40 @@ async def test_providers_lists_what_each_takes_and_how_it_is(both: World) -> Non
     assert shown["EigenAI"].startswith("🟢 ready\n`/animate` **Wan 2.2 Turbo** `wan2p2-i2v-14b-turbo`")
     assert "number of steps: 1 to 20" in shown["EigenAI"]
     assert "usually 3 seconds, by its maker's word" in shown["This machine"]
+
+
+async def test_a_provider_that_has_not_told_what_it_offers_is_listed_with_its_health(
+    open_shop: Callable[..., Awaitable[Shop]],
+) -> None:
+    server = VeniceServer()
+    server.next("models", *[status(500)] * 9)
+    world = (await open_shop("venice", server)).world
+    listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0]
+    assert listed.fields[0].name == "Venice"
+    assert "It has not told yet what it offers." in (listed.fields[0].value or "")
+
+
+async def test_a_key_that_may_not_even_list_the_models_pauses_its_provider(
+    open_shop: Callable[..., Awaitable[Shop]],
+) -> None:
+    shop = await open_shop("openai_videos", OpenAIVideosServer(), openai_videos_api_key="wrong")
+    world = shop.world
+    listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0]
+    assert (listed.fields[0].value or "").startswith("🔴 Self-hosted did not accept this bot's key.")
+
+
+async def test_what_a_catalogue_says_formats_and_mentions_nothing(
+    open_shop: Callable[..., Awaitable[Shop]],
+) -> None:
+    server = VeniceServer()
+    evil = "[Free](https://evil.example) **x** @everyone `" + "long " * 300
+    server.catalogue = [model(I2V, spec={"name": evil})]
+    world = (await open_shop("venice", server)).world
+    await world.animate()
+    await world.card_says("Video ready")
+    made_by = world.fields()["Made by"]
+    assert made_by.startswith("Venice, Free (https evil.example) x everyone long")
+    assert len(made_by) < 100
 
 
 async def test_a_time_that_was_measured_is_told_as_such(both: World) -> None:

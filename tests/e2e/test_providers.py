@@ -18,7 +18,7 @@ from tests.vendors.base import Recorded, VendorServer
 from tests.vendors.ecohash import EcoHashServer
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.eternalai import EternalAIServer
-from tests.vendors.faults import sample_video, status
+from tests.vendors.faults import after_accepting, cut, empty, sample_video, status
 from tests.vendors.openai_videos import OpenAIVideosServer, SGLangServer
 from tests.vendors.venice import I2V, T2V, VeniceServer, model
 
@@ -449,6 +449,48 @@ async def test_what_venice_objects_to_reaches_the_member(open_shop: OpenShop, fa
     text = await shop.world.card_says("No video this time")
     assert f"{words}" in text
     assert "Nothing was charged" in text
+
+
+async def test_an_answer_in_doubt_is_bought_nowhere_else_whatever_its_words_say(
+    open_shop: OpenShop, vendor: EigenAIServer
+) -> None:
+    both = {"eigenai_api_key": vendor.KEY}
+    shop = await open_shop("venice", VeniceServer(), **both)
+    words = status(500, json.dumps({"error": "PRO_ONLY_MODEL lookup failed"}).encode())
+    shop.vendor.next("submit", after_accepting(words))
+    await shop.world.order("animate", image=PICTURE)
+    assert "nobody can tell" in await shop.world.card_says("No video this time")
+    assert not vendor.seen("submit")
+
+
+SAYS: Mapping[str, tuple[Any, str]] = {
+    "400": (status(400), "did not accept this request"),
+    "402": (status(402), "has no credit left"),
+    "404": (status(404), "does not offer this model any more"),
+    "413": (status(413), "finds an attached file too large"),
+    "401": (status(401), "did not accept this bot's key"),
+    "500": (status(500), "nobody can tell whether"),
+    "cut": (after_accepting(cut), "nobody can tell whether"),
+    "empty": (empty(), "nobody can tell whether"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FLOWS))
+async def test_whatever_a_vendor_answers_the_member_reads_what_happened_and_pays_nothing(
+    open_shop: OpenShop, name: str
+) -> None:
+    flow = FLOWS[name]
+    shop = await open_shop(flow.provider, flow.vendor(), **flow.settings, default_allowance=20)
+    for number, (fault, words) in enumerate(SAYS.values()):
+        shop.vendor.next("submit", fault)
+        await shop.world.order(flow.command, **flow.options)
+        text = await shop.world.card_says("No video this time", number)
+        assert words in text
+        assert text.endswith("Nothing was charged.")
+        assert VendorServer.KEY not in text
+        shop.world.bot.studio.catalogue.ward[flow.provider].heard()
+    assert await shop.world.quota() == "20 of 20 credits left today"
+    assert len(shop.vendor.seen("submit")) == len(SAYS), "none is sent twice"
 
 
 async def test_a_price_that_cannot_be_had_stops_nobody(open_shop: OpenShop) -> None:

@@ -63,6 +63,8 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
 }
 RESULT: Mapping[str, str] = {"venice": "poll"}
 """The route that brings the file, where it is not one of its own called result."""
+KEYS: Mapping[str, set[int]] = {"eternalai": {403}, "eternalai image-to-video": {403}}
+"""Where a wrong key is answered with more than 401."""
 VERDICTS: Mapping[str, set[int]] = {"venice": {422}}
 """Errors with which a vendor tells that a video failed."""
 
@@ -92,6 +94,10 @@ IN_DOUBT: Mapping[str, Fault] = {
     "500 after accepting": after_accepting(status(500)),
     "no fields": says(b"{}"),
 }
+
+
+def refusal(name: str, code: int) -> type[ProviderError]:
+    return Unauthorized if code in KEYS.get(name, ()) else REFUSALS[code]
 
 
 def test_every_vendor_is_asked() -> None:
@@ -200,6 +206,7 @@ async def test_another_instance_finds_the_work_again(
 
 @pytest.mark.parametrize("code", REFUSALS)
 async def test_a_refused_submit_says_that_nothing_was_accepted(
+    name: str,
     provider: AnyProvider,
     vendor: VendorServer,
     wish: VideoRequest,
@@ -209,7 +216,7 @@ async def test_a_refused_submit_says_that_nothing_was_accepted(
     vendor.next("submit", status(code, Retry_After="7"))
     with pytest.raises(ProviderError) as raised:
         await provider.submit(wish)
-    assert type(raised.value) is REFUSALS[code]
+    assert type(raised.value) is refusal(name, code)
     assert getattr(raised.value, "retry_after", 7) == 7
     assert len(vendor.seen("submit")) == 1
     assert not leak_check(raised.value)
@@ -273,7 +280,7 @@ async def test_a_refused_look_is_no_verdict(
         return
     with pytest.raises(ProviderError) as raised:
         await provider.poll(operation)
-    assert type(raised.value) is REFUSALS[code]
+    assert type(raised.value) is refusal(name, code)
     assert not leak_check(raised.value)
 
 

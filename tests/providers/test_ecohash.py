@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.ecohash import WAN_21, EcoHash, EcoHashConfig
 from providers.errors import (
+    Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
@@ -209,7 +210,7 @@ async def test_a_model_that_is_not_sold_is_offered_no_more_for_a_while(
 ) -> None:
     vendor.catalogue = [entry(WAN_21.id, "text", price=None), entry(WAN_22, "text")]
     vendor.next("submit", status(402, UNPRICED))
-    with pytest.raises(InvalidRequest, match="model_not_priced"):
+    with pytest.raises(Forbidden, match="model_not_priced"):
         await ecohash.submit(ask(WAN_21.id))
     assert [spec.id for spec in await ecohash.models()] == [WAN_22]
     time.now += SIX_HOURS

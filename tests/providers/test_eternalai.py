@@ -10,9 +10,11 @@ from pydantic import SecretStr, ValidationError
 
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.errors import (
+    Advice,
     InvalidRequest,
     NotFound,
     Overloaded,
+    Problem,
     ProviderError,
     Unauthorized,
     Uncertain,
@@ -441,7 +443,7 @@ async def test_an_encrypted_video_is_a_failure_that_says_so(
     vendor.aes_key = "b64-of-a-key"
     vendor.finish_after(looks=1)
     verdict = await creative.poll(await creative.submit(ask_for(CREATIVE_AI.id)))
-    assert verdict == Failed(detail="the video is encrypted, which is not supported")
+    assert verdict == Failed(detail="the video is encrypted", advice=Advice(problem=Problem.ENCRYPTED))
 
 
 @both

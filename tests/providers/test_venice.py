@@ -249,6 +249,11 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
             {"error": "Invalid", "details": {"_errors": [], "aspect_ratio": {"_errors": ["no"]}}},
             Advice(option="aspect_ratio"),
         ),
+        (
+            400,
+            {"error": "No", "issues": [{"path": ["duration"], "values": [5, "10s", "[x](y)"] * 9}]},
+            Advice(option="duration", allowed=("5", "10s")),
+        ),
         (400, {"error": "CORRUPTED_IMAGE"}, Advice(problem=Problem.FILE_UNREADABLE)),
         (400, {"error": "no", "code": "IMAGE_TOO_SMALL"}, Advice(problem=Problem.FILE_TOO_SMALL)),
         (413, {"error": "25 MB", "code": "PAYLOAD_TOO_LARGE"}, Advice(problem=Problem.FILE_TOO_LARGE)),
@@ -275,7 +280,10 @@ async def test_what_the_vendor_objects_to_is_handed_on(
 async def test_a_suggestion_that_is_no_text_is_none(
     venice: Venice, vendor: VeniceServer, wish: VideoRequest
 ) -> None:
-    vendor.next("submit", status(422, body(error="no", suggested_prompt=[1], recommended_model="")))
+    vendor.next(
+        "submit",
+        status(422, body(error="no", suggested_prompt=[1], recommended_model="x` [y](https://z.example)")),
+    )
     with pytest.raises(Refused) as raised:
         await venice.submit(wish)
     assert raised.value.advice == Advice()
@@ -358,6 +366,10 @@ async def test_a_video_that_the_vendor_will_not_make_is_a_verdict(
         (
             {"status": "FAILED", "error": {"message": "no GPU", "credits_refunded": True}},
             Failed(detail="no GPU", advice=Advice(refunded=True)),
+        ),
+        (
+            {"status": "FAILED", "error": {**POLICY, "recommended_model": T2V}},
+            Failed(detail="not allowed", refused=True, advice=Advice(recommended_model=T2V, refunded=True)),
         ),
         ({"status": "CANCELLED"}, Failed(detail="no reason given")),
     ],
@@ -464,6 +476,50 @@ async def test_an_unknown_job_is_not_found(venice: Venice) -> None:
         await venice.poll(JOB)
 
 
+async def buy(venice: Venice, wish: VideoRequest) -> Operation:
+    async with venice.turn():
+        return await venice.submit(wish)
+
+
+async def test_a_turn_is_taken_after_the_wait_for_failures(venice: Venice, vendor: VeniceServer) -> None:
+    class Turns(Budget):
+        async def spend(self) -> None:
+            assert venice._breather._left.locked(), "the call has its place already"
+            await super().spend()
+
+    venice._breather = venice._api._breather = Breather(1, 30, patience=0)
+    venice._retrieves = Turns(1)
+    with pytest.raises(NotFound):
+        await venice.poll(JOB)
+
+
+async def test_a_failed_purchase_counts_against_the_lock(
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
+) -> None:
+    venice._breather = Breather(1, 30, patience=0)
+    vendor.next("submit", status(400))
+    with pytest.raises(InvalidRequest):
+        await buy(venice, wish)
+    with pytest.raises(Overloaded):
+        await buy(venice, wish)
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize(("code", "kind"), [(500, Uncertain), (503, Overloaded), (429, Overloaded)])
+@pytest.mark.parametrize("words", ["PRO_ONLY_MODEL lookup failed", "MODEL_NOT_FOUND"])
+async def test_what_is_in_doubt_stays_in_doubt_whatever_the_words_say(
+    venice: Venice,
+    vendor: VeniceServer,
+    wish: VideoRequest,
+    code: int,
+    kind: type[ProviderError],
+    words: str,
+) -> None:
+    vendor.next("submit", status(code, body(error=words)))
+    with pytest.raises(kind):
+        await venice.submit(wish)
+
+
 async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
     venice: Venice, vendor: VeniceServer, wish: VideoRequest, sink: Received
 ) -> None:
@@ -471,10 +527,10 @@ async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
     venice._queues = Budget(1, patience=0)
     venice._retrieves = Budget(2, patience=0)
     vendor.finish_after(looks=1)
-    operation = await venice.submit(wish)
+    operation = await buy(venice, wish)
     assert await venice.poll(operation) == Succeeded()
     await venice.download(operation, Succeeded(), sink)
-    for call in (venice.submit(wish), venice.poll(operation), venice.download(operation, Succeeded(), sink)):
+    for call in (buy(venice, wish), venice.poll(operation), venice.download(operation, Succeeded(), sink)):
         with pytest.raises(Overloaded) as raised:
             await call
         assert raised.value.retry_after == pytest.approx(60, abs=3)
@@ -645,6 +701,12 @@ def test_a_sound_is_short_small_and_of_a_kind_that_is_taken() -> None:
 )
 def test_models_that_cannot_be_asked_from_here_are_left_out(entry: Any) -> None:
     assert [spec.id for spec in _venice_models.specs([entry, model(T2V)])] == [T2V]
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan"), -1, 0, 0.5, "many", 1e9])
+def test_an_absurd_prompt_limit_is_the_usual_one(limit: object) -> None:
+    [spec] = _venice_models.specs([model(I2V, prompt_character_limit=limit)])
+    assert spec.prompt_limit == 2500
 
 
 def test_a_field_that_is_null_is_not_there() -> None:
