@@ -14,7 +14,7 @@ demo: $(READY) ## Try the bot in a browser: no token, no key, no server
 	@$(BIN)/python -m bot demo
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q
 
 run: $(READY) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run

@@ -112,8 +112,9 @@ class Moderation:
         self, by: Moderator, provider: str, model: str | None, typed: str, per: Per | None
     ) -> Act:
         """`typed` is a number of credits, or `default`."""
-        self._check_offer(provider, model)
         is_default = typed.strip().casefold() == _DEFAULT
+        if not is_default:  # what is no longer here can be set back
+            self._check_offer(provider, model)
         tariff = None if is_default else Tariff(credits=_credits(typed), per=per)
         return await self.decide(by, SetPrice(provider=provider, model=model, tariff=tariff))
 
@@ -123,11 +124,17 @@ class Moderation:
         return await self.decide(by, SetBudget(micros=micros))
 
     async def caps(self, by: Moderator, member: int | None, server: int | None) -> Act:
-        """Jobs at once; None is what the bot has by default."""
+        """Jobs at once. A number that is left out stays as it is; without any, the bot's defaults hold."""
         for number in (member, server):
             if number is not None and not 1 <= number <= MOST_JOBS:
                 raise BadRequest(f"Jobs at once are 1 to {MOST_JOBS}. {UNCHANGED}")
-        return await self.decide(by, SetCaps(member=member, server=server))
+
+        def change(rules: ServerRules) -> Change:
+            if member is None and server is None:
+                return SetCaps()
+            return SetCaps(member=member or rules.member_jobs, server=server or rules.server_jobs)
+
+        return await self._act(by, None, change)
 
     async def timezone(self, by: Moderator, typed: str) -> Act:
         known = {name.casefold(): name for name in available_timezones() - _NO_PLACES}
@@ -196,6 +203,11 @@ def _allowance(typed: str, kind: WindowKind | None, now: Allowance) -> Allowance
     is_difference = text.startswith(("+", "-"))
     if is_difference and now.amount is None:
         raise BadRequest(f"There is no limit to add to or take from. {UNCHANGED}")
+    if is_difference and kind is not now.kind:
+        raise BadRequest(
+            f"A difference counts by the {now.kind} as before; with another window, type the whole number. "
+            f"{UNCHANGED}"
+        )
     amount = _number(text) + ((now.amount or 0) if is_difference else 0)
     return Allowance(amount=_bounded(amount), kind=kind)
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, Field
 
@@ -166,7 +166,10 @@ class SetTimezone(_Change):
     zone: str
 
     def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
-        return replace(rules, zone=ZoneInfo(self.zone))
+        try:
+            return replace(rules, zone=ZoneInfo(self.zone))
+        except (ZoneInfoNotFoundError, ValueError):
+            return rules  # known to the machine it was decided on, and not to this one
 
 
 class SetLog(_Change):

@@ -158,7 +158,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         server: int | None = None,
         reason: Reason | None = None,
     ) -> str:
-        """Set how many videos may be under way at once; leave a number out for the bot's default."""
+        """Set how many videos may be under way at once; without any number, the bot's defaults."""
         by = moderator(interaction, reason)
         return await self._done(interaction, await self.bot.moderation.caps(by, member, server))
 

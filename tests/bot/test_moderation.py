@@ -79,7 +79,6 @@ async def of(moderation: Moderation, target: Target) -> Allowance | None:
         ("+2", None, allowed(7)),
         ("-1", None, allowed(4)),
         ("-5", None, allowed(0)),
-        ("+0", WEEK, allowed(5, WEEK)),
         ("unlimited", None, allowed(None)),
         (" Unlimited", MONTH, allowed(None, MONTH)),
         ("default", None, None),
@@ -201,14 +200,28 @@ async def test_who_is_unblocked_may_make_videos_again(moderation: Moderation) ->
     assert (await moderation.rules(10, 30)).blocks == {}
 
 
-@pytest.mark.parametrize(("member", "server"), [(1, 1), (1000, 1000), (None, 3), (2, None), (None, None)])
-async def test_caps_are_what_was_chosen(
-    moderation: Moderation, member: int | None, server: int | None
+@pytest.mark.parametrize(
+    ("chosen", "caps"),
+    [
+        ((1, 1), (1, 1)),
+        ((1000, 1000), (1000, 1000)),
+        ((None, 3), (7, 3)),
+        ((2, None), (2, 8)),
+        ((None, None), (None, None)),
+    ],
+)
+async def test_a_cap_that_is_left_out_stays_and_without_any_the_bots_hold(
+    moderation: Moderation, chosen: tuple[int | None, int | None], caps: tuple[int | None, int | None]
 ) -> None:
     await moderation.caps(by(1), 7, 8)
-    await moderation.caps(by(2), member, server)
+    await moderation.caps(by(2), *chosen)
     rules = await moderation.rules(10)
-    assert (rules.member_jobs, rules.server_jobs) == (member, server)
+    assert (rules.member_jobs, rules.server_jobs) == caps
+
+
+async def test_a_difference_keeps_its_window(moderation: Moderation) -> None:
+    with pytest.raises(BadRequest, match="A difference counts by the day as before"):
+        await moderation.set_allowance(by(1), Target(), "+2", WindowKind.WEEK)
 
 
 async def test_the_default_provider_can_be_chosen_and_left_to_the_bot(moderation: Moderation) -> None:

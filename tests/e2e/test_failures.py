@@ -119,7 +119,7 @@ async def test_an_operation_the_provider_has_forgotten_ends_the_job(
     vendor.next("poll", *[status(404)] * 50)
     await world.animate()
     text = await world.card_says("No video this time")
-    assert "EigenAI could not make this video" in text
+    assert "EigenAI has taken this job but does not bring the video any more" in text
     assert await world.quota() == "5 of 5 credits left today"
 
 

@@ -357,7 +357,7 @@ async def test_bad_input_about_a_member_gets_one_sentence_and_changes_nothing(
         ("budget", {"amount": "1000000000000"}, "A budget is an amount of US dollars"),
         ("price", {"provider": "dreams", "credits": "1"}, "There is no such provider here"),
         ("price", {"provider": "eigenai", "model": "x", "credits": "1"}, "EigenAI has no such model"),
-        ("price", {"provider": "eigenai", "credits": "-1"}, "That would be -1 credits"),
+        ("price", {"provider": "eigenai", "credits": "-1"}, "I cannot read that as a price."),
     ],
 )
 async def test_bad_input_about_the_server_gets_one_sentence_and_changes_nothing(

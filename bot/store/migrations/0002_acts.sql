@@ -11,7 +11,7 @@ CREATE TABLE act (
     reason TEXT
 );
 
-CREATE INDEX act_server ON act (guild_id, member_id, id);
+CREATE INDEX act_server ON act (guild_id, member_id, at, id);
 
 CREATE INDEX act_kind ON act (kind, guild_id, id);
 

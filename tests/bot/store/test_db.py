@@ -11,6 +11,7 @@ import pytest
 from bot.store import Store
 from bot.store.db import Database, StoreError, Transaction, migrate, pending, to_text
 from tests.bot.store.conftest import StillClock
+from tests.conftest import DURABLE
 from tests.helpers import eventually
 
 ALL = ["0001_initial.sql", "0002_acts.sql"]
@@ -219,7 +220,10 @@ def test_times_are_text_in_utc_whose_order_is_theirs() -> None:
     assert to_text(datetime(2024, 1, 1, tzinfo=UTC)) < to_text(datetime(2024, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
 
 
-async def test_sqlite_keeps_a_commit_through_a_power_cut(sqlite_url: str, connect_to: Connect) -> None:
+async def test_sqlite_keeps_a_commit_through_a_power_cut(
+    sqlite_url: str, connect_to: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.store.sqlite._PRAGMAS", DURABLE)
     database = connect_to(sqlite_url)
     await database.open()
 
