@@ -3,9 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -145,8 +145,9 @@ class Hall:
     runner: Local
 
     async def book(
-        self, job_id: int, *, user_id: int = 7, guild_id: int = 1, amount: int = 100
+        self, job_id: int, *, user_id: int = 7, guild_id: int = 1, amount: int = 100, **values: Any
     ) -> Job | None:
+        """Book a job; `values` are fields that are to differ from the usual ones."""
         now = self.clock.now()
         job = Job(
             id=job_id,
@@ -162,14 +163,15 @@ class Hall:
             state_at=now,
             not_before=now,
         )
+        job = replace(job, **values)
         await self.files.keep(job_id, job.request.model_copy(update={"image": PICTURE}), b"small")
         default = Allowance(amount=amount, kind=WindowKind.DAY)
         booked = await self.store.accounts.reserve(job, (), default)
         return booked if isinstance(booked, Job) else None
 
-    async def promoted(self, job_id: int = 1) -> Job:
+    async def promoted(self, job_id: int = 1, **values: Any) -> Job:
         """A job that was booked and is now to be submitted."""
-        await self.book(job_id)
+        await self.book(job_id, **values)
         job = await self.store.jobs.promote(Caps(9, 9, {"scripted": None}))
         assert job is not None
         return job

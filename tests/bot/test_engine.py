@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from bot.errors import TooLarge, Undeliverable, Undelivered
+from bot.fitness import IN_A_ROW
 from bot.jobs import Failure, Job, JobState
+from bot.stages.fetch import DOWNLOADS
 from bot.store.db import StoreError
 from bot.store.jobs import Caps, Jobs, Moved
 from providers.base import Failed, Operation, Pending, Succeeded
@@ -213,6 +215,28 @@ async def test_our_own_limits_do_not_end_a_row_of_500(make_hall: Make) -> None:
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).failure is Failure.LOST
 
 
+CUT = Uncertain("cut")
+
+
+@pytest.mark.parametrize(
+    "answers", [[BROKEN, *[CUT] * 4, BROKEN], [CUT] * 6, [Uncertain("502", status=502)] * 6]
+)
+async def test_only_a_row_of_nothing_but_500_means_a_failed_video(
+    make_hall: Make, answers: list[Exception]
+) -> None:
+    hall = await make_hall(speed=200)
+    hall.provider.hopeless_after = 30  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.polls.extend(answers)
+    assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
+
+
+async def test_500_for_one_video_alone_keeps_no_other_from_its_provider(make_hall: Make) -> None:
+    hall = await make_hall(speed=200)
+    hall.provider.polls.extend([BROKEN] * IN_A_ROW)
+    await hall.engine.drive(await in_state(hall, S.RUNNING))
+    assert hall.engine._catalogue.ward["scripted"].rests == 0
+
+
 @pytest.mark.parametrize(
     ("verdict", "cleaned"),
     [
@@ -347,6 +371,17 @@ async def test_a_job_found_long_after_its_deadline_has_two_minutes_left(
 @pytest.mark.parametrize("given", [b"<html>", Unusable("text"), NotFound("404")])
 async def test_a_download_is_repeated_before_it_is_judged(hall: Hall, given: Exception | bytes) -> None:
     hall.provider.downloads.extend([given] * 2)
+    assert (await hall.engine.drive(await in_state(hall, S.DOWNLOADING))).state is S.DELIVERED
+
+
+@pytest.mark.parametrize(
+    "given", [[b"<html>"] * DOWNLOADS, [Overloaded("429", retry_after=200), b"<html>"]], ids=["soon", "once"]
+)
+async def test_what_is_no_video_is_believed_neither_soon_nor_at_once(
+    make_hall: Make, given: list[Exception | bytes]
+) -> None:
+    hall = await make_hall(speed=300)
+    hall.provider.downloads.extend(given)
     assert (await hall.engine.drive(await in_state(hall, S.DOWNLOADING))).state is S.DELIVERED
 
 

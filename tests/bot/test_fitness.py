@@ -130,3 +130,26 @@ def test_a_look_that_succeeds_ends_no_pause(fitness: Fitness) -> None:
     fitness.failed(OutOfFunds("402"), NOON)
     fitness.seen()
     assert not fitness.fit(NOON)
+
+
+def test_a_look_that_succeeds_lets_an_error_of_the_same_job_count_again(fitness: Fitness) -> None:
+    fitness.failed(Uncertain("500", status=500), NOON, job_id=0)
+    fitness.seen()
+    for job_id in range(IN_A_ROW):
+        fitness.failed(Uncertain("500", status=500), NOON, job_id=job_id)
+    assert not fitness.fit(NOON)
+
+
+def test_after_a_rest_the_same_jobs_count_again(fitness: Fitness) -> None:
+    for _ in range(2):
+        for job_id in range(IN_A_ROW):
+            fitness.failed(Uncertain("500", status=500), NOON, job_id=job_id)
+    assert fitness.rests_until == NOON + 2 * REST
+
+
+def test_a_job_that_is_taken_makes_the_next_rest_short_again(fitness: Fitness) -> None:
+    for _ in range(2):
+        fitness.heard()
+        for _ in range(IN_A_ROW):
+            fitness.failed(Uncertain("cut"), NOON)
+    assert fitness.rests_until == NOON + REST

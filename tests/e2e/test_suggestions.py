@@ -162,6 +162,11 @@ def test_doubles_and_what_discord_would_refuse_are_left_out() -> None:
     assert shown == [("pan", "pan"), ("y" * 100, "tilt")]
 
 
+def test_a_value_is_found_by_its_own_text_as_well_as_by_its_words() -> None:
+    values = [("wan-2", "Second"), ("kling", "Wan-like"), ("seedance", "Third")]
+    assert [choice.value for choice in _suggest(values, "WAN-")] == ["wan-2", "kling"]
+
+
 @pytest.mark.parametrize("option", ["provider", "model", "duration", "negative_prompt"])
 async def test_before_the_bot_has_started_nothing_is_suggested(
     world: World, monkeypatch: pytest.MonkeyPatch, option: str

@@ -353,6 +353,11 @@ async def test_an_outage_is_no_bad_key(ecohash: EcoHash, vendor: EcoHashServer) 
     assert not isinstance(raised.value, Unauthorized)
 
 
+def test_looks_leave_something_of_the_200_calls_a_minute_that_a_key_has() -> None:
+    assert EcoHash.looks_per_minute is not None
+    assert EcoHash.looks_per_minute < 200
+
+
 def test_without_a_key_it_is_not_enabled() -> None:
     config = EcoHashConfig()
     assert not config.enabled

@@ -254,6 +254,11 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
             {"error": "No", "issues": [{"path": ["duration"], "values": [5, "10s", "[x](y)"] * 9}]},
             Advice(option="duration", allowed=("5", "10s")),
         ),
+        (
+            400,
+            {"error": "No", "issues": [{"path": ["duration"], "values": list(range(1, 100))}]},
+            Advice(option="duration", allowed=tuple(map(str, range(1, 13)))),
+        ),
         (400, {"error": "CORRUPTED_IMAGE"}, Advice(problem=Problem.FILE_UNREADABLE)),
         (400, {"error": "no", "code": "IMAGE_TOO_SMALL"}, Advice(problem=Problem.FILE_TOO_SMALL)),
         (413, {"error": "25 MB", "code": "PAYLOAD_TOO_LARGE"}, Advice(problem=Problem.FILE_TOO_LARGE)),
@@ -761,6 +766,10 @@ async def test_an_empty_balance_is_found_out_for_free(venice: Venice, vendor: Ve
     vendor.balance = {"canConsume": False}
     with pytest.raises(OutOfFunds):
         await venice.verify()
+
+
+def test_500_for_five_minutes_means_that_inference_failed() -> None:
+    assert Venice.hopeless_after == 300
 
 
 async def test_without_a_key_it_is_not_enabled(resources: Resources) -> None:
