@@ -17,6 +17,7 @@ from bot.rules import (
     BlockMember,
     Change,
     GiveGrant,
+    RevokeGrants,
     ServerRules,
     SetAllowance,
     SetBudget,
@@ -90,6 +91,16 @@ class Moderation:
         def change(rules: ServerRules) -> Change:
             end = None if expires is None else dates.until(expires, self._clock.now(), rules.zone)
             return GiveGrant(member_id=member_id, amount=amount, expires_at=end)
+
+        return await self._act(by, member_id, change)
+
+    async def revoke(self, by: Moderator, member_id: int) -> Act:
+        """Take back what is left of a member's grants."""
+
+        def change(rules: ServerRules) -> Change:
+            if not rules.grants.get(member_id):
+                raise BadRequest(f"<@{member_id}> has no extra credits. {UNCHANGED}")
+            return RevokeGrants(member_id=member_id)
 
         return await self._act(by, member_id, change)
 

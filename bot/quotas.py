@@ -197,7 +197,7 @@ class Standing:
         amount = self.ruling.allowance.amount
         if self.left is not None and (price > self.left or (amount == 0 and not self.granted)):
             return Refusal.NOTHING_LEFT
-        if self.budget is not None and (not self.budget.left or cost > self.budget.left):
+        if self.budget is not None and cost > self.budget.left:
             return Refusal.BUDGET_SPENT
         return None
 

@@ -105,6 +105,15 @@ class GiveGrant(_MemberChange):
         return replace(rules, grants=_with(rules.grants, self.member_id, grants))
 
 
+class RevokeGrants(_MemberChange):
+    """What is left of all that was granted is taken back."""
+
+    kind: Literal["revoke"] = "revoke"
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, grants=_with(rules.grants, self.member_id, None))
+
+
 class ResetUsage(_MemberChange):
     """What was used before counts no longer."""
 
@@ -203,6 +212,7 @@ class SetFallOver(_Change):
 Change: TypeAlias = Annotated[
     SetAllowance
     | GiveGrant
+    | RevokeGrants
     | ResetUsage
     | BlockMember
     | UnblockMember

@@ -9,6 +9,7 @@ from bot.rules import (
     BlockMember,
     GiveGrant,
     ResetUsage,
+    RevokeGrants,
     SetAllowance,
     SetBudget,
     SetCaps,
@@ -45,7 +46,7 @@ def amount_of(allowance: Allowance) -> str:
     return "no limit" if allowance.amount is None else f"{count(allowance.amount, 'credit')} a {each}"
 
 
-def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911 - one sentence for each kind of act
+def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence for each kind of act
     who = f"<@{act.change.member_id}>"
     match act.change:
         case SetAllowance() as change:
@@ -54,6 +55,8 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911 - one sentence 
         case GiveGrant(amount=amount, expires_at=end):
             until = f" until {full(end)}" if end else ""
             return f"gives {who} {count(amount, 'extra credit')}{until}"
+        case RevokeGrants():
+            return f"takes back what is left of the extra credits of {who}"
         case ResetUsage():
             return f"sets what {who} has used back to nothing"
         case BlockMember(until=end):

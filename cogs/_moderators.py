@@ -2,8 +2,10 @@
 
 import logging
 from contextlib import suppress
+from typing import TypeAlias
 
 import discord
+from discord import app_commands
 
 from bot.client import Stillmotion
 from bot.errors import BadRequest, NotAllowed
@@ -15,6 +17,7 @@ from cogs._answer import Interaction, role_ids
 log = logging.getLogger(__name__)
 
 LONGEST_REASON = 300
+Reason: TypeAlias = app_commands.Range[str, 1, LONGEST_REASON]
 
 
 def moderator(interaction: Interaction, reason: str | None = None) -> Moderator:
@@ -53,19 +56,18 @@ def target(interaction: Interaction, chosen: discord.User | discord.Member | dis
     return Target(role_id=chosen.id)
 
 
-async def done(bot: Stillmotion, interaction: Interaction, act: Act) -> str:
-    """Log an act where the server wants it, and say that it is done."""
+async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int | None = None) -> str:
+    """Log an act where the server wants it, and `also` in another channel, and say that it is done."""
     words = told(act, bot.studio.catalogue.label)
-    await log_to_channel(bot, act.guild_id, f"{interaction.user.mention} {words}.")
+    chosen = (await bot.moderation.rules(act.guild_id)).log_channel_id
+    for channel_id in {chosen, also} - {None}:
+        await _post(bot, act.guild_id, channel_id, f"{interaction.user.mention} {words}.")
     return f"Done: {words}."
 
 
-async def log_to_channel(bot: Stillmotion, guild_id: int, text: str) -> None:
-    """Post in the server's log channel, if it has one that can be posted in; the history has it anyway."""
-    channel_id = (await bot.moderation.rules(guild_id)).log_channel_id
-    if channel_id is None:
-        return
+async def _post(bot: Stillmotion, guild_id: int, channel_id: int | None, text: str) -> None:
+    """Post in a log channel, if it can be posted in; the history has it anyway."""
     with suppress(discord.HTTPException):
-        await bot.get_partial_messageable(channel_id, guild_id=guild_id).send(text[:2000])
+        await bot.get_partial_messageable(channel_id or 0, guild_id=guild_id).send(text[:2000])
         return
     log.warning("the log channel %d of server %d does not take a message", channel_id, guild_id)

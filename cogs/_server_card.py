@@ -39,6 +39,7 @@ async def server_card(bot: Stillmotion, guild_id: int) -> discord.Embed:
     _list(embed, "Prices", prices)
     embed.add_field(name="Budget", value=await _budget(bot, rules, guild_id))
     embed.add_field(name="At once", value=_caps(rules))
+    embed.add_field(name="Provider", value=_provider(bot, rules))
     embed.add_field(name="Time zone", value=f"`{rules.zone.key}`")
     embed.add_field(name="Log", value=f"<#{rules.log_channel_id}>" if rules.log_channel_id else "none")
     return embed
@@ -56,6 +57,13 @@ async def _budget(bot: Stillmotion, rules: ServerRules, guild_id: int) -> str:
     spent = await bot.reports.spent(guild_id)
     limit = "no limit" if rules.budget is None else f"{dollars(rules.budget)} a month"
     return f"{limit}; {dollars(spent)} spent or reserved"
+
+
+def _provider(bot: Stillmotion, rules: ServerRules) -> str:
+    name = rules.default_provider
+    default = bot.studio.catalogue.label(name) if name else "the default"
+    falls = {True: "may fall over", False: "do not fall over", None: "fall over as by default"}
+    return f"{default}; jobs {falls[rules.fall_over]}"
 
 
 def _caps(rules: ServerRules) -> str:

@@ -6,7 +6,7 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.rules import SetFallOver
 from cogs._answer import Interaction, privately
-from cogs._moderators import done, moderator
+from cogs._moderators import Reason, done, moderator
 
 
 @app_commands.guild_only()
@@ -20,9 +20,11 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
     @app_commands.command()
     @app_commands.describe(provider="Leave it out for what the bot has by default")
     @privately
-    async def default(self, interaction: Interaction, provider: str | None = None) -> str:
+    async def default(
+        self, interaction: Interaction, provider: str | None = None, reason: Reason | None = None
+    ) -> str:
         """Choose who makes the video when nobody is named."""
-        act = await self.bot.moderation.default_provider(moderator(interaction), provider)
+        act = await self.bot.moderation.default_provider(moderator(interaction, reason), provider)
         return await done(self.bot, interaction, act)
 
     @default.autocomplete("provider")
@@ -38,9 +40,12 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
     @app_commands.command(name="fall-over")
     @app_commands.describe(allowed="Leave it out for what the bot has by default")
     @privately
-    async def fall_over(self, interaction: Interaction, *, allowed: bool | None = None) -> str:
+    async def fall_over(
+        self, interaction: Interaction, *, allowed: bool | None = None, reason: Reason | None = None
+    ) -> str:
         """May a job that no provider has accepted go to another one that can do exactly the same?"""
-        act = await self.bot.moderation.decide(moderator(interaction), SetFallOver(allowed=allowed))
+        by = moderator(interaction, reason)
+        act = await self.bot.moderation.decide(by, SetFallOver(allowed=allowed))
         return await done(self.bot, interaction, act)
 
 

@@ -16,11 +16,10 @@ from bot.rules import Act, ResetUsage, SetLog
 from cogs._answer import Interaction, privately
 from cogs._history import HistoryButton
 from cogs._member_card import MemberButton, member_card
-from cogs._moderators import LONGEST_REASON, done, moderator, person, target
+from cogs._moderators import Reason, done, moderator, person, target
 from cogs._quota_reports import QuotaReports
 from providers.specs import Per
 
-Reason: TypeAlias = app_commands.Range[str, 1, LONGEST_REASON]
 Typed: TypeAlias = app_commands.Range[str, 1, 50]
 Choices: TypeAlias = list[app_commands.Choice[str]]
 _SHOWN = 25
@@ -81,6 +80,15 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         return await self._done(
             interaction, await self.bot.moderation.grant(by, person(member).id, amount, expires)
         )
+
+    @app_commands.command()
+    @privately
+    async def revoke(
+        self, interaction: Interaction, member: discord.User, reason: Reason | None = None
+    ) -> str:
+        """Take back what is left of the extra credits a member was given."""
+        by = moderator(interaction, reason)
+        return await self._done(interaction, await self.bot.moderation.revoke(by, member.id))
 
     @app_commands.command()
     @privately
@@ -185,8 +193,10 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
             mine = channel.permissions_for(channel.guild.me)
             if not (mine.view_channel and mine.send_messages):
                 raise NotAllowed(f"I may not post in {channel.mention}. {UNCHANGED}")
-        change = SetLog(channel_id=channel.id if channel else None)
-        return await self._done(interaction, await self.bot.moderation.decide(by, change))
+        before = (await self.bot.moderation.rules(by.guild_id)).log_channel_id
+        act = await self.bot.moderation.decide(by, SetLog(channel_id=channel.id if channel else None))
+        # Who watches the old channel has to know that it says no more.
+        return await done(self.bot, interaction, act, also=before)
 
     @timezone.autocomplete("zone")
     async def _zones(self, _: Interaction, typed: str) -> Choices:

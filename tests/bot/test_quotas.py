@@ -162,9 +162,9 @@ def test_what_is_left_never_falls_below_nothing() -> None:
         (standing(None, block=Block(None, None)), 1, 0, Refusal.BLOCKED),
         (standing(None, budget=Budget(100, 40, TODAY)), 1, 60, None),
         (standing(None, budget=Budget(100, 40, TODAY)), 1, 61, Refusal.BUDGET_SPENT),
-        (standing(None, budget=Budget(100, 100, TODAY)), 1, 0, Refusal.BUDGET_SPENT),
-        (standing(None, budget=Budget(0, 0, TODAY)), 1, 0, Refusal.BUDGET_SPENT),
-        (standing(None, budget=Budget(50, 80, TODAY)), 1, 0, Refusal.BUDGET_SPENT),
+        (standing(None, budget=Budget(100, 100, TODAY)), 1, 1, Refusal.BUDGET_SPENT),
+        (standing(None, budget=Budget(100, 100, TODAY)), 1, 0, None),
+        (standing(None, budget=Budget(50, 80, TODAY)), 1, 1, Refusal.BUDGET_SPENT),
     ],
 )
 def test_a_video_is_booked_if_nothing_speaks_against_it(

@@ -90,6 +90,21 @@ async def test_a_grant_is_used_after_the_allowance_and_shown(start: Start) -> No
     assert "You have 0 of 1 credit left today" in reply.response.content
 
 
+async def test_a_grant_can_be_taken_back(world: World) -> None:
+    await world.administer("quota-admin grant", member=world.alice, amount=1_000_000)
+    said = await world.administer("quota-admin revoke", member=world.alice)
+    assert said == f"Done: takes back what is left of the extra credits of <@{world.alice.id}>."
+    assert await world.quota() == "5 of 5 credits left today"
+    said = await world.administer("quota-admin revoke", member=world.alice)
+    assert said == f"<@{world.alice.id}> has no extra credits. Nothing was changed."
+
+
+async def test_a_budget_of_nothing_leaves_what_has_no_price(world: World) -> None:
+    await world.administer("quota-admin budget", amount="0")
+    await world.animate()
+    await world.video()
+
+
 async def test_a_reset_begins_the_window_anew(start: Start) -> None:
     world = await start(default_allowance=1)
     await world.animate()
@@ -192,7 +207,9 @@ async def test_every_decision_is_posted_in_the_log_channel_if_there_is_one(world
     ]
     await world.administer("quota-admin log")
     await world.administer("quota-admin set", target=world.bob, amount="3")
-    assert len(log.history()) == 2
+    assert [message.content for message in log.history()][2:] == [
+        f"<@{world.admin.id}> switches the log off."
+    ], "who reads it is told, and then it is silent"
 
 
 async def test_a_log_channel_has_to_take_messages(world: World) -> None:
@@ -264,6 +281,7 @@ async def test_show_has_all_rules_of_the_server(world: World) -> None:
     assert shown["Prices"] == "EigenAI: 2 credits a video"
     assert shown["Budget"] == "no limit; $0.00 spent or reserved"
     assert shown["At once"] == "the default a member, the default in all"
+    assert shown["Provider"] == "the default; jobs fall over as by default"
     assert shown["Time zone"] == "`UTC`"
     assert (await show(world, "show", target=role)).response.content == f"<@&{role.id}> has 8 credits a week."
 
