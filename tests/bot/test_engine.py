@@ -13,6 +13,7 @@ from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.fitness import IN_A_ROW
 from bot.jobs import Failure, Job, JobState
 from bot.stages.fetch import DOWNLOADS
+from bot.stages.watch import UNKNOWN_LOOKS
 from bot.store.db import StoreError
 from bot.store.jobs import Caps, Jobs, Moved
 from providers.base import Failed, Operation, Pending, Succeeded
@@ -128,6 +129,15 @@ async def test_no_vendor_puts_off_the_last_look_beyond_the_deadline(make_hall: M
     assert job.state_at - job.created_at < timedelta(minutes=30)
 
 
+async def test_what_a_submit_tells_of_its_provider_is_remembered(hall: Hall) -> None:
+    fitness = hall.engine._catalogue.ward["scripted"]
+    hall.provider.submits.append(OutOfFunds("402"))
+    await hall.drive(await hall.promoted(1))
+    assert fitness.paused is Failure.OUT_OF_FUNDS
+    await hall.drive(await hall.promoted(2))
+    assert fitness.paused is None
+
+
 async def test_a_submit_without_its_picture_is_not_made(hall: Hall) -> None:
     job = await hall.promoted()
     await hall.files.clear(1)
@@ -181,6 +191,12 @@ async def test_an_unknown_operation_is_believed_only_when_said_again_and_again(h
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
 
 
+async def test_an_operation_may_be_unknown_for_the_first_minute(make_hall: Make) -> None:
+    hall = await make_hall(speed=40)
+    hall.provider.polls.extend([NotFound("404")] * UNKNOWN_LOOKS)
+    assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
+
+
 async def test_an_unknown_operation_ends_the_job_in_the_end(hall: Hall) -> None:
     hall.provider.polls.extend([NotFound("404")] * 100)
     job = await hall.engine.drive(await in_state(hall, S.RUNNING))
@@ -230,9 +246,16 @@ async def test_only_a_row_of_nothing_but_500_means_a_failed_video(
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
 
 
-async def test_500_for_one_video_alone_keeps_no_other_from_its_provider(make_hall: Make) -> None:
+@pytest.mark.parametrize(
+    "answers",
+    [[BROKEN] * IN_A_ROW, [*[CUT] * (IN_A_ROW - 1), Pending(), CUT]],
+    ids=["500 for one video alone", "an answer in between"],
+)
+async def test_one_video_that_cannot_be_looked_at_leaves_its_provider_fit(
+    make_hall: Make, answers: list[Any]
+) -> None:
     hall = await make_hall(speed=200)
-    hall.provider.polls.extend([BROKEN] * IN_A_ROW)
+    hall.provider.polls.extend(answers)
     await hall.engine.drive(await in_state(hall, S.RUNNING))
     assert hall.engine._catalogue.ward["scripted"].rests == 0
 
@@ -321,6 +344,22 @@ async def test_the_vendors_own_estimate_is_shown_and_not_to_the_second(hall: Hal
     assert promised.second % 15 == 0
     began = min(card.job.submitted_at or card.job.created_at for card in hall.box.cards)
     assert timedelta(seconds=80) <= promised - began < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(("said", "cost"), [(None, 50), (70, 70), (0, 0)])
+async def test_what_a_video_has_cost_takes_the_place_of_what_was_reserved(
+    hall: Hall, said: int | None, cost: int
+) -> None:
+    hall.provider.polls.append(Succeeded(cost_micros=said))
+    job = await hall.drive(await hall.promoted(quoted_micros=50, cost_micros=50))
+    assert (job.state, job.cost_micros) == (S.DELIVERED, cost)
+
+
+async def test_a_video_that_is_over_takes_no_share_of_the_looks(hall: Hall) -> None:
+    hall.provider.polls.append(Failed(detail="no luck"))
+    await hall.drive(await hall.promoted(1))
+    await hall.drive(await hall.promoted(2))
+    assert hall.engine._floor.watched["scripted"] == 0
 
 
 async def test_a_verdict_ends_the_job(hall: Hall) -> None:

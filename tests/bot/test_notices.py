@@ -1,10 +1,23 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from bot.jobs import OPEN, Failure, Job, JobState
-from bot.notices import NOT_CHARGED, ending, phase
+from bot.notices import NOT_CHARGED, ending, phase, refusal
+from bot.quotas import (
+    Allowance,
+    Block,
+    Budget,
+    Grant,
+    Refusal,
+    Ruling,
+    Source,
+    Standing,
+    Window,
+    WindowKind,
+)
 from providers.errors import Advice, Problem
 from providers.specs import VideoRequest
 
@@ -120,3 +133,68 @@ def test_each_state_has_its_words() -> None:
 def test_the_place_in_the_queue_is_told_where_it_is_known() -> None:
     assert phase(JOB, "EigenAI", 3) == "Waiting in the queue, number 3."
     assert phase(JOB, "EigenAI", None) == "Waiting in the queue."
+
+
+END = NOON + timedelta(hours=12)
+RENEWS = f"<t:{int(END.timestamp())}:R>"
+
+
+def standing(amount: int = 5, kind: WindowKind = WindowKind.DAY, used: int = 0, **facts: Any) -> Standing:
+    ruling = Ruling(Allowance(amount=amount, kind=kind), Source.BOT)
+    return Standing(ruling, Window(NOON, END), used, **{"grants": (), **facts})
+
+
+@pytest.mark.parametrize(
+    ("until", "end"),
+    [(None, "until a moderator allows it again"), (END, f"until <t:{int(END.timestamp())}:f>")],
+)
+def test_who_is_blocked_is_told_until_when_and_not_why(until: datetime | None, end: str) -> None:
+    said = refusal(Refusal.BLOCKED, standing(block=Block(until, "spam")), 1)
+    assert said == f"A moderator has decided that you may not make videos here {end}. {NOT_CHARGED}"
+
+
+def test_a_budget_that_is_spent_renews_with_its_own_window() -> None:
+    month = Window(NOON, NOON + timedelta(days=30))
+    said = refusal(Refusal.BUDGET_SPENT, standing(budget=Budget(5, 5, month)), 1)
+    assert f"It renews <t:{int(month.end.timestamp())}:R>; until then, a cheaper video may fit." in said
+    assert said.endswith(NOT_CHARGED)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"used": 4}, "1 of 5 credits left today; this video takes 2"),
+        ({"used": 9}, "0 of 5 credits left today; this video takes 2"),
+        ({"amount": 1, "kind": WindowKind.WEEK}, "1 of 1 credit left this week; this video takes 2"),
+        (
+            {"used": 5, "kind": WindowKind.MONTH, "grants": (Grant(1, 3, None, 2, None),)},
+            "0 of 5 credits left this month, and 1 granted credit; this video takes 2",
+        ),
+        (
+            {"amount": 0, "grants": (Grant(1, 1, None, 0, None),)},
+            "0 of 0 credits left today, and 1 granted credit; this video takes 2",
+        ),
+    ],
+)
+def test_what_is_left_is_told_with_the_price_and_when_it_renews(facts: dict[str, Any], words: str) -> None:
+    said = refusal(Refusal.NOTHING_LEFT, standing(**facts), 2)
+    assert said == f"You have {words}. They renew {RENEWS}. {NOT_CHARGED}"
+
+
+def test_who_gets_nothing_at_all_is_not_told_to_wait() -> None:
+    said = refusal(Refusal.NOTHING_LEFT, standing(amount=0), 1)
+    assert (
+        said == f"You have no credits for videos in this server; its moderators decide who has. {NOT_CHARGED}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(refunded=False), "Venice kept this bot's money."),
+        (Advice(recommended_model="wan-`3"), "It recommends the model `wan-'3` for this."),
+    ],
+)
+def test_what_the_provider_says_beside_its_no_is_told(advice: Advice, words: str) -> None:
+    job = replace(JOB, state=JobState.FAILED, failure=Failure.REFUSED, advice=advice)
+    assert f" {words} " in ending(job, "Venice")
