@@ -287,7 +287,8 @@ async def test_a_budget_is_the_servers_and_is_reserved_with_the_job(store: Store
     assert refused.standing.budget == Budget(10, 6, Window(utc("2024-02-01"), utc("2024-03-01")))
     assert isinstance(await book(3, 5, guild_id=11), Job)
     assert isinstance(await book(4, 4, user_id=31), Job)
-    assert isinstance(await book(5, 0), Refused)
+    assert isinstance(await book(5, 1), Refused)
+    assert isinstance(await book(5, 0), Job), "what has no price costs nothing"
 
 
 @pytest.mark.parametrize("end", sorted(RELEASED))
@@ -321,7 +322,7 @@ async def test_a_budget_counts_what_was_spent_before_it_was_set(
     assert (await stands()).budget is None
     await decide(SetBudget(micros=5))
     assert (await stands()).budget.left == 0
-    assert await reserve(new_job(2), 5) is None
+    assert await reserve(new_job(2, cost_micros=1), 5) is None
     await decide(SetBudget(micros=None))
     assert await reserve(new_job(3, cost_micros=10**12), 5)
 
