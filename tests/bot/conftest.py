@@ -13,10 +13,6 @@ from bot.cards import Card
 from bot.catalogue import Catalogue
 from bot.engine import Engine
 from bot.jobs import Job, JobState
-from bot.media import _wire
-from bot.media._wire import Call, Fact
-from bot.media._worker import answer
-from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.quotas import Allowance, WindowKind
 from bot.runners import Local
@@ -28,6 +24,7 @@ from providers.base import Failed, Operation, Pending, Provider, ProviderConfig,
 from providers.options import SourceImage
 from providers.specs import Mode, ModelSpec, VideoRequest
 from tests.clock import NOON, FastClock
+from tests.helpers import AtHome
 from tests.vendors.faults import sample_video
 
 Answer = Pending | Succeeded | Failed | Exception
@@ -82,15 +79,6 @@ class Scripted(Provider[ProviderConfig]):
 
     async def cleanup(self, operation: Operation) -> None:
         self.cleaned.append(operation)
-
-
-class AtHome(Children):
-    """Does a child's task in a thread: this is not where children are tried, and each one costs its start."""
-
-    async def run(
-        self, task: str, data: bytes | None = None, *, seconds: float, memory: int, **options: Fact
-    ) -> _wire.Answer:
-        return _wire.unpack_answer(await asyncio.to_thread(answer, Call(task, memory, 0, options, data)))
 
 
 @dataclass
@@ -190,7 +178,7 @@ Make = Callable[..., Awaitable[Hall]]
 
 @pytest.fixture
 async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
-    halls: list[tuple[Hall, Children]] = []
+    halls: list[tuple[Hall, AtHome]] = []
 
     async def make(caps: Caps | None = None, speed: float = 100) -> Hall:
         clock = FastClock(speed)

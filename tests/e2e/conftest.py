@@ -17,10 +17,11 @@ from simcord.results import InteractionResult
 
 from bot.app import build
 from bot.client import Stillmotion
+from bot.media.child import Children
 from bot.settings import Settings
 from tests import openapi
 from tests.clock import FastClock
-from tests.helpers import eventually
+from tests.helpers import AtHome, eventually
 from tests.vendors.base import VendorServer
 from tests.vendors.eigenai import EigenAIServer
 
@@ -115,6 +116,17 @@ class World:
         await self.bot.close()
         await self.env.restart_bot(bot)
         self.bot = bot
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.app.Children", AtHome)
+
+
+@pytest.fixture
+def real_children(at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is about pictures and videos: they are decoded where an operator's bot decodes them."""
+    monkeypatch.setattr("bot.app.Children", Children)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import discord
+import pytest
 from simcord.builders import ChannelHandle
 
 from bot.app import build
@@ -12,6 +13,8 @@ from tests.e2e.conftest import World, picture
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import hang, sample_video
+
+pytestmark = pytest.mark.usefixtures("real_children")
 
 
 async def test_a_picture_becomes_a_video_in_the_channel(world: World, vendor: EigenAIServer) -> None:

@@ -9,6 +9,8 @@ from PIL import Image
 from tests.e2e.conftest import World, picture
 from tests.vendors.eigenai import EigenAIServer
 
+pytestmark = pytest.mark.usefixtures("real_children")
+
 
 def animated() -> bytes:
     frames = [Image.new("P", (64, 64), colour) for colour in (1, 2, 3)]
