@@ -1,13 +1,15 @@
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
 from bot.catalogue import Catalogue
 from bot.errors import BadRequest, NotNow
+from bot.jobs import Failure
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
-from providers.errors import Unreachable
-from providers.options import SourceImage
-from providers.specs import Mode, ModelSpec, VideoRequest
+from providers.errors import Unauthorized, Uncertain, Unreachable
+from providers.options import SourceImage, Span
+from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 from tests.clock import NOON
 
 IMAGE, TEXT = Mode
@@ -33,11 +35,21 @@ class Shop(Provider[ProviderConfig]):
         self.name = self.label = name  # type: ignore[misc]
         self.specs: Sequence[ModelSpec] = specs
         self.closed = False
+        self.price: int | Exception = 5
 
     async def models(self) -> Sequence[ModelSpec]:
         if self.closed:
             raise Unreachable("closed")
         return self.specs
+
+    async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+        if isinstance(self.price, Exception):
+            raise self.price
+        return self.price
+
+    def check(self, request: VideoRequest, spec: ModelSpec) -> None:
+        if request.prompt in spec.name:
+            raise OptionRefused("not this", "prompt")
 
     async def submit(self, request: VideoRequest) -> Operation:
         raise NotImplementedError
@@ -153,3 +165,72 @@ async def test_a_provider_that_never_answered_offers_nothing() -> None:
     alpha = Shop("alpha", spec("a"))
     alpha.closed = True
     assert (await catalogue(alpha)).offers(IMAGE) == {}
+
+
+async def test_a_last_resort_comes_last_unless_it_is_the_default() -> None:
+    alpha, beta = Shop("alpha", spec("a")), Shop("beta", spec("b"))
+    alpha.last_resort = True  # type: ignore[misc] # this one alone
+    made = await catalogue(alpha, beta)
+    assert made.ranked() == ["beta", "alpha"]
+    assert made.ranked("alpha") == ["alpha", "beta"]
+    assert made.ranked("gone") == ["beta", "alpha"], "a default that is gone is none"
+
+
+def test_whoever_is_fit_goes_first_and_whoever_can_do_it_before_whoever_cannot(three: Catalogue) -> None:
+    three.ward["beta"].paused = Failure.OUT_OF_FUNDS
+    assert names([three.choose(wish(), None, NOON)]) == [("alpha", "swift")]
+    picky = wish().model_copy(update={"prompt": "Swift"})
+    assert names([three.choose(picky, None, NOON)]) == [("alpha", "fine")]
+    three.ward["alpha"].paused = Failure.OUT_OF_FUNDS
+    assert names([three.choose(picky, None, NOON)]) == [("alpha", "fine")], "able, if nobody is fit"
+    assert names([three.choose(picky, "beta", NOON)]) == [("beta", "swift")], "to be told what is wrong"
+
+
+@pytest.mark.parametrize("trouble", [Uncertain("500"), TimeoutError()])
+async def test_a_price_that_cannot_be_had_is_not_known(trouble: Exception) -> None:
+    alpha = Shop("alpha", spec("a"))
+    made = await catalogue(alpha)
+    assert await made.quote("alpha", spec("a"), wish()) == 5
+    alpha.price = trouble
+    assert await made.quote("alpha", spec("a"), wish()) is None
+
+
+async def test_nobody_waits_long_for_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Shop):
+        async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+            return await asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr("bot.catalogue.QUOTE_WITHIN", 0.01)
+    made = await catalogue(Slow("alpha", spec("a")))
+    assert await asyncio.wait_for(made.quote("alpha", spec("a"), wish()), 5) is None
+
+
+async def test_those_who_take_an_option_are_named_once_and_not_too_many() -> None:
+    takes = [
+        ModelSpec(id=f"m{n}", name=f"M{n // 2}", mode=IMAGE, seed=Span(low=0, high=9)) for n in range(30)
+    ]
+    made = await catalogue(Shop("alpha", spec("plain"), *takes))
+    assert made.takers(IMAGE, "seed") == [f"M{n} (alpha)" for n in range(10)]
+
+
+async def test_models_are_those_of_one_provider_or_of_all(three: Catalogue) -> None:
+    assert three.models("beta") == [("swift", "Swift"), ("writer", "Writer")]
+    assert len(three.models(None)) == 5
+
+
+async def test_a_refused_key_is_noticed_with_the_list() -> None:
+    class Strange(Shop):
+        async def models(self) -> Sequence[ModelSpec]:
+            raise Unauthorized("401")
+
+    made = await catalogue(Strange("alpha"))
+    assert made.ward["alpha"].paused is Failure.UNAUTHORIZED
+
+
+async def test_a_list_that_nobody_can_read_keeps_no_other_from_being_read() -> None:
+    class Broken(Shop):
+        async def models(self) -> Sequence[ModelSpec]:
+            raise KeyError("data")
+
+    made = await catalogue(Broken("alpha"), Shop("beta", spec("b")))
+    assert list(made.offers(IMAGE)) == ["beta"]

@@ -18,6 +18,8 @@ from bot.store.db import StoreError
 from bot.store.jobs import Caps, Jobs, Moved
 from providers.base import Failed, Operation, Pending, Succeeded
 from providers.errors import (
+    NO_ADVICE,
+    Advice,
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -344,6 +346,30 @@ async def test_the_vendors_own_estimate_is_shown_and_not_to_the_second(hall: Hal
     assert promised.second % 15 == 0
     began = min(card.job.submitted_at or card.job.created_at for card in hall.box.cards)
     assert timedelta(seconds=80) <= promised - began < timedelta(minutes=5)
+
+
+ADVICE = Advice(suggested_prompt="a calm sea")
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_the_vendors_advice_comes_with_its_verdict(hall: Hall, *, refused: bool) -> None:
+    hall.provider.polls.append(Failed(detail="no", refused=refused, advice=ADVICE))
+    job = await hall.drive(await hall.promoted())
+    assert (job.failure, job.advice) == (Failure.REFUSED if refused else Failure.PROVIDER_FAILED, ADVICE)
+
+
+@pytest.mark.parametrize("advice", [ADVICE, NO_ADVICE])
+async def test_the_vendors_advice_comes_with_its_no(hall: Hall, advice: Advice) -> None:
+    hall.provider.submits.append(InvalidRequest("400", advice=advice))
+    job = await hall.drive(await hall.promoted())
+    assert (job.failure, job.advice) == (Failure.REJECTED, advice if advice is ADVICE else None)
+
+
+async def test_a_job_waits_the_longer_the_older_it_is(hall: Hall) -> None:
+    hall.provider.submits.append(Unreachable("dns"))
+    asked = hall.clock.now()
+    job = await hall.drive(await hall.promoted(created_at=asked - timedelta(seconds=200)))
+    assert timedelta(seconds=55) <= job.not_before - asked
 
 
 @pytest.mark.parametrize(("said", "cost"), [(None, 50), (70, 70), (0, 0)])

@@ -180,6 +180,34 @@ async def test_what_nobody_else_can_take_waits_while_its_provider_only_rests(hal
     assert (await hall.job()).state is JobState.QUEUED
 
 
+@pytest.mark.parametrize("may", [True, False])
+async def test_what_waits_for_a_provider_that_is_gone_goes_to_another_or_ends(
+    hall: Hall, *, may: bool
+) -> None:
+    await stand_by(hall)
+    await hall.book(1, may_fall_over=may)
+    del hall.engine._catalogue.providers["scripted"]  # type: ignore[attr-defined] # it is the test's own
+    assert await hall.engine.divert(await hall.job())
+    job = await hall.job()
+    assert falls(job) if may else (job.failure, job.charged) == (Failure.NO_PROVIDER, 0)
+
+
+async def test_a_job_that_got_on_meanwhile_is_not_taken_away(hall: Hall) -> None:
+    await stand_by(hall)
+    await hall.book(1, may_fall_over=True)
+    seen = await hall.job()
+    await hall.engine.cancel(seen, user_id=7)
+    hall.engine._catalogue.ward["scripted"].paused = Failure.UNAUTHORIZED
+    assert await hall.engine.divert(seen)
+    assert (await hall.job()).state is JobState.CANCELLED
+
+
+async def test_the_card_names_the_provider_that_could_not_take_it(hall: Hall) -> None:
+    await stand_by(hall)
+    await hall.engine.show(await not_accepted(hall))
+    assert (hall.box.cards[-1].provider, hall.box.cards[-1].fell_from) == ("other", "Scripted")
+
+
 async def test_a_model_that_is_gone_is_asked_of_another(hall: Hall) -> None:
     await stand_by(hall)
     job = await hall.promoted(may_fall_over=True)
