@@ -9,7 +9,7 @@ import pytest
 
 from tests.discord_server.faults import after_accepting, hang
 from tests.discord_server.server import carries_video, is_reply
-from tests.discord_server.world import BOB
+from tests.discord_server.world import BOB, Asked
 from tests.e2e.process.conftest import Stage
 from tests.helpers import eventually
 from tests.vendors.faults import sample_video
@@ -34,11 +34,6 @@ class Moment:
 
 
 MOMENTS = {
-    "queued, card posted": Moment(
-        "queued",
-        lambda stage: stage.discord.next("create", after_accepting(hang)),
-        lambda stage: stage.discord.world.cards(),
-    ),
     "running": Moment(
         "running", lambda stage: stage.vendor.next("poll", hang), lambda stage: stage.vendor.seen("poll")
     ),
@@ -67,26 +62,42 @@ MOMENTS = {
         lambda stage: stage.discord.next("edit", after_accepting(hang), when=carries_video),
         lambda stage: stage.discord.world.videos(),
     ),
+    "queued, card posted": Moment(
+        "queued",
+        lambda stage: stage.discord.next("create", after_accepting(hang)),
+        lambda stage: len(stage.discord.world.cards()) == len(MOMENTS),
+    ),
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-async def test_a_killed_bot_goes_on_where_it_was_and_posts_one_video(stage: Stage, moment: Moment) -> None:
-    moment.arrange(stage)
+async def test_a_killed_bot_goes_on_where_each_job_was_and_posts_one_video_for_each(stage: Stage) -> None:
+    stage.bot.settings |= {"MEMBER_JOBS": "9", "DEFAULT_ALLOWANCE": "9"}
     await stage.bot.start()
-    asked = await stage.animate()
-    await stage.reaches(asked, moment.state)
-    await eventually(lambda: moment.reached(stage))
+    jobs: dict[str, Asked] = {}
+    for name, moment in MOMENTS.items():
+        moment.arrange(stage)
+        jobs[name] = await stage.animate()
+        await stage.reaches(jobs[name], moment.state)
+        await eventually(lambda moment=moment: moment.reached(stage))
+    assert {name: stage.bot.row(asked.id)["state"] for name, asked in jobs.items()} == {
+        name: moment.state for name, moment in MOMENTS.items()
+    }
 
     await stage.bot.kill()
     await stage.bot.start()
-    row = await stage.reaches(asked, "delivered")
-    await stage.card_says("Video ready")
+    for name, asked in jobs.items():
+        row = await stage.reaches(asked, "delivered")
+        assert row["charged"] == row["price"], name
+    for index in range(len(jobs)):
+        await stage.card_says("Video ready", index)
 
-    assert row["charged"] == row["price"]
-    assert len(stage.vendor.seen("submit")) == 1
-    assert [video.data for video in stage.discord.world.videos()] == [sample_video()]
-    assert len(stage.discord.world.messages) == 2
+    world = stage.discord.world
+    assert len(stage.vendor.seen("submit")) == len(jobs)
+    assert [video.data for video in world.videos()] == [sample_video()] * len(jobs)
+    assert [len(reply["attachments"]) for reply in world.replies()] == [1] * len(jobs)
+    answered = {int(reply["message_reference"]["message_id"]) for reply in world.replies()}
+    assert answered == {int(card["id"]) for card in world.cards()}
+    assert len(world.messages) == 2 * len(jobs)
 
 
 @pytest.mark.parametrize("accepted", [False, True])
