@@ -1,5 +1,6 @@
 """What moderators may decide for their server. Each decision is one act; nothing is changed by bad input."""
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ from bot.rules import (
     UnblockMember,
 )
 from bot.store import Store
+from bot.store.db import StoreError
 from providers.specs import Per
+
+log = logging.getLogger(__name__)
 
 UNCHANGED = "Nothing was changed."
 MOST_JOBS = 1000
@@ -165,6 +169,14 @@ class Moderation:
     async def rules(self, guild_id: int, member_id: int | None = None) -> ServerRules:
         """What holds in a server now, for everybody and for this member."""
         return await self._store.acts.rules(guild_id, member_id)
+
+    async def log_channel(self, guild_id: int) -> int | None:
+        """Where decisions are posted. An act that is written down does not fail for want of it."""
+        try:
+            return (await self.rules(guild_id)).log_channel_id
+        except StoreError:
+            log.exception("the log channel of server %d cannot be looked up", guild_id)
+            return None
 
     async def overrides(self, guild_id: int) -> ServerRules:
         """The members with an allowance or a block of their own."""

@@ -132,9 +132,10 @@ def refusal(why: Refusal, standing: Standing, price: int) -> str:
             end = f"until {full(until)}" if until else "until a moderator allows it again"
             return f"A moderator has decided that you may not make videos here {end}. {NOT_CHARGED}"
         case Refusal.BUDGET_SPENT if standing.budget is not None:
+            cheaper = "; until then, a cheaper video may fit" if standing.budget.left else ""
             return (
                 "Too little is left of this server's budget for videos this month. It renews "
-                f"{relative(standing.budget.window.end)}; until then, a cheaper video may fit. {NOT_CHARGED}"
+                f"{relative(standing.budget.window.end)}{cheaper}. {NOT_CHARGED}"
             )
         case _:
             return f"{_left(standing, price)} {NOT_CHARGED}"

@@ -5,7 +5,7 @@ The acts are all there is. Nothing else is stored, so a server's history is its 
 
 import functools
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias, TypeVar
@@ -28,13 +28,13 @@ class ServerRules:
 
     zone: ZoneInfo = _UTC
     everyone: Allowance | None = None
-    roles: Mapping[int, Allowance] = field(default_factory=dict[int, Allowance])
-    members: Mapping[int, Allowance] = field(default_factory=dict[int, Allowance])
-    grants: Mapping[int, tuple[Grant, ...]] = field(default_factory=dict[int, tuple[Grant, ...]])
+    roles: dict[int, Allowance] = field(default_factory=dict[int, Allowance])
+    members: dict[int, Allowance] = field(default_factory=dict[int, Allowance])
+    grants: dict[int, tuple[Grant, ...]] = field(default_factory=dict[int, tuple[Grant, ...]])
     """By member; what was drawn from them is not known here."""
-    resets: Mapping[int, datetime] = field(default_factory=dict[int, datetime])
-    blocks: Mapping[int, Block] = field(default_factory=dict[int, Block])
-    tariffs: Mapping[tuple[str, str | None], Tariff] = field(
+    resets: dict[int, datetime] = field(default_factory=dict[int, datetime])
+    blocks: dict[int, Block] = field(default_factory=dict[int, Block])
+    tariffs: dict[tuple[str, str | None], Tariff] = field(
         default_factory=dict[tuple[str, str | None], Tariff]
     )
     """By provider and model."""
@@ -71,7 +71,7 @@ class _Change(Frozen):
 
     @abstractmethod
     def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
-        """The rules with this change made."""
+        """The rules with this change made; they are `rules_of`'s own, and may be changed themselves."""
 
 
 class _MemberChange(_Change):
@@ -88,9 +88,9 @@ class SetAllowance(_Change):
 
     def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
         if self.member_id is not None:
-            return replace(rules, members=_with(rules.members, self.member_id, self.allowance))
+            return _put(rules, rules.members, self.member_id, self.allowance)
         if self.role_id is not None:
-            return replace(rules, roles=_with(rules.roles, self.role_id, self.allowance))
+            return _put(rules, rules.roles, self.role_id, self.allowance)
         return replace(rules, everyone=self.allowance)
 
 
@@ -102,7 +102,7 @@ class GiveGrant(_MemberChange):
     def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
         grant = Grant(act.id, self.amount, self.expires_at, 0, act.reason)
         grants = (*rules.grants.get(self.member_id, ()), grant)
-        return replace(rules, grants=_with(rules.grants, self.member_id, grants))
+        return _put(rules, rules.grants, self.member_id, grants)
 
 
 class RevokeGrants(_MemberChange):
@@ -111,7 +111,7 @@ class RevokeGrants(_MemberChange):
     kind: Literal["revoke"] = "revoke"
 
     def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
-        return replace(rules, grants=_with(rules.grants, self.member_id, None))
+        return _put(rules, rules.grants, self.member_id, None)
 
 
 class ResetUsage(_MemberChange):
@@ -120,7 +120,7 @@ class ResetUsage(_MemberChange):
     kind: Literal["reset"] = "reset"
 
     def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
-        return replace(rules, resets=_with(rules.resets, self.member_id, act.at))
+        return _put(rules, rules.resets, self.member_id, act.at)
 
 
 class BlockMember(_MemberChange):
@@ -128,14 +128,14 @@ class BlockMember(_MemberChange):
     until: AwareDatetime | None = None
 
     def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
-        return replace(rules, blocks=_with(rules.blocks, self.member_id, Block(self.until, act.reason)))
+        return _put(rules, rules.blocks, self.member_id, Block(self.until, act.reason))
 
 
 class UnblockMember(_MemberChange):
     kind: Literal["unblock"] = "unblock"
 
     def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
-        return replace(rules, blocks=_with(rules.blocks, self.member_id, None))
+        return _put(rules, rules.blocks, self.member_id, None)
 
 
 class SetPrice(_Change):
@@ -147,7 +147,7 @@ class SetPrice(_Change):
     """None: the default again."""
 
     def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
-        return replace(rules, tariffs=_with(rules.tariffs, (self.provider, self.model), self.tariff))
+        return _put(rules, rules.tariffs, (self.provider, self.model), self.tariff)
 
 
 class SetBudget(_Change):
@@ -245,7 +245,10 @@ def rules_of(acts: Iterable[Act]) -> ServerRules:
     return functools.reduce(lambda rules, act: act.change.onto(rules, act), acts, ServerRules())
 
 
-def _with(known: Mapping[K, V], key: K, value: V | None) -> Mapping[K, V]:
-    """The same with one more entry, or with one less if there is no value."""
-    others = {name: kept for name, kept in known.items() if name != key}
-    return others if value is None else {**others, key: value}
+def _put(rules: ServerRules, known: dict[K, V], key: K, value: V | None) -> ServerRules:
+    """One more entry, or one less if there is no value. In place: copies would add up over many acts."""
+    if value is None:
+        known.pop(key, None)
+    else:
+        known[key] = value
+    return rules

@@ -157,6 +157,11 @@ class Studio:
             )
         self._check(name, spec, request)
         quoted = await self.catalogue.quote(name, spec, request)
+        if quoted is None and rules.budget is not None and self.catalogue.providers[name].quotes:
+            raise NotNow(
+                f"{self.catalogue.label(name)} does not say what this costs just now, and this server has a "
+                "budget. Try again in a minute, or choose another provider. Nothing was charged."
+            )
         await self._files.keep(order.id, request, thumbnail)
         new = self._new_job(order, name, request, price, quoted, rules)
         # The files took their time: what counts is how things stand when the row is written.

@@ -20,7 +20,8 @@ from bot.store.db import Row
 from bot.store.usage import MemberUsage
 
 MOST_ROWS = 20_000
-"""So many jobs fit into a file that every server takes."""
+LONGEST_PROMPT = 150
+"""Characters of each. So much fits into a file that every server takes."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet calculate with a cell instead of showing it."""
 _COLUMNS = (
@@ -70,6 +71,14 @@ class UsageReport:
         return sum(member.videos for member in self.members)
 
 
+@dataclass(frozen=True)
+class Export:
+    data: bytes
+    rows: int
+    total: int
+    """How many jobs there are; more than `rows` if the file would be too large."""
+
+
 class Reports:
     def __init__(self, store: Store, catalogue: Catalogue, children: Children, clock: Clock) -> None:
         self._store = store
@@ -111,12 +120,14 @@ class Reports:
             UsageChart(title, report.days, report.credits, members, report.spent, limit),
         )
 
-    async def export(self, guild_id: int, period: Period) -> bytes:
-        """Every job of the period as CSV, the latest MOST_ROWS of them, in UTF-8."""
+    async def export(self, guild_id: int, period: Period) -> Export:
+        """The jobs of the period as CSV, the latest MOST_ROWS of them, in UTF-8."""
         rules = await self._store.acts.rules(guild_id)
         days = days_of(period, self._clock.now(), rules.zone)
-        rows = await self._store.usage.rows(guild_id, *_bounds(days[0], days[-1], rules.zone), MOST_ROWS)
-        return await asyncio.to_thread(_csv, rows, rules.zone)
+        bounds = _bounds(days[0], days[-1], rules.zone)
+        rows = await self._store.usage.rows(guild_id, *bounds, MOST_ROWS)
+        total = await self._store.usage.count(guild_id, *bounds)
+        return Export(await asyncio.to_thread(_csv, rows, rules.zone), len(rows), total)
 
 
 def days_of(period: Period, now: datetime, zone: ZoneInfo) -> tuple[date, ...]:
@@ -147,7 +158,7 @@ def _bounds(first: date, last: date, zone: ZoneInfo) -> tuple[datetime, datetime
 
 def _csv(rows: Sequence[Row], zone: ZoneInfo) -> bytes:
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL)  # whatever separates cells where it is opened
     writer.writerow(_COLUMNS)
     for row in rows:
         writer.writerow(
@@ -157,7 +168,7 @@ def _csv(rows: Sequence[Row], zone: ZoneInfo) -> bytes:
                 *(f"'{row[name]}" for name in ("id", "user_id", "channel_id")),
                 row["provider"],
                 _cell(str(row["model"])),
-                _cell(str(json.loads(str(row["request"]))["prompt"])),
+                _cell(str(json.loads(str(row["request"]))["prompt"])[:LONGEST_PROMPT]),
                 row["state"],
                 row["failure"] or "",
                 row["price"],

@@ -1,5 +1,6 @@
 """Numbers and times as people read them. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 
@@ -12,6 +13,16 @@ def code(text: str) -> str:
     """A name that somebody else chose, as it is and without being able to format or link anything."""
     plain = " ".join(text.replace("`", "'").split())
     return f"`{plain[:100] or '?'}`"
+
+
+def fitting(lines: Sequence[str], room: int = 1024) -> str:
+    """As many lines as fit into a field, and how many more there are."""
+    shown = list(lines)
+    text = "\n".join(shown)
+    while len(text) > room and shown:
+        shown.pop()
+        text = "\n".join([*shown, f"and {len(lines) - len(shown)} more"])
+    return text
 
 
 def dollars(micros: int, *, at_least: bool = False) -> str:

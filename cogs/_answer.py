@@ -29,6 +29,9 @@ class Page:
     file: discord.File | None = None
 
 
+RESTARTING_DECISION = (
+    "I am being restarted. `/quota-admin history` shows in a minute whether this was written down."
+)
 Reply: TypeAlias = str | discord.Embed | Page
 """What a command has to say to the person, and to nobody else."""
 
@@ -52,7 +55,8 @@ def privately(
             if task is not None and task.cancelling():
                 raise
             # Not this task was cancelled but the work it waited for: the bot is being stopped.
-            reply = RESTARTING
+            decides = interaction.command is not None and "-admin" in interaction.command.qualified_name
+            reply = RESTARTING_DECISION if decides else RESTARTING
         except Exception:
             await interaction.edit_original_response(content=SOMETHING_WENT_WRONG)
             raise

@@ -56,10 +56,19 @@ def jump(job: Job) -> str | None:
 
 
 def short(prompt: str, length: int) -> str:
-    """A prompt on one line, safe to show anywhere: nothing in it formats, links or mentions."""
+    """A prompt on one line of so many characters, safe to show: it formats, links and mentions nothing."""
     line = " ".join(prompt.split())
-    cut = line if len(line) <= length else f"{line[: length - 1].rstrip()}…"
-    escaped = discord.utils.escape_markdown(discord.utils.escape_mentions(cut), ignore_links=False)
+    safe, kept = _safe(line), len(line)
+    while len(safe) > length:
+        # What is cut is the prompt, so that no escape is cut in two.
+        kept = min(kept - 1, length - 1)
+        length_now = len(safe := f"{_safe(line[:kept].rstrip())}…")
+        kept -= max(0, (length_now - length) // 2)
+    return safe
+
+
+def _safe(line: str) -> str:
+    escaped = discord.utils.escape_markdown(discord.utils.escape_mentions(line), ignore_links=False)
     # Channels, times, commands and addresses in brackets begin with "<"; bare addresses have "://".
     return escaped.replace("<", "\\<").replace("://", ":\u200b//")
 

@@ -7,8 +7,8 @@ from bot.rules import ServerRules
 from bot.words import count, dollars, full, relative
 from cogs._acts import amount_of
 
-_ROLES = 10
-"""So many roles are named."""
+_LISTED = 10
+"""So many roles and grants are named."""
 
 
 def explain(
@@ -25,9 +25,11 @@ def explain(
     lines.append(f"Used since {full(since)}: {count(standing.used, 'credit')}.")
     if standing.in_window is not None:
         lines.append(f"Left: {standing.in_window}; it renews {relative(standing.window.end)}.")
-    for grant in standing.grants:
+    for grant in standing.grants[:_LISTED]:
         end = f" until {full(grant.expires_at)}" if grant.expires_at else ""
         lines.append(f"Granted, and used after that: {grant.left} of {count(grant.amount, 'credit')}{end}.")
+    if more := len(standing.grants) - _LISTED:
+        lines += [f"and {count(more, 'more grant')}: {standing.granted} in all."] if more > 0 else []
     if (budget := standing.budget) is not None:
         lines.append(
             f"The server's budget has {dollars(budget.left)} of {dollars(budget.limit)} left this month."
@@ -55,7 +57,7 @@ def _beaten(
     """The rules that would have counted without the one that wins."""
     ruling = standing.ruling
     held = [role_id for role_id in sorted(role_ids) if role_id in rules.roles and role_id != ruling.role_id]
-    lines = [f"-# not <@&{role_id}>: {amount_of(rules.roles[role_id])}" for role_id in held[:_ROLES]]
+    lines = [f"-# not <@&{role_id}>: {amount_of(rules.roles[role_id])}" for role_id in held[:_LISTED]]
     if rules.everyone is not None and ruling.source is not Source.SERVER:
         lines.append(f"-# not everyone's rule: {amount_of(rules.everyone)}")
     if ruling.source is not Source.BOT:

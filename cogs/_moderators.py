@@ -1,30 +1,42 @@
 """What commands for moderators share: who may use them and on whom, how acts are answered and logged."""
 
 import logging
-from contextlib import suppress
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import discord
 from discord import app_commands
 
 from bot.client import Stillmotion
-from bot.errors import BadRequest, NotAllowed
+from bot.delivery.calls import call
+from bot.errors import BadRequest, DeliveryFault, NotAllowed
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.rules import Act
 from cogs._acts import told
 from cogs._answer import Interaction, role_ids
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 LONGEST_REASON = 300
+_PATIENCE = 5.0
+"""Seconds that a log channel gets before the moderator is answered."""
 Reason: TypeAlias = app_commands.Range[str, 1, LONGEST_REASON]
+
+
+def reasoned(command: T) -> T:
+    """Say what a command's `reason` is for."""
+    # Made anew each time: discord.py keeps all of a command's descriptions in it.
+    describe = app_commands.describe(reason="Kept in the history; of a grant or a block, the member reads it")
+    return describe(command)
 
 
 def moderator(interaction: Interaction, reason: str | None = None) -> Moderator:
     """Who decides. Raises NotAllowed for who may not manage the server, whatever Discord says."""
     if not interaction.permissions.manage_guild:
         raise NotAllowed(f"Only members who may manage this server can do that. {UNCHANGED}")
-    return Moderator(interaction.id, interaction.guild_id or 0, interaction.user.id, reason)
+    said = (reason or "").strip() or None
+    return Moderator(interaction.id, interaction.guild_id or 0, interaction.user.id, said)
 
 
 async def permitted(interaction: Interaction) -> Moderator | None:
@@ -59,15 +71,21 @@ def target(interaction: Interaction, chosen: discord.User | discord.Member | dis
 async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int | None = None) -> str:
     """Log an act where the server wants it, and `also` in another channel, and say that it is done."""
     words = told(act, bot.studio.catalogue.label)
-    chosen = (await bot.moderation.rules(act.guild_id)).log_channel_id
-    for channel_id in {chosen, also} - {None}:
-        await _post(bot, act.guild_id, channel_id, f"{interaction.user.mention} {words}.")
-    return f"Done: {words}."
+    post = f"{interaction.user.mention} {words}."
+    chosen = await bot.moderation.log_channel(act.guild_id)
+    is_logged = chosen is None or await _post(bot, act.guild_id, chosen, post)
+    if also not in {None, chosen}:
+        await _post(bot, act.guild_id, also or 0, post)
+    note = "" if is_logged else f" The log channel <#{chosen}> does not take my messages; choose another one."
+    return f"Done: {words}.{note}"
 
 
-async def _post(bot: Stillmotion, guild_id: int, channel_id: int | None, text: str) -> None:
-    """Post in a log channel, if it can be posted in; the history has it anyway."""
-    with suppress(discord.HTTPException):
-        await bot.get_partial_messageable(channel_id or 0, guild_id=guild_id).send(text[:2000])
-        return
-    log.warning("the log channel %d of server %d does not take a message", channel_id, guild_id)
+async def _post(bot: Stillmotion, guild_id: int, channel_id: int, text: str) -> bool:
+    """Post in a log channel and say whether it was taken; the history has it anyway."""
+    channel = bot.get_partial_messageable(channel_id, guild_id=guild_id)
+    try:
+        await call(channel.send(text[:2000]), _PATIENCE)
+    except DeliveryFault as fault:
+        log.warning("the log channel %d of server %d takes no message: %s", channel_id, guild_id, fault)
+        return False
+    return True

@@ -90,12 +90,15 @@ class QuotaReports(commands.Cog):
     async def export(self, interaction: Interaction, period: Typed = "last 30 days") -> Page:
         """Get every video of a period as a CSV file."""
         by = moderator(interaction)
-        data = await self.bot.reports.export(by.guild_id, Period(period))
+        found = await self.bot.reports.export(by.guild_id, Period(period))
+        latest = f"The latest {found.rows:,} of {found.total:,}. " if found.rows < found.total else ""
         embed = discord.Embed(
             title=f"Videos, {period}",
-            description="One line for each, newest first. It holds prompts and ids: share it with care.",
+            description=f"{latest}One line each, newest first. It holds prompts and ids: share it with care.",
         )
-        return Page(embed, file=discord.File(io.BytesIO(data), f"videos-{period.replace(' ', '-')}.csv"))
+        return Page(
+            embed, file=discord.File(io.BytesIO(found.data), f"videos-{period.replace(' ', '-')}.csv")
+        )
 
 
 def _usage_embed(report: UsageReport, period: str) -> discord.Embed:

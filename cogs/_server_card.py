@@ -1,20 +1,22 @@
 """All rules of a server on one card."""
 
+import io
 from collections.abc import Iterable
 
 import discord
 
 from bot.client import Stillmotion
 from bot.rules import ServerRules
-from bot.words import count, dollars, full
+from bot.words import count, dollars, fitting, full
 from cogs._acts import amount_of, tariff_words
+from cogs._answer import Page
 
-_LISTED = 12
-"""So many entries fit into a field of 1024 characters."""
+_ROOM = 800
+"""Characters for each list: there are four, and 6000 in all."""
 
 
-async def server_card(bot: Stillmotion, guild_id: int) -> discord.Embed:
-    """What holds here, for everybody and for those with a rule of their own."""
+async def server_card(bot: Stillmotion, guild_id: int) -> Page:
+    """What holds here, for everybody and for those with a rule of their own; in a file if it is much."""
     rules = await bot.moderation.rules(guild_id)
     members = await bot.moderation.overrides(guild_id)
     label = bot.studio.catalogue.label
@@ -23,34 +25,34 @@ async def server_card(bot: Stillmotion, guild_id: int) -> discord.Embed:
     by_default = "" if rules.everyone else ", the bot's default"
     embed.add_field(name="Everyone", value=f"{amount_of(everyone)}{by_default}", inline=False)
     roles = (f"<@&{role_id}>: {amount_of(rule)}" for role_id, rule in rules.roles.items())
-    _list(embed, "Roles", roles)
+    cut = _list(embed, "Roles", roles)
     own = (f"<@{member_id}>: {amount_of(rule)}" for member_id, rule in members.members.items())
-    _list(embed, "Members with a rule of their own", own)
+    cut += _list(embed, "Members with a rule of their own", own)
     blocks = (
         f"<@{member_id}>: {f'until {full(block.until)}' if block.until else 'for good'}"
         for member_id in members.blocks
         if (block := members.block(member_id, bot.moderation.now())) is not None
     )
-    _list(embed, "Blocked", blocks)
+    cut += _list(embed, "Blocked", blocks)
     prices = (
         f"{label(provider)}{f' `{model}`' if model else ''}: {tariff_words(tariff)}"
         for (provider, model), tariff in rules.tariffs.items()
     )
-    _list(embed, "Prices", prices)
+    cut += _list(embed, "Prices", prices)
     embed.add_field(name="Budget", value=await _budget(bot, rules, guild_id))
     embed.add_field(name="At once", value=_caps(rules))
     embed.add_field(name="Provider", value=_provider(bot, rules))
     embed.add_field(name="Time zone", value=f"`{rules.zone.key}`")
     embed.add_field(name="Log", value=f"<#{rules.log_channel_id}>" if rules.log_channel_id else "none")
-    return embed
+    return Page(embed, file=discord.File(io.BytesIO("\n".join(cut).encode()), "rules.txt") if cut else None)
 
 
-def _list(embed: discord.Embed, name: str, entries: Iterable[str]) -> None:
+def _list(embed: discord.Embed, name: str, entries: Iterable[str]) -> list[str]:
+    """Add a field, and return all of its lines if they do not fit into it."""
     lines = list(entries)
-    if len(lines) > _LISTED:
-        lines = [*lines[:_LISTED], f"and {len(lines) - _LISTED} more"]
     if lines:
-        embed.add_field(name=name, value="\n".join(lines)[:1024], inline=False)
+        embed.add_field(name=name, value=fitting(lines, _ROOM), inline=False)
+    return [f"{name}:", *lines, ""] if len("\n".join(lines)) > _ROOM else []
 
 
 async def _budget(bot: Stillmotion, rules: ServerRules, guild_id: int) -> str:

@@ -6,7 +6,7 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.rules import SetFallOver
 from cogs._answer import Interaction, privately
-from cogs._moderators import Reason, done, moderator
+from cogs._moderators import Reason, done, moderator, reasoned
 
 
 @app_commands.guild_only()
@@ -19,6 +19,7 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
 
     @app_commands.command()
     @app_commands.describe(provider="Leave it out for what the bot has by default")
+    @reasoned
     @privately
     async def default(
         self, interaction: Interaction, provider: str | None = None, reason: Reason | None = None
@@ -39,6 +40,7 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
 
     @app_commands.command(name="fall-over")
     @app_commands.describe(allowed="Leave it out for what the bot has by default")
+    @reasoned
     @privately
     async def fall_over(
         self, interaction: Interaction, *, allowed: bool | None = None, reason: Reason | None = None

@@ -8,7 +8,7 @@ from bot.client import Stillmotion
 from bot.jobs import Job, JobState
 from bot.notices import ending
 from bot.quotas import Block, Grant, Ruling, Source, Standing, WindowKind
-from bot.words import count, full, relative
+from bot.words import count, fitting, full, relative
 from cogs._acts import amount_of
 from cogs._answer import Interaction, privately, role_ids
 from cogs._cards import jump, short
@@ -32,13 +32,11 @@ class Quota(commands.Cog):
         recent = await studio.recent(guild_id, user.id, _LOOKED_AT)
         embed = standing_embed(standing)
         running = [job for job in recent if job.state.is_open]
-        lines = [_running(job) for job in running[:_SHOWN]]
-        if len(running) > _SHOWN:
-            lines.append(f"and {len(running) - _SHOWN} more")
-        embed.add_field(name="Under way", value="\n".join(lines) or "Nothing", inline=False)
+        told = fitting([_running(job) for job in running]) or "Nothing"
+        embed.add_field(name="Under way", value=told, inline=False)
         if over := [job for job in recent if not job.state.is_open][:_SHOWN]:
             label = studio.catalogue.label
-            told = "\n".join(_over(job, label(job.provider)) for job in over)
+            told = fitting([_over(job, label(job.provider)) for job in over])
             embed.add_field(name="Last videos", value=told, inline=False)
         return embed
 
@@ -58,7 +56,7 @@ def standing_embed(standing: Standing) -> discord.Embed:
     embed.add_field(name="Used", value=count(standing.used, "credit"))
     embed.add_field(name="Renews", value=relative(standing.window.end))
     if standing.grants:
-        told = "\n".join(_granted(grant) for grant in standing.grants[:_SHOWN])
+        told = fitting([_granted(grant) for grant in standing.grants])
         embed.add_field(name="Granted", value=told, inline=False)
     return embed
 

@@ -16,7 +16,7 @@ from bot.rules import Act, ResetUsage, SetLog
 from cogs._answer import Interaction, privately
 from cogs._history import HistoryButton
 from cogs._member_card import MemberButton, member_card
-from cogs._moderators import Reason, done, moderator, person, target
+from cogs._moderators import Reason, done, moderator, person, reasoned, target
 from cogs._quota_reports import QuotaReports
 from providers.specs import Per
 
@@ -50,6 +50,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         amount="Credits: 5, +2, -1, unlimited; default for no rule of its own; 0 for none",
         window="How often they renew; leave it out to keep it as it is",
     )
+    @reasoned
     @privately
     async def set_(
         self,
@@ -66,6 +67,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @app_commands.describe(expires="3d, 2 weeks, 24 Dec or 2030-12-24; leave it out for never")
+    @reasoned
     @privately
     async def grant(
         self,
@@ -82,6 +84,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         )
 
     @app_commands.command()
+    @reasoned
     @privately
     async def revoke(
         self, interaction: Interaction, member: discord.User, reason: Reason | None = None
@@ -91,6 +94,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         return await self._done(interaction, await self.bot.moderation.revoke(by, member.id))
 
     @app_commands.command()
+    @reasoned
     @privately
     async def reset(
         self, interaction: Interaction, member: discord.User, reason: Reason | None = None
@@ -103,6 +107,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @app_commands.describe(until="3d, 2 weeks, 24 Dec or 2030-12-24; leave it out for good")
+    @reasoned
     @privately
     async def block(
         self,
@@ -116,6 +121,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         return await self._done(interaction, await self.bot.moderation.block(by, person(member).id, until))
 
     @app_commands.command()
+    @reasoned
     @privately
     async def unblock(
         self, interaction: Interaction, member: discord.User, reason: Reason | None = None
@@ -131,6 +137,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         per="Leave it out for the second where the provider charges by it, else the video",
     )
     @app_commands.rename(price="credits")
+    @reasoned
     @privately
     async def price(
         self,
@@ -149,6 +156,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @app_commands.describe(amount="US dollars a month, such as 25 or 7.50, or unlimited")
+    @reasoned
     @privately
     async def budget(self, interaction: Interaction, amount: Typed, reason: Reason | None = None) -> str:
         """Set what this server's videos may cost in a month."""
@@ -158,6 +166,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @app_commands.describe(member="For each member", server="For the whole server")
+    @reasoned
     @privately
     async def caps(
         self,
@@ -172,6 +181,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @app_commands.describe(zone="Such as Europe/Berlin")
+    @reasoned
     @privately
     async def timezone(self, interaction: Interaction, zone: Typed, reason: Reason | None = None) -> str:
         """Set the time zone in which days, weeks and months begin."""
@@ -180,6 +190,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @app_commands.describe(channel="Leave it out for no log")
+    @reasoned
     @privately
     async def log(
         self,

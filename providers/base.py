@@ -122,6 +122,8 @@ class Provider(ABC, Generic[C]):
     hopeless_after: ClassVar[float | None] = None
     """Seconds of looks answered with 500 alone that mean a failed video, where a vendor says it that way."""
 
+    quotes: ClassVar[bool] = False
+    """Whether the vendor is asked for each price: None from `quote` then means that it cannot be had now."""
     last_resort: ClassVar[bool] = False
     """Chosen for people only where no other provider can do what they ask."""
 

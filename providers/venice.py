@@ -60,6 +60,7 @@ class Venice(Provider[VeniceConfig]):
     Config = VeniceConfig
     looks_per_minute = RETRIEVES_PER_MINUTE
     shortest_wait = 5.0
+    quotes = True
     hopeless_after = 300.0  # a 500 means that inference failed, or that Venice is down for a moment
 
     def __init__(self, config: VeniceConfig, resources: Resources) -> None:

@@ -135,7 +135,8 @@ async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> J
         ):
             continue
         quoted = await floor.catalogue.quote(name, spec, asked)
-        if rules.budget is not None and (quoted or 0) > job.cost_micros:
+        is_unknown = quoted is None and floor.catalogue.providers[name].quotes
+        if rules.budget is not None and (is_unknown or (quoted or 0) > job.cost_micros):
             continue
         log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, why)
         return await floor.store.jobs.move(

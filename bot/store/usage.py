@@ -52,6 +52,19 @@ class Usage:
             for row in rows
         ]
 
+    async def count(self, guild_id: int, start: datetime, end: datetime) -> int:
+        """How many jobs there are from `start` to before `end`."""
+        [row] = await self._database.read(
+            """
+            SELECT COUNT(*) AS jobs FROM job
+            WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end
+            """,
+            guild_id=guild_id,
+            start=to_text(start),
+            end=to_text(end),
+        )
+        return int(row["jobs"] or 0)
+
     async def rows(self, guild_id: int, start: datetime, end: datetime, limit: int) -> list[Row]:
         """Every job from `start` to before `end`, newest first, as it is stored."""
         return await self._database.read(

@@ -155,9 +155,12 @@ def test_who_is_blocked_is_told_until_when_and_not_why(until: datetime | None, e
 
 def test_a_budget_that_is_spent_renews_with_its_own_window() -> None:
     month = Window(NOON, NOON + timedelta(days=30))
-    said = refusal(Refusal.BUDGET_SPENT, standing(budget=Budget(5, 5, month)), 1)
-    assert f"It renews <t:{int(month.end.timestamp())}:R>; until then, a cheaper video may fit." in said
+    renews = f"It renews <t:{int(month.end.timestamp())}:R>"
+    said = refusal(Refusal.BUDGET_SPENT, standing(budget=Budget(5, 4, month)), 1)
+    assert f"{renews}; until then, a cheaper video may fit." in said
     assert said.endswith(NOT_CHARGED)
+    spent = refusal(Refusal.BUDGET_SPENT, standing(budget=Budget(5, 5, month)), 1)
+    assert f"{renews}. {NOT_CHARGED}" in spent, "nothing with a price fits any more"
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,9 @@ async def test_quota_counts_what_it_has_no_room_for(start: Start, vendor: EigenA
     embed = (await world.alice.slash(world.channel, "quota")).response.embeds[0]
     under_way = {field.name: field.value for field in embed.fields}["Under way"]
     assert embed.title == "0 of 12 credits left today"
-    assert len(under_way.splitlines()) == 6
-    assert under_way.endswith("and 7 more")
+    shown = len(under_way.splitlines()) - 1
+    assert shown >= 5
+    assert under_way.endswith(f"and {12 - shown} more")
     assert len(under_way) <= 1024
 
 

@@ -225,8 +225,83 @@ async def test_a_log_channel_that_is_gone_keeps_nobody_from_deciding(
     log = world.guild.create_text_channel("log")
     await world.administer("quota-admin log", channel=log)
     world.env.backend.delete_channel(log.id)
-    assert (await world.administer("quota-admin reset", member=world.bob)).startswith("Done")
-    assert "does not take a message" in caplog.text
+    said = await world.administer("quota-admin reset", member=world.bob)
+    assert said.startswith(f"Done: sets what <@{world.bob.id}> has used back to nothing.")
+    assert said.endswith(f"The log channel <#{log.id}> does not take my messages; choose another one.")
+    assert "takes no message" in caplog.text
+
+
+async def test_a_log_that_cannot_be_posted_just_now_does_not_undo_what_was_decided(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = world.guild.create_text_channel("log")
+    await world.administer("quota-admin log", channel=log)
+
+    async def cut(*_: object, **__: object) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(discord.abc.Messageable, "send", cut)
+    said = await world.administer("quota-admin grant", member=world.bob, amount=2)
+    assert said.startswith("Done: gives")
+    assert await world.quota(world.bob) == "5 of 5 credits and 2 granted credits left today"
+
+
+async def test_words_that_are_all_markdown_break_no_page(world: World) -> None:
+    for _ in range(9):
+        await world.administer("quota-admin grant", member=world.alice, amount=1, reason="*_" * 150)
+    history = await show(world, "history")
+    assert len(history.response.embeds[0].description or "") <= 4096
+    card = (await world.alice.slash(world.channel, "quota")).response.embeds[0]
+    assert len(fields(card)["Granted"]) <= 1024
+    assert "and " in fields(card)["Granted"].splitlines()[-1]
+
+
+async def test_why_names_some_of_many_grants_and_counts_the_rest(world: World) -> None:
+    for _ in range(12):
+        await world.administer("quota-admin grant", member=world.alice, amount=5)
+    text = (await embed(world, "why", member=world.alice)).description or ""
+    assert text.count("Granted, and used after that") == 10
+    assert "and 2 more grants: 60 in all." in text
+
+
+async def test_rules_that_do_not_fit_come_in_a_file(world: World) -> None:
+    for number in range(40):
+        role = world.guild.create_role(f"Role {number}")
+        await world.administer("quota-admin set", target=role, amount=str(number))
+    reply = (await show(world, "show")).response
+    assert fields(reply.embeds[0])["Roles"].splitlines()[-1].endswith(" more")
+    text = (await reply.attachments[0].read()).decode()
+    assert text.startswith("Roles:")
+    assert "39 credits a day" in text
+
+
+async def test_a_reason_of_blanks_is_none(world: World) -> None:
+    said = await world.administer("quota-admin reset", member=world.bob, reason="   ")
+    assert said == f"Done: sets what <@{world.bob.id}> has used back to nothing."
+
+
+async def test_ones_own_highest_role_is_a_target_and_every_role_is_the_owners(world: World) -> None:
+    own = world.guild.roles["Admins"]
+    assert (await world.administer("quota-admin set", target=own, amount="5")).startswith("Done")
+    above = world.guild.create_role("Founders", position=50)
+    owner = world.guild.add_member(world.guild.owner)
+    assert (await world.administer("quota-admin set", owner, target=above, amount="5")).startswith("Done")
+
+
+async def test_while_a_price_cannot_be_had_a_budget_is_not_spent_blindly(open_shop: Any) -> None:
+    shop = await open_shop("venice", VeniceServer())
+    world = shop.world
+    shop.vendor.next("quote", status(503), status(503))
+    await world.order("animate", image=("in.png", picture()))
+    await world.card_says("Video ready")
+    await world.administer("quota-admin budget", amount="5")
+    reply = await world.order("animate", image=("in.png", picture()))
+    assert (
+        "Venice does not say what this costs just now, and this server has a budget."
+        in reply.response.content
+    )
+    assert len(shop.vendor.seen("submit")) == 1
+    assert await world.quota() == "4 of 5 credits left today"
 
 
 async def test_the_history_names_who_changed_what_and_why_page_by_page(world: World) -> None:
