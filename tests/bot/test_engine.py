@@ -531,6 +531,17 @@ async def test_a_cancel_beats_a_poll_in_flight(hall: Hall) -> None:
     assert hall.provider.looks <= looks + 1, "the vendor is not asked any longer"
 
 
+async def test_a_vendor_that_cannot_be_told_to_stop_is_no_obstacle_to_a_cancel(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def out_of_reach(_: Operation) -> None:
+        raise Unreachable("dns")
+
+    monkeypatch.setattr(hall.provider, "cancel", out_of_reach)
+    await hall.engine.cancel(await in_state(hall, S.RUNNING), user_id=7)
+    assert hall.box.states(1)[-1] is S.CANCELLED
+
+
 async def test_an_older_card_never_hides_a_cancel_during_a_look(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
