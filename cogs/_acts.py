@@ -20,7 +20,7 @@ from bot.rules import (
     SetTimezone,
     UnblockMember,
 )
-from bot.words import count, dollars, full
+from bot.words import code, count, dollars, full
 from cogs._cards import short
 from providers.specs import Per
 
@@ -64,7 +64,7 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
         case UnblockMember():
             return f"unblocks {who}"
         case SetPrice(tariff=tariff) as change:
-            model = f"`{change.model}`" if change.model else "every model"
+            model = code(change.model) if change.model else "every model"
             return f"sets the price of {model} of {label(change.provider)} to {tariff_words(tariff)}"
         case SetBudget(micros=micros):
             return f"sets the budget to {'no limit' if micros is None else f'{dollars(micros)} a month'}"
