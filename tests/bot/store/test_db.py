@@ -2,10 +2,12 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from bot.store import Store
@@ -17,6 +19,15 @@ from tests.helpers import eventually
 ALL = ["0001_initial.sql", "0002_acts.sql"]
 NEWER = r"^the database was written by a newer version: 0999_later\.sql$"
 Connect = Callable[[str], Database]
+
+
+@pytest.fixture
+def postgres_url(postgres_url: str, own_database: psycopg.Connection[Any]) -> Iterator[str]:
+    """Without a table, before the test and after."""
+    again = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    own_database.execute(again)
+    yield postgres_url
+    own_database.execute(again)
 
 
 def insert(name: str) -> Callable[[Transaction], Awaitable[object]]:
