@@ -37,6 +37,15 @@ def clock() -> StillClock:
 
 
 @pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite, for how input is read is no matter of the database; both where a test is about storing."""
+    return request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
+
+
+on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+
+
+@pytest.fixture
 async def store(database_url: str, clock: StillClock) -> AsyncIterator[Store]:
     made = Store(connect(database_url), clock)
     await made.open()
@@ -231,6 +240,7 @@ async def test_the_default_provider_can_be_chosen_and_left_to_the_bot(moderation
     assert (await moderation.rules(10)).default_provider is None
 
 
+@on_both
 async def test_what_needs_no_checking_is_written_down(moderation: Moderation) -> None:
     await moderation.decide(by(1), SetLog(channel_id=20))
     await moderation.decide(by(2), SetFallOver(allowed=False))
@@ -354,6 +364,7 @@ async def test_a_block_that_has_ended_cannot_be_lifted(moderation: Moderation, c
         await moderation.unblock(by(2), 30)
 
 
+@on_both
 @pytest.mark.parametrize(
     "decide",
     [
@@ -378,6 +389,7 @@ async def test_a_repeated_interaction_is_one_act(
     assert await moderation.rules(10, 30) == rules
 
 
+@on_both
 async def test_a_repeated_interaction_does_not_undo_what_came_after_it(moderation: Moderation) -> None:
     await moderation.block(by(1), 30, None)
     unblocked = await moderation.unblock(by(2), 30)
@@ -388,6 +400,7 @@ async def test_a_repeated_interaction_does_not_undo_what_came_after_it(moderatio
     assert (await moderation.rules(10)).budget == 6_000_000
 
 
+@on_both
 @pytest.mark.parametrize("target", [MEMBER, ROLE, EVERYONE])
 @pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
 async def test_five_more_from_each_of_two_moderators_are_ten_more(
@@ -400,6 +413,7 @@ async def test_five_more_from_each_of_two_moderators_are_ten_more(
     assert {act.by_id for act in await moderation.history(10, None, 9)} == {1, 2}
 
 
+@on_both
 async def test_twenty_at_once_are_all_heard(moderation: Moderation) -> None:
     await asyncio.gather(
         *(moderation.set_allowance(by(20 - number), EVERYONE, "+1", None) for number in range(20))
@@ -408,6 +422,7 @@ async def test_twenty_at_once_are_all_heard(moderation: Moderation) -> None:
     assert (await moderation.rules(11)).everyone is None
 
 
+@on_both
 async def test_whatever_is_given_as_a_reason_can_be_stored(moderation: Moderation) -> None:
     act = await moderation.budget(replace(BY, reason="a\0b \ud800 🎬"), "5")
     assert act.reason == "a\N{REPLACEMENT CHARACTER}b ? 🎬"
