@@ -1,5 +1,6 @@
 """What tests of several packages share: a database of their own, of either kind."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -29,6 +30,8 @@ HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A worker holds some hundred thousand objects for good, and looks at them all again and again.
+    gc.set_threshold(200_000, 20, 50)
     given = getattr(config, "workerinput", {}).get("postgres")
     # Not below pytest's own folder: that is closed to other users, and PostgreSQL never runs as root.
     config.stash[SERVER] = Path(given or Path(tempfile.gettempdir(), f"stillmotion-{uuid4().hex[:12]}"))
@@ -53,6 +56,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What may take longest starts first, so that all workers end together."""
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
