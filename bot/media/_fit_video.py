@@ -1,0 +1,175 @@
+"""Makes a video that Discord plays and takes: H.264, yuv420p, AAC, index in front. Runs in a child."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.codec.context import Flags
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+
+from bot.media._fit_source import Source, inspect, open_source, streams
+from bot.media._fit_streams import Copy, Pictures, Plan, Size, Sound
+from bot.media._wire import Answer, Refused
+
+NICER = 5
+"""On top of what every child is: a video takes a minute, and pictures should not wait for it."""
+PRESET = "veryfast"
+GOOD = 18
+"""The constant quality (CRF) that nobody tells from the original: no clip needs more, however much may be."""
+FILL = 0.98
+"""How much of the limit the streams may take: the rest is the container and what rate control misses."""
+UGLY = 0.05
+"""Bits per pixel below which a smaller picture, enlarged by the player, looks better."""
+SCALES = (Fraction(1), Fraction(3, 4), Fraction(1, 2), Fraction(3, 8), Fraction(1, 4), Fraction(1, 8))
+MAX_PIXELS = 1920 * 1088
+"""Of what is encoded: the largest that old phones decode in hardware."""
+SMALLEST = 16
+SOUND_BITS, LEAST_SOUND_BITS = 128_000, 32_000
+SOUND_SHARE = 0.2
+"""How much of the limit sound may take before it is encoded anew."""
+TRIES, CORRECTION = 3, 0.95
+"""Of the second pass, each time with fewer bits than what went wrong asks for."""
+MIN_DECODED = 0.9
+
+
+def fit(*, path: str, target: str, limit: int) -> Answer:
+    """Write `target`, of at most `limit` bytes; raises Refused for what is no video, or no video so small.
+
+    Files whose names begin with the target's stay behind: statistics, and the share done in `.progress`.
+    """
+    # Windows has no such thing.
+    with suppress(AttributeError):
+        os.nice(NICER)
+    progress = Path(f"{target}.progress")
+    return Answer({"way": make(Path(path), Path(target), limit, _report_to(progress))})
+
+
+def make(path: Path, target: Path, limit: int, report: Callable[[float], None]) -> str:
+    """How it was made: "copied", "good", "filled" or "smaller"."""
+    source = inspect(path.absolute())
+    try:
+        return _make(source, target, limit, report)
+    except MemoryError:
+        raise
+    except (FFmpegError, ValueError) as error:
+        raise Refused(f"cannot be encoded: {error}") from error
+
+
+def _make(source: Source, target: Path, limit: int, report: Callable[[float], None]) -> str:
+    sound_bits, sound_bytes = _sound(source, limit)
+    base = Plan(source, target, None, sound_bits, limit)
+    if source.plain and source.video_bytes + sound_bytes <= limit and _run(base, report, 0, 1) <= limit:
+        return "copied"
+    room = int(limit * FILL) - sound_bytes
+    bits = int(room * 8 / source.seconds)
+    if bits <= 0:
+        raise Refused(f"does not go into {limit} bytes")
+    sizes = ladder(source, bits)
+    for number, size in enumerate(sizes[:2]):
+        way = _two_passes(replace(base, size=size), bits, limit, report)
+        if way:
+            return "smaller" if number else way
+    raise Refused(f"of {source.seconds:.1f} s does not go into {limit} bytes")
+
+
+def _two_passes(base: Plan, bits: int, limit: int, report: Callable[[float], None]) -> str | None:
+    """The first pass is a whole encode at a good quality. Where that fits, no second one is needed."""
+    stats = ("stats", f"{base.target}.stats")
+    common = ("preset", PRESET), stats
+    good = replace(
+        base, options=(*common, ("crf", str(GOOD)), ("fastfirstpass", "0")), flags=int(Flags.pass1)
+    )
+    if _run(good, report, 0, 0.5) <= limit:
+        return "good"
+    for _ in range(TRIES):
+        filled = replace(base, options=common, bits=bits, flags=int(Flags.pass2))
+        size = _run(filled, report, 0.5, 0.5)
+        if size <= limit:
+            return "filled"
+        # Short clips give the encoder too few pictures to make up for what it misses.
+        bits = int(bits * limit / size * CORRECTION)
+    return None
+
+
+def ladder(source: Source, bits: int) -> list[Size]:
+    """Even sizes, from the first that is not ugly at so many bits per second downwards."""
+    width, height = source.size
+    cap = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
+    sizes: list[Size] = []
+    for scale in SCALES:
+        size = _even(width * cap * scale), _even(height * cap * scale)
+        if size not in sizes:
+            sizes.append(size)
+    fine = [n for n, (w, h) in enumerate(sizes) if bits / (w * h * source.rate) >= UGLY]
+    return sizes[fine[0] if fine else len(sizes) - 1 :]
+
+
+def _even(side: float) -> int:
+    return max(SMALLEST, 2 * round(side / 2))
+
+
+def _sound(source: Source, limit: int) -> tuple[int | None, int]:
+    """Bits per second to encode the sound at, None to leave it as it is; and how many bytes it takes."""
+    if source.audio is None:
+        return None, 0
+    if source.audio == "aac" and source.audio_bytes <= SOUND_SHARE * limit:
+        return None, source.audio_bytes
+    bits = int(min(SOUND_BITS, max(LEAST_SOUND_BITS, SOUND_SHARE * limit * 8 / source.seconds)))
+    return bits, int(bits * source.seconds / 8)
+
+
+def _run(plan: Plan, report: Callable[[float], None], done: float, share: float) -> int:
+    """Go through the source once; the size of what came of it, or more than `give_up`."""
+    written = _Written(plan.give_up)
+    source = plan.source
+    with open_source(source.path, source.format) as given:
+        video, audio = streams(given)
+        with av.open(str(plan.target), "w", format="mp4", options={"movflags": "+faststart"}) as made:
+            pictures = Pictures(made, video, plan) if plan.size else Copy(made, video, source.start)
+            sound: Sound | Copy | None = None
+            if audio:
+                copied = plan.sound_bits is None
+                sound = Copy(made, audio, source.start) if copied else Sound(made, audio, plan)
+            for packet in given.demux(*(stream for stream in (video, audio) if stream)):
+                if packet.stream.index == video.index:
+                    written.add(made, pictures.take(packet))
+                    if packet.pts is not None:
+                        at = float(packet.pts * packet.time_base) - source.start
+                        report(done + share * min(1.0, max(0.0, at / source.seconds)))
+                elif sound:
+                    written.add(made, sound.take(packet))
+            if isinstance(pictures, Pictures) and pictures.decoded < MIN_DECODED * source.frames:
+                raise Refused(f"has {source.frames} frames and {pictures.decoded} that decode")
+    return written.bytes if written.bytes > plan.give_up else plan.target.stat().st_size
+
+
+class _Written:
+    """Counts what goes into a file, and stops writing once that is too much."""
+
+    def __init__(self, give_up: int) -> None:
+        self.bytes = 0
+        self._give_up = give_up
+
+    def add(self, made: OutputContainer, packets: Iterator[Packet]) -> None:
+        for packet in packets:
+            self.bytes += packet.size
+            if self.bytes <= self._give_up:
+                made.mux(packet)
+
+
+def _report_to(path: Path) -> Callable[[float], None]:
+    told = -1.0
+
+    def report(share: float) -> None:
+        nonlocal told
+        if share >= told + 0.01:
+            told = share
+            path.write_text(f"{share:.3f}")
+
+    return report

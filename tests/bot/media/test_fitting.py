@@ -1,0 +1,327 @@
+import struct
+from collections.abc import AsyncIterator, Callable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from av.error import MemoryError as AvMemoryError
+from PIL import Image
+
+from bot.media import _decode_video, _fit_source, _fit_video, fitting
+from bot.media._wire import Refused
+from bot.media.child import ChildFailed, Children
+from bot.media.videos import BadVideo, VideoFacts
+
+PLENTY = 20 * 2**20
+NOISE = Image.effect_noise((96, 64), 90).convert("RGB")
+UPRIGHT = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+TURNED = struct.pack(">9I", 0, 0x10000, 0, 0xFFFF0000, 0, 0, 64 << 16, 0, 0x40000000)
+QUICK = {"libsvtav1": {"preset": "12"}, "libaom-av1": {"cpu-used": "8"}, "libvpx-vp9": {"cpu-used": "8"}}
+
+
+def write(
+    path: Path,
+    codec: str = "libx264",
+    *,
+    size: tuple[int, int] = (96, 64),
+    pixels: str = "yuv420p",
+    times: list[int] | None = None,
+    sound: str | None = None,
+    first: int = 0,
+    picture: Callable[[int], Image.Image] = lambda number: NOISE.rotate(number * 15),
+) -> Path:
+    """By default half a second at 24 pictures per second; `times` are in 24ths of a second."""
+    times = list(range(12)) if times is None else times
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, 24, QUICK.get(codec, {}))
+        stream.width, stream.height = size
+        stream.pix_fmt = pixels
+        stream.codec_context.time_base = Fraction(1, 24)
+        if sound:
+            speaker = container.add_stream(sound, 48000, layout="mono")
+            container.mux(speaker.encode(silence(24000, first * 2000, "fltp" if sound == "aac" else "flt")))
+            container.mux(speaker.encode(None))
+        for number, at in enumerate(times):
+            frame = av.VideoFrame.from_image(picture(number).resize(size))
+            frame.pts, frame.time_base = first + at, Fraction(1, 24)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def silence(samples: int, start: int, kind: str = "fltp") -> av.AudioFrame:
+    frame = av.AudioFrame(kind, "mono", samples)
+    frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+    frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+    return frame
+
+
+def look(path: Path) -> VideoFacts:
+    return VideoFacts(**_decode_video.verify(path=str(path)).facts)
+
+
+def fitted(source: Path, limit: int = PLENTY) -> tuple[str, VideoFacts]:
+    """How it was made, and what every result has to be: without a child."""
+    target = source.with_name("fitted.mp4")
+    way = _fit_video.make(source, target, limit, lambda _: None)
+    facts = look(target)
+    assert (facts.codec, facts.pixel_format, facts.faststart) == ("h264", "yuv420p", True)
+    assert facts.audio_codec in (None, "aac")
+    assert facts.size_bytes <= limit
+    assert not facts.width % 2
+    assert not facts.height % 2
+    return way, facts
+
+
+def left(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def gaps(path: Path) -> set[float]:
+    with av.open(str(path)) as container:
+        times = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+    return {round(after - before, 3) for before, after in pairwise(times)}
+
+
+@pytest.fixture
+async def children() -> AsyncIterator[Children]:
+    made = Children()
+    yield made
+    await made.close()
+
+
+async def test_a_fit_reports_its_way_and_leaves_only_the_video(children: Children, tmp_path: Path) -> None:
+    source, heard = write(tmp_path / "given.webm", "libvpx"), list[float]()
+    await fitting.fit(children, source, source, PLENTY, heard.append)
+    assert look(source).codec == "h264"
+    assert heard[-1] == 1.0
+    assert heard == sorted(heard)
+    assert left(tmp_path) == [source.name]
+
+
+async def test_what_is_no_video_is_named_and_leaves_nothing(children: Children, tmp_path: Path) -> None:
+    source = tmp_path / "bad.mp4"
+    source.write_bytes(b"")
+    with pytest.raises(BadVideo, match=r"bad\.mp4 is empty"):
+        await fitting.fit(children, source, tmp_path / "out.mp4", PLENTY)
+    assert left(tmp_path) == [source.name]
+
+
+async def test_a_fit_out_of_time_is_no_verdict_and_leaves_nothing(children: Children, tmp_path: Path) -> None:
+    source = write(tmp_path / "given.mp4")
+    with pytest.raises(ChildFailed, match="longer than"):
+        await fitting.fit(children, source, tmp_path / "out.mp4", PLENTY, seconds=0.01)
+    assert left(tmp_path) == [source.name]
+
+
+async def test_progress_is_told_while_the_child_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "LOOK_EVERY", 0)
+    progress, heard = tmp_path / "out.progress", list[float]()
+    assert fitting._share(progress) == 0.0
+    _fit_video._report_to(progress)(0.25)
+
+    def stop(share: float) -> None:
+        heard.append(share)
+        raise BadVideo
+
+    with pytest.raises(BadVideo):
+        await fitting._watch(progress, stop)
+    assert heard == [0.25]
+
+
+@pytest.mark.parametrize("sound", [None, "aac"])
+def test_what_discord_plays_already_is_copied(tmp_path: Path, sound: str | None) -> None:
+    source = write(tmp_path / "given.mp4", sound=sound)
+    way, facts = fitted(source)
+    assert way == "copied"
+    assert facts.audio_codec == sound
+    assert facts.seconds == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sound"),
+    [
+        ("hevc.mp4", "libx265", "aac"),
+        ("vp9.mp4", "libvpx-vp9", None),
+        ("av1.mp4", "libsvtav1", None),
+        ("mpeg4.mp4", "mpeg4", None),
+        ("vp8.webm", "libvpx", "libopus"),
+        ("vp9.webm", "libvpx-vp9", "libopus"),
+        ("h264.mkv", "libx264", None),
+        ("opus.mp4", "libx264", "libopus"),
+    ],
+)
+def test_other_codecs_and_containers_are_made_to_play(
+    tmp_path: Path, name: str, codec: str, sound: str | None
+) -> None:
+    way, facts = fitted(write(tmp_path / name, codec, sound=sound))
+    assert way == ("copied" if name == "opus.mp4" else "good")
+    assert (facts.width, facts.height) == (96, 64)
+    assert bool(facts.audio_codec) == bool(sound)
+    assert facts.seconds == pytest.approx(0.5, abs=0.05)
+
+
+def test_pictures_of_another_kind_are_converted(tmp_path: Path) -> None:
+    assert fitted(write(tmp_path / "given.mp4", pixels="yuv444p"))[0] == "good"
+
+
+def test_odd_sides_are_made_even(tmp_path: Path) -> None:
+    facts = fitted(write(tmp_path / "odd.mp4", "libvpx-vp9", size=(97, 65)))[1]
+    assert (facts.width, facts.height) == (96, 64)
+
+
+def test_uneven_timing_becomes_even(tmp_path: Path) -> None:
+    source = write(tmp_path / "given.webm", "libvpx", times=[0, 1, 2, 3, 4, 20, 21, 22, 23])
+    assert fitted(source)[1].seconds == pytest.approx(1.0, abs=0.1)
+    assert gaps(tmp_path / "fitted.mp4") <= {0.041, 0.042}
+
+
+def test_a_long_pause_is_filled_rather_than_copied(tmp_path: Path) -> None:
+    assert fitted(write(tmp_path / "given.mp4", times=[0, 1, 2, 20, 21]))[0] == "good"
+
+
+def test_a_file_whose_clock_begins_late_begins_at_once(tmp_path: Path) -> None:
+    source = write(tmp_path / "given.webm", "libvpx", sound="libopus", first=240)
+    assert fitted(source)[1].seconds == pytest.approx(0.5, abs=0.1)
+
+
+def half(number: int) -> Image.Image:
+    """White on the left, black on the right."""
+    picture = Image.new("RGB", (96, 64), "white")
+    picture.paste("black", (48, 0, 96, 64))
+    return picture
+
+
+def first_picture(path: Path) -> Image.Image:
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        return frame.to_image().rotate(frame.rotation, expand=True).convert("L")
+
+
+@pytest.mark.parametrize(("codec", "way"), [("libx264", "copied"), ("mpeg4", "good")])
+def test_a_video_filmed_upright_is_shown_upright(tmp_path: Path, codec: str, way: str) -> None:
+    source = write(tmp_path / "given.mp4", codec, picture=half)
+    data = source.read_bytes()
+    at = data.index(UPRIGHT, data.index(b"tkhd"))
+    source.write_bytes(data[:at] + TURNED + data[at + len(TURNED) :])
+    assert fitted(source)[0] == way
+    shown = first_picture(tmp_path / "fitted.mp4")
+    assert shown.size == (64, 96)
+    assert shown.getpixel((32, 8)) > 200
+    assert shown.getpixel((32, 88)) < 60
+
+
+def test_a_video_over_the_limit_fills_it(tmp_path: Path) -> None:
+    source = write(tmp_path / "given.mp4", times=list(range(48)))
+    limit = source.stat().st_size * 2 // 3
+    way, facts = fitted(source, limit)
+    assert way == "filled"
+    assert facts.size_bytes > limit * 0.8
+
+
+def test_where_bits_are_few_the_picture_shrinks(tmp_path: Path) -> None:
+    source = write(tmp_path / "given.mp4", size=(320, 240), times=list(range(48)), sound="aac")
+    facts = fitted(source, 22_000)[1]
+    assert facts.width < 320
+    assert facts.audio_codec == "aac"
+
+
+def test_what_cannot_be_made_so_small_is_refused(tmp_path: Path) -> None:
+    source = write(tmp_path / "given.mp4", sound="aac")
+    for limit in (500, 2500):
+        with pytest.raises(Refused, match=f"does not go into {limit} bytes"):
+            fitted(source, limit)
+
+
+def described(size: tuple[int, int], rate: int, *, plain: bool = False) -> _fit_source.Source:
+    return _fit_source.Source(
+        Path("x"),
+        "mp4",
+        size,
+        0,
+        0.0,
+        10.0,
+        Fraction(rate),
+        10 * rate,
+        plain,
+        1,
+        0,
+        None,
+    )
+
+
+def test_sizes_step_down_from_the_first_that_is_not_ugly() -> None:
+    rich, poor = 20_000_000, 700_000
+    assert _fit_video.ladder(described((1920, 1080), 24), rich)[:2] == [(1920, 1080), (1440, 810)]
+    assert _fit_video.ladder(described((1920, 1080), 24), poor)[0] == (960, 540)
+    assert _fit_video.ladder(described((3840, 2160), 24), rich)[0] == (1928, 1084)
+    assert len(_fit_video.ladder(described((1920, 1080), 24), 1)) == 1
+
+
+def bad(folder: Path, kind: str) -> Path:
+    path = folder / f"{kind}.mp4"
+    if kind == "a picture":
+        NOISE.save(path, "PNG")
+    elif kind == "a page":
+        path.write_bytes(b"<!doctype html>")
+    elif kind == "sound alone":
+        with av.open(str(path), "w") as container:
+            speaker = container.add_stream("aac", 48000)
+            container.mux([*speaker.encode(silence(1024, 0)), *speaker.encode(None)])
+    elif kind == "huge":
+        write(path, size=(8208, 16), times=[0])
+    elif kind == "days":
+        write(path, "mpeg4", times=[0, 24 * 86400])
+    else:
+        write(
+            path,
+            "mjpeg" if kind == "absurd" else "libx264",
+            pixels="yuvj420p" if kind == "absurd" else "yuv420p",
+        )
+        data = path.read_bytes()
+        if kind == "absurd":
+            side = struct.pack(">HH", 30000, 30000)
+            data = data.replace(struct.pack(">HH", 64, 96), side).replace(struct.pack(">HH", 96, 64), side)
+        path.write_bytes(data if kind == "absurd" else data[: len(data) // 2])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("a picture", "is neither MP4 nor WebM"),
+        ("a page", "is neither MP4 nor WebM"),
+        ("sound alone", "no video stream|does not play"),
+        ("huge", "8208 x 16 pixels"),
+        ("absurd", "pixels|does not play|no frame"),
+        ("days", "states a duration of 864"),
+        ("cut off", "does not play|is cut off"),
+    ],
+)
+def test_what_is_no_video_to_work_on(tmp_path: Path, kind: str, why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        fitted(bad(tmp_path, kind))
+
+
+def test_a_webm_cut_in_half_is_refused_and_its_last_picture_is_not_missed(tmp_path: Path) -> None:
+    source = write(tmp_path / "given.webm", "libvpx", times=list(range(48)))
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) * 98 // 100])
+    assert fitted(source)[1].seconds > 1.8
+    source.write_bytes(data[: len(data) // 2])
+    with pytest.raises(Refused, match="is cut off: it states 2"):
+        fitted(source)
+
+
+def test_memory_that_runs_out_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise AvMemoryError(12, "Cannot allocate memory")
+
+    source = write(tmp_path / "given.mp4")
+    monkeypatch.setattr(_fit_video.av, "open", full)
+    with pytest.raises(MemoryError):
+        fitted(source)
