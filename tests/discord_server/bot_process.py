@@ -7,29 +7,38 @@
 What it says goes to a file in its folder, its data to `data` there.
 """
 
-import asyncio
+import multiprocessing as mp
 import os
 import sqlite3
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+from yarl import URL
+
+from bot.__main__ import main as command_line
+from providers.base import Provider
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN
 from tests.helpers import eventually
 
-ROOT = Path(__file__).resolve().parents[2]
+_FORKS = mp.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__])
+"""Bots come from a process that has imported everything: that is most of what a start takes."""
 
 
 class BotProcess:
-    """`python -m bot run` with this Discord, a folder to work in, and settings as environment variables."""
+    """`stillmotion run` with this Discord, a folder to work in, and settings as environment variables."""
 
     def __init__(self, discord: DiscordServer, folder: Path, **settings: str) -> None:
         self._discord = discord
         self._folder = folder
         self.settings = settings
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: mp.process.BaseProcess | None = None
 
     @property
     def output(self) -> str:
@@ -46,27 +55,20 @@ class BotProcess:
     async def launch(self) -> None:
         environment = {
             "PATH": os.environ.get("PATH", ""),
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
             "DISCORD_SERVER": self._discord.api,
             "DISCORD_GATEWAY": self._discord.gateway.url,
             "DISCORD_TOKEN": TOKEN,
             **self.settings,
         }
-        with (self._folder / "output.txt").open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.discord_server.bot_process", "run"),
-                cwd=self._folder,
-                env=environment,
-                stdout=output,
-                stderr=output,
-            )
+        (self._folder / "output.txt").touch()
+        self._process = _FORKS.Process(target=_main, args=(self._folder, environment), daemon=True)
+        self._process.start()
 
     async def kill(self) -> None:
         """End it as a power cut does."""
         if self._process is not None and not self._over():
             self._process.kill()
-            await self._process.wait()
+            await self.ended()
 
     async def terminate(self) -> int:
         """End it as an operating system does that shuts down; its exit code."""
@@ -77,8 +79,9 @@ class BotProcess:
     async def ended(self) -> int:
         """Its exit code, once it has ended by itself."""
         assert self._process is not None
-        async with asyncio.timeout(20):
-            return await self._process.wait()
+        await eventually(self._over, timeout=20)
+        assert self._process.exitcode is not None
+        return self._process.exitcode
 
     def row(self, job_id: int) -> dict[str, Any]:
         """The job as the database has it now; empty while there is none."""
@@ -89,24 +92,19 @@ class BotProcess:
         return dict(found) if found else {}
 
     def _over(self) -> bool:
-        return self._process is not None and self._process.returncode is not None
+        return self._process is not None and self._process.exitcode is not None
 
 
-def main() -> None:
-    """What the child runs: the bot's own command line, pointed at loopback."""
-    from discord.gateway import DiscordWebSocket  # noqa: PLC0415 - the tests need none of this themselves
-    from discord.http import Route  # noqa: PLC0415
-    from yarl import URL  # noqa: PLC0415
-
-    from bot.__main__ import main as command_line  # noqa: PLC0415
-    from providers.base import Provider  # noqa: PLC0415
-
-    Route.BASE = os.environ["DISCORD_SERVER"]
-    DiscordWebSocket.DEFAULT_GATEWAY = URL(os.environ["DISCORD_GATEWAY"])
+def _main(folder: Path, environment: Mapping[str, str]) -> None:
+    """What the process runs: the bot's own command line, pointed at loopback."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    with (folder / "output.txt").open("ab") as output:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(output.fileno(), stream.fileno())
+    Route.BASE = environment["DISCORD_SERVER"]
+    DiscordWebSocket.DEFAULT_GATEWAY = URL(environment["DISCORD_GATEWAY"])
     # Politeness towards vendors would be most of the time that these tests take.
     Provider.shortest_wait = 0.1
-    command_line()
-
-
-if __name__ == "__main__":
-    main()
+    command_line(["run"])
