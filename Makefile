@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test run check lint types lock pictures clean
+.PHONY: help demo test run check lint types lock pictures bench-media clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -35,6 +35,9 @@ lock: $(READY) ## Renew requirements.lock from pyproject.toml
 
 pictures: $(READY) ## Take the pictures of docs/moderators.md anew
 	@$(BIN)/python docs/pictures/take.py
+
+bench-media: $(READY) ## Measure what fitting a video to an upload limit costs (minutes)
+	@$(BIN)/python tests/bench/media.py
 
 clean: ## Remove the virtual environment and everything built
 	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage*

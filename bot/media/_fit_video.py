@@ -25,7 +25,7 @@ GOOD = 18
 FILL = 0.98
 """How much of the limit the streams may take: the rest is the container and what rate control misses."""
 UGLY = 0.05
-"""Bits per pixel below which a smaller picture, enlarged by the player, looks better."""
+"""Bits per pixel from which down a smaller picture, enlarged, is no further from the original (SSIM)."""
 SCALES = (Fraction(1), Fraction(3, 4), Fraction(1, 2), Fraction(3, 8), Fraction(1, 4), Fraction(1, 8))
 MAX_PIXELS = 1920 * 1088
 """Of what is encoded: the largest that old phones decode in hardware."""
