@@ -108,6 +108,9 @@ class _App:
         children = Children()
         running.push_async_callback(children.close)
 
+        encoders = Children(settings.encode_jobs)
+        running.push_async_callback(encoders.close)
+
         session = await running.enter_async_context(open_session(settings.hosts))
         resources = Resources(
             session=session,
@@ -136,7 +139,7 @@ class _App:
         )
         running.push_async_callback(delivery.close)
 
-        engine = Engine(Floor(store, catalogue, delivery, files, children, clock))
+        engine = Engine(Floor(store, catalogue, delivery, files, children, encoders, clock))
         caps = Caps(
             member=settings.member_jobs,
             server=settings.server_jobs,

@@ -49,6 +49,10 @@ class Letterbox(Protocol):
         """Show a card for the first time and wait for its message's id; None if it cannot be posted."""
         ...
 
+    async def limit(self, job: Job) -> int:
+        """How many bytes a file may have where the video goes."""
+        ...
+
     async def announce(self, job: Job) -> int:
         """Create the message that will carry the video, and return its id. Raises DeliveryFault."""
         ...

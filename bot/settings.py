@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     max_video_mb: int = Field(default=200, ge=1)
     upload_limit_mb: int = Field(default=20, ge=1)
     """What Discord takes from a bot in a server without boosts."""
+    encode_jobs: int = Field(default=1, ge=1)
+    """How many videos are made smaller at once, each on a core of its own."""
     card_seconds: float = Field(default=5, gt=0)
     """The shortest time between two edits of one status card."""
     fall_over: bool = True

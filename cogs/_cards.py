@@ -82,8 +82,9 @@ def _status(card: Card) -> str:
         link = jump(job) if job.state is JobState.DELIVERED else None
         took = f" It took {span((job.state_at - job.created_at).total_seconds())}." if link else ""
         return f"{text}{took} [Watch it]({link})." if link else text
-    lines = [phase(job, card.provider, card.position)]
-    if card.progress is not None and job.state is JobState.RUNNING:
+    is_told = card.progress is not None
+    lines = [phase(job, card.provider, card.position, fitting=is_told)]
+    if card.progress is not None and job.state in {JobState.RUNNING, JobState.DELIVERING}:
         lines.append(_bar(card.progress))
     lines.append(f"Asked {_relative(job.created_at)}.{_estimate(card)}")
     return "\n".join(lines)

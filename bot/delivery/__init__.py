@@ -29,6 +29,9 @@ THUMBNAIL = "picture.jpg"
 UPLOAD_TIMEOUT = 600.0
 HIGHEST_TIER = 100 * 1024 * 1024
 """Bytes that the most boosted servers take."""
+_LEARNED = "what server {} takes when it says {} bytes"
+"""A server that is boosted says something else, and what was learned before counts no longer."""
+_STEP = 0.8
 FLUSH = 5.0
 """Seconds that cards get to show their latest state when the bot stops."""
 OLD = 3600.0
@@ -106,15 +109,19 @@ class Delivery:
 
     async def attach(self, job: Job, message_id: int) -> None:
         await self._check_size(job)
-        path = self._files.video(job.id)
+        path = self._files.outgoing(job.id)
         video = await asyncio.to_thread(
             discord.File, path, filename="stillmotion.mp4", description=job.request.prompt[:1024]
         )
         message = self._channel(job).get_partial_message(message_id)
-        await call(
-            message.edit(content=_announcement(job), attachments=[video], allowed_mentions=_requester(job)),
-            UPLOAD_TIMEOUT,
+        editing = message.edit(
+            content=_announcement(job), attachments=[video], allowed_mentions=_requester(job)
         )
+        try:
+            await call(editing, UPLOAD_TIMEOUT)
+        except TooLarge:
+            await self._learn(job.guild_id, path.stat().st_size)
+            raise
 
     async def close(self) -> None:
         """Let every card show its latest state, if that goes quickly, and stop."""
@@ -220,9 +227,22 @@ class Delivery:
         return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
 
     async def _check_size(self, job: Job) -> None:
-        size = (await asyncio.to_thread(self._files.video(job.id).stat)).st_size
-        if size > self._limit(job.guild_id):
+        size = (await asyncio.to_thread(self._files.outgoing(job.id).stat)).st_size
+        if size > await self.limit(job):
             raise TooLarge(f"{size} bytes")
+
+    async def limit(self, job: Job) -> int:
+        stated = self._limit(job.guild_id)
+        learned = await self._store.notes.get(_LEARNED.format(job.guild_id, stated))
+        return min(stated, int(learned or stated))
+
+    async def _learn(self, guild_id: int, refused: int) -> None:
+        """Discord takes less there than was thought: remember a step below what it refused."""
+        stated = self._limit(guild_id)
+        log.warning("server %d takes %d bytes, it is said, but not %d", guild_id, stated, refused)
+        lower = self._upload_limit if refused > self._upload_limit else int(refused * _STEP)
+        with suppress(StoreError):
+            await self._store.notes.set(_LEARNED.format(guild_id, stated), str(lower))
 
     def _limit(self, guild_id: int) -> int:
         """Bytes that Discord takes there. discord.py knows the boosted tiers; its base is out of date."""

@@ -24,6 +24,15 @@ class JobFiles:
     def video(self, job_id: int) -> Path:
         return self._folder / str(job_id) / "video.mp4"
 
+    def fitted(self, job_id: int) -> Path:
+        """The video as small as its channel wants it, where it had to be made smaller."""
+        return self._folder / str(job_id) / "fitted.mp4"
+
+    def outgoing(self, job_id: int) -> Path:
+        """What is posted."""
+        fitted = self.fitted(job_id)
+        return fitted if fitted.exists() else self.video(job_id)
+
     async def keep(self, job_id: int, request: VideoRequest, thumbnail: bytes | None) -> None:
         """Write what is attached to a request; a job is booked only once it is all there."""
         await asyncio.to_thread(self._keep, job_id, request, thumbnail)

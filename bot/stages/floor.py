@@ -5,7 +5,7 @@ import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ class Floor:
         letterbox: Letterbox,
         files: JobFiles,
         children: Children,
+        encoders: Children,
         clock: Clock,
     ) -> None:
         self.store = store
@@ -48,6 +49,8 @@ class Floor:
         self.letterbox = letterbox
         self.files = files
         self.children = children
+        self.encoders = encoders
+        """For what takes minutes, so that nothing short waits for it."""
         self.clock = clock
         self.watched: Counter[str] = Counter()
         """How many operations of each provider are being looked at."""
@@ -98,6 +101,11 @@ class Floor:
             if fresh is not None and fresh.state is not job.state:
                 return  # somebody moved it meanwhile, and shows what came of it
         self.letterbox.show(card)
+
+    async def reporter(self, job: Job) -> Callable[[float], None]:
+        """Something to tell the card how far its video is."""
+        card = await self._card(job)
+        return lambda share: self.letterbox.show(replace(card, progress=share))
 
     async def open(self, job: Job) -> int | None:
         """Post the card of a new job; its message id, or None if Discord does not take it."""

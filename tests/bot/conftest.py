@@ -89,6 +89,8 @@ class Box:
     announced: list[int] = field(default_factory=list)
     attached: list[tuple[int, int]] = field(default_factory=list)
     faults: deque[Exception] = field(default_factory=deque)
+    limits: deque[int] = field(default_factory=lambda: deque([10**9]))
+    """Bytes, each for one question; the last one stays."""
 
     def show(self, card: Card) -> None:
         self.cards.append(card)
@@ -96,6 +98,9 @@ class Box:
     async def open(self, card: Card) -> int | None:
         self.cards.append(card)
         return None
+
+    async def limit(self, job: Job) -> int:
+        return self.limits.popleft() if len(self.limits) > 1 else self.limits[0]
 
     async def announce(self, job: Job) -> int:
         if self.faults:
@@ -188,7 +193,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
         catalogue = Catalogue({"scripted": provider}, None)
         await catalogue.refresh(NOON)
         files = JobFiles(tmp_path / "jobs")
-        engine = Engine(Floor(store, catalogue, box, files, children, clock))
+        engine = Engine(Floor(store, catalogue, box, files, children, children, clock))
         caps = caps or Caps(9, 9, {"scripted": None})
         runner = Local(engine, store, caps, clock)
         hall = Hall(store, provider, box, files, engine, clock, runner)

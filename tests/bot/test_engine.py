@@ -496,7 +496,7 @@ async def test_what_discord_does_not_take_is_not_charged_and_kept(
     hall: Hall, error: Exception, failure: Failure
 ) -> None:
     job = await in_state(hall, S.DOWNLOADING)
-    hall.box.faults.append(error)
+    hall.box.faults.extend([error] * 9)
     job = await hall.engine.drive(job)
     assert (job.state, job.failure, job.charged) == (S.FAILED, failure, 0)
     assert hall.files.video(1).exists()

@@ -20,6 +20,7 @@ from bot.store import Store
 from cogs._cards import render
 from tests.bot.delivery.conftest import LIMIT, MEGABYTE, card
 from tests.clock import FastClock
+from tests.discord_server.faults import refusal
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import GUILD, OTHER_CHANNEL, TOKEN, guild
 from tests.helpers import eventually
@@ -70,6 +71,20 @@ async def test_of_a_server_that_is_not_known_now_discord_itself_has_to_say(
     await server.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
     await eventually(lambda: (known := client.get_guild(GUILD)) is None or known.unavailable)
     assert letterbox._limit(GUILD) == HIGHEST_TIER
+
+
+async def test_what_discord_has_refused_is_remembered_until_the_server_takes_more(
+    server: DiscordServer, client: discord.Client, letterbox: Delivery, job: Job, tmp_path: Path
+) -> None:
+    assert await letterbox.limit(job) == LIMIT
+    message_id = await letterbox.announce(job)
+    size = (tmp_path / "jobs" / "42" / "video.mp4").stat().st_size
+    server.next("edit", refusal(413, 40005))
+    with pytest.raises(TooLarge):
+        await letterbox.attach(job, message_id)
+    assert await letterbox.limit(job) == int(size * 0.8)
+    await boosted(server, client, 2)
+    assert await letterbox.limit(job) == 50 * MEGABYTE
 
 
 @pytest.mark.parametrize(
