@@ -25,8 +25,8 @@ GOOD = 18
 FILL = 0.98
 """How much of the limit the streams may take: the rest is the container and what rate control misses."""
 UGLY = 0.05
-"""Bits per pixel from which down a smaller picture is tried. A guess: on a noisy clip of 640x360, half the size
-came as near to the original (SSIM 0.88) as the full one at 0.02 to 0.06, and no clear border was seen."""
+"""Bits per pixel from which down a smaller picture is tried. A guess: on a noisy clip of 640x360, half the
+size came as near to the original (SSIM 0.88) as the full one at 0.02 to 0.06, and no border was seen."""
 SCALES = (Fraction(1), Fraction(3, 4), Fraction(1, 2), Fraction(3, 8), Fraction(1, 4), Fraction(1, 8))
 MAX_PIXELS = 1920 * 1088
 """Of what is encoded: the largest that old phones decode in hardware."""
