@@ -445,7 +445,7 @@ async def test_a_download_is_repeated_before_it_is_judged(hall: Hall, given: Exc
 async def test_what_is_no_video_is_believed_neither_soon_nor_at_once(
     make_hall: Make, given: list[Exception | bytes]
 ) -> None:
-    hall = await make_hall(speed=300)
+    hall = await make_hall(speed=60)
     hall.provider.downloads.extend(given)
     assert (await hall.engine.drive(await in_state(hall, S.DOWNLOADING))).state is S.DELIVERED
 
