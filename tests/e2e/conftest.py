@@ -34,6 +34,10 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (320, 180)) -> bytes:
     return data.getvalue()
 
 
+def words_of(card: discord.Message) -> str:
+    return f"{card.embeds[0].title}\n{card.embeds[0].description}"
+
+
 @dataclass
 class World:
     """A server with a channel and people in it, and the bot that serves them."""
@@ -76,13 +80,15 @@ class World:
     async def order(self, command: str, **options: Any) -> InteractionResult:
         return await self.alice.slash(self.channel, command, **{"prompt": "slow zoom in", **options})
 
+    def cards(self) -> list[discord.Message]:
+        """The channel's status cards."""
+        return [message for message in self.channel.history() if message.embeds]
+
     def card(self, index: int = 0) -> discord.Message:
-        """The nth status card of the channel."""
-        return [message for message in self.channel.history() if message.embeds][index]
+        return self.cards()[index]
 
     def text(self, index: int = 0) -> str:
-        embed = self.card(index).embeds[0]
-        return f"{embed.title}\n{embed.description}"
+        return words_of(self.card(index))
 
     def videos(self) -> list[discord.Message]:
         return [message for message in self.replies() if message.attachments]
@@ -97,7 +103,8 @@ class World:
 
     async def card_says(self, words: str, index: int = 0) -> str:
         def found() -> str:
-            shown = self.text(index) if any(message.embeds for message in self.channel.history()) else ""
+            cards = self.cards()
+            shown = words_of(cards[index]) if len(cards) > index else ""
             return shown if words in shown else ""
 
         return await eventually(found)

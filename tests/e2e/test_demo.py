@@ -307,6 +307,7 @@ def test_the_page_shows_the_time_of_this_machine(
     assert demo._timezone() == page
 
 
+PROMPT = ".command-option-input[data-option=prompt]"
 WATCH = """() => {
     const channel = document.querySelector('#channel-message-list');
     window.seen = '';
@@ -343,51 +344,11 @@ async def animate(tab: Tab, prompt: str, seconds: int) -> None:
     await choose(tab, "animate")
     picture = {"name": "hills.png", "mimeType": "image/png", "buffer": landscape()}
     await tab.locator("input.command-file-input").set_input_files(picture)
-    await tab.locator(".command-option-input[data-option=prompt]").fill(prompt)
+    await tab.locator(PROMPT).fill(prompt)
     await tab.locator(".command-ghost").click()
     await tab.locator(".command-suggestion", has_text="duration").click()
     await tab.locator(".command-option-input[data-option=duration]").fill(str(seconds))
     await tab.locator(".command-suggestion", has_text=str(seconds)).click()
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
-@pytest.mark.timeout(120)
-async def test_in_a_browser_a_newcomer_makes_a_video_and_a_moderator_cancels_one() -> None:
-    expect.set_options(timeout=40_000)
-    async with started() as shown, browser(shown.url) as tab:
-        channel = tab.locator("#channel-message-list")
-        run = tab.locator(".command-option-input[data-option=prompt]")
-
-        await expect(channel).to_contain_text("Make a picture move.")
-        await animate(tab, "slow zoom in, then pan left", seconds=6)
-        await shoot(tab, "1-command")
-        await tab.evaluate(WATCH)
-        await run.press("Enter")
-        await tab.wait_for_function("() => window.seen.includes('Making your video')")
-        await tab.wait_for_function("() => window.seen.includes('░')")
-        await shoot(tab, "2-card")
-        await expect(channel).to_contain_text("Video ready")
-
-        video = channel.locator("video")
-        await tab.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
-        await video.evaluate("video => { video.muted = true; return video.play(); }")
-        await tab.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
-        await shoot(tab, "3-video")
-
-        await choose(tab, "quota")
-        await tab.locator("#send-message").click()
-        await expect(channel).to_contain_text("19 of 20 credits")
-        await shoot(tab, "4-quota")
-
-        await animate(tab, "tilt up", seconds=8)
-        await run.press("Enter")
-        cancel = channel.get_by_role("button", name="Cancel")
-        await expect(cancel).to_be_visible()
-        await tab.locator("#viewer-picker").select_option(label="Grace, moderator")
-        await expect(channel).not_to_contain_text("19 of 20 credits")
-        await cancel.click()
-        await expect(channel).to_contain_text("Cancelled by @Grace, moderator")
-        await shoot(tab, "5-cancelled")
 
 
 async def become(tab: Tab, member: str) -> None:
@@ -403,28 +364,74 @@ async def fill(tab: Tab, option: str, typed: str) -> None:
     await tab.locator(".command-suggestion", has_text=typed).first.click()
 
 
+async def a_moderator_decides_how_much_a_role_and_everyone_get(tab: Tab) -> None:
+    channel = tab.locator("#channel-message-list")
+    amount = tab.locator(".command-option-input[data-option=amount]")
+
+    await become(tab, "Grace, moderator")
+    for target, typed, said in (("everyone", "2", "of everyone to 2"), ("Artists", "+5", "to 7")):
+        await choose(tab, "quota-admin set")
+        await fill(tab, "target", target)
+        await amount.fill(typed)
+        await amount.press("Enter")
+        await expect(channel).to_contain_text(f"{said} credits a day")
+    await shoot(tab, "1-quota-admin")
+
+    for member, left in (("Ada", "7 of 7"), ("Alan", "2 of 2")):
+        await become(tab, member)
+        await choose(tab, "quota")
+        await tab.locator("#send-message").click()
+        await expect(channel).to_contain_text(f"{left} credits left today")
+
+
+async def a_newcomer_makes_a_video(tab: Tab) -> None:
+    channel = tab.locator("#channel-message-list")
+
+    await expect(channel).to_contain_text("Make a picture move.")
+    await animate(tab, "slow zoom in, then pan left", seconds=3)
+    await shoot(tab, "2-command")
+    await tab.evaluate(WATCH)
+    await tab.locator(PROMPT).press("Enter")
+    await tab.wait_for_function("() => window.seen.includes('Making your video')")
+    await tab.wait_for_function("() => window.seen.includes('░')")
+    await shoot(tab, "3-card")
+    await expect(channel).to_contain_text("Video ready")
+
+    video = channel.locator("video")
+    await tab.wait_for_function("() => document.querySelector('video')?.readyState >= 2")
+    await video.evaluate("video => { video.muted = true; return video.play(); }")
+    await tab.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
+    await shoot(tab, "4-video")
+
+    await choose(tab, "quota")
+    await tab.locator("#send-message").click()
+    await expect(channel).to_contain_text("6 of 7 credits")
+    await shoot(tab, "5-quota")
+
+
+async def a_moderator_cancels_one(tab: Tab) -> None:
+    channel = tab.locator("#channel-message-list")
+
+    await animate(tab, "tilt up", seconds=8)
+    await tab.locator(PROMPT).press("Enter")
+    cancel = channel.get_by_role("button", name="Cancel")
+    await expect(cancel).to_be_visible()
+    await tab.locator("#viewer-picker").select_option(label="Grace, moderator")
+    await expect(channel).not_to_contain_text("6 of 7 credits")
+    await cancel.click()
+    await expect(channel).to_contain_text("Cancelled by @Grace, moderator")
+    await shoot(tab, "6-cancelled")
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.timeout(120)
-async def test_in_a_browser_a_moderator_decides_how_much_a_role_and_everyone_get() -> None:
+async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video() -> None:
     expect.set_options(timeout=40_000)
     async with started() as shown, browser(shown.url) as tab:
-        channel = tab.locator("#channel-message-list")
-        amount = tab.locator(".command-option-input[data-option=amount]")
-
-        await become(tab, "Grace, moderator")
-        for target, typed, said in (("everyone", "2", "of everyone to 2"), ("Artists", "+5", "to 7")):
-            await choose(tab, "quota-admin set")
-            await fill(tab, "target", target)
-            await amount.fill(typed)
-            await amount.press("Enter")
-            await expect(channel).to_contain_text(f"{said} credits a day")
-        await shoot(tab, "6-quota-admin")
-
-        for member, left in (("Ada", "7 of 7"), ("Alan", "2 of 2")):
-            await become(tab, member)
-            await choose(tab, "quota")
-            await tab.locator("#send-message").click()
-            await expect(channel).to_contain_text(f"{left} credits left today")
+        await a_moderator_decides_how_much_a_role_and_everyone_get(tab)
+        await become(tab, "Ada")
+        await a_newcomer_makes_a_video(tab)
+        await a_moderator_cancels_one(tab)
 
 
 async def test_moderators_are_offered_what_members_are_not() -> None:
