@@ -17,8 +17,8 @@ from tests.bot.store.conftest import NOON, new_job, path_to
 
 Another = Callable[[], Awaitable[Store]]
 
-MEMBERS = range(100, 120)
-EACH = 10
+MEMBERS = range(100, 112)
+EACH = 9
 BOT, MINOR, MAJOR = (Allowance(amount=amount, kind=WindowKind.DAY) for amount in (1, 3, 6))
 MINOR_ROLE, MAJOR_ROLE = 7, 8
 GRANTED = 2
@@ -46,7 +46,7 @@ async def decide(store: Store, changes: Sequence[Change]) -> None:
 
 @pytest.fixture
 async def crowd(store: Store) -> Sequence[Job]:
-    """Two hundred jobs of twenty members, in no order, in a server with roles and grants."""
+    """A hundred jobs of twelve members, in no order, in a server with roles and grants."""
     rules = [
         SetAllowance(role_id=MINOR_ROLE, allowance=MINOR),
         SetAllowance(role_id=MAJOR_ROLE, allowance=MAJOR),
@@ -103,7 +103,7 @@ async def test_a_budget_is_spent_to_its_end_and_no_further(
 
 
 async def test_what_is_given_back_is_booked_again_and_no_more(store: Store, crowd: Sequence[Job]) -> None:
-    first, then = crowd[:150], crowd[150:]
+    first, then = crowd[:80], crowd[80:]
     booked = [job for job in await book([store], first) if isinstance(job, Job)]
     gone = booked[::3]
     await asyncio.gather(
@@ -127,7 +127,7 @@ async def test_the_same_jobs_twice_at_once_are_booked_once(
 
 
 @pytest.mark.parametrize(
-    ("decided", "member", "server"), [(None, 2, 15), (SetCaps(member=1), 1, 15), (SetCaps(server=4), 2, 4)]
+    ("decided", "member", "server"), [(None, 2, 9), (SetCaps(member=1), 1, 9), (SetCaps(server=4), 2, 4)]
 )
 async def test_round_after_round_the_caps_hold_until_everything_is_made(
     store: Store,
@@ -142,11 +142,11 @@ async def test_round_after_round_the_caps_hold_until_everything_is_made(
         await store.acts.add(1000, 10, None, lambda _: caps)
     stores = [store, await another()]
     waiting = sum(isinstance(job, Job) for job in await book(stores, crowd))
-    limits = Caps(2, 15, {"eigenai": None})
+    limits = Caps(2, 9, {"eigenai": None})
     rounds = 0
     while waiting:
         waiting_members = Counter(job.user_id for job in await store.jobs.queue())
-        tries = (stores[number % 2].jobs.promote(limits) for number in range(20))
+        tries = (stores[number % 2].jobs.promote(limits) for number in range(12))
         won = [job for job in await asyncio.gather(*tries) if job is not None]
         counts = Counter(job.user_id for job in won)
         places = sum(min(member, jobs) for jobs in waiting_members.values())
