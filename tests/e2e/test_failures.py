@@ -20,35 +20,35 @@ from tests.vendors.faults import (
     status,
 )
 
-
-@pytest.mark.parametrize(
-    ("fault", "words"),
-    [
-        (status(400), "did not accept this request"),
-        (status(401), "did not accept this bot's key"),
-        (status(402), "has no credit left"),
-        (status(403), "does not let this bot use this model"),
-        (status(413), "finds an attached file too large"),
-        (status(422), "did not accept this request"),
-        (status(500), "nobody can tell whether EigenAI took it"),
-        (cut, "nobody can tell whether EigenAI took it"),
-        (after_accepting(cut), "nobody can tell whether EigenAI took it"),
-        (empty(), "nobody can tell whether EigenAI took it"),
-        (says(b'{"task_status": "pending"}'), "nobody can tell whether EigenAI took it"),
-    ],
+REFUSALS = (
+    (status(400), "did not accept this request"),
+    (status(401), "did not accept this bot's key"),
+    (status(402), "has no credit left"),
+    (status(403), "does not let this bot use this model"),
+    (status(413), "finds an attached file too large"),
+    (status(422), "did not accept this request"),
+    (status(500), "nobody can tell whether EigenAI took it"),
+    (cut, "nobody can tell whether EigenAI took it"),
+    (after_accepting(cut), "nobody can tell whether EigenAI took it"),
+    (empty(), "nobody can tell whether EigenAI took it"),
+    (says(b'{"task_status": "pending"}'), "nobody can tell whether EigenAI took it"),
 )
+
+
 async def test_a_submit_that_fails_is_explained_not_charged_and_never_repeated(
-    world: World, vendor: EigenAIServer, fault: Fault, words: str
+    world: World, vendor: EigenAIServer
 ) -> None:
-    vendor.next("submit", fault)
-    await world.animate()
-    text = await world.card_says("No video this time")
-    assert words in text
-    assert "Nothing was charged" in text
-    assert vendor.KEY not in text
-    assert await world.quota() == "5 of 5 credits left today"
-    assert len(vendor.seen("submit")) == 1
-    assert not world.card().components
+    for index, (fault, words) in enumerate(REFUSALS):
+        vendor.next("submit", fault)
+        await world.animate()
+        text = await world.card_says("No video this time", index)
+        assert words in text, index
+        assert "Nothing was charged" in text, index
+        assert vendor.KEY not in text, index
+        assert await world.quota() == "5 of 5 credits left today", index
+        assert len(vendor.seen("submit")) == index + 1
+        assert not world.card(index).components, index
+        world.bot.studio.catalogue.ward["eigenai"].heard()
 
 
 async def test_a_submit_without_an_answer_ends_as_unknown_and_is_not_repeated(
@@ -82,26 +82,28 @@ async def test_a_provider_that_cannot_be_reached_accepted_nothing(
     assert await world.quota() == "4 of 5 credits left today"
 
 
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [status(503)] * 3,
-        [status(500)],
-        [status(429, Retry_After="3")],
-        [cut] * 2,
-        [html()],
-        [empty()],
-        [status(401)],
-        [status(404)],
-    ],
+OUTAGES = (
+    [status(503)] * 3,
+    [status(500)],
+    [status(429, Retry_After="3")],
+    [cut] * 2,
+    [html()],
+    [empty()],
+    [status(401)],
+    [status(404)],
 )
+
+
 async def test_an_outage_while_looking_never_ends_a_paid_video(
-    world: World, vendor: EigenAIServer, faults: list[Fault]
+    start: Callable[..., Awaitable[World]], vendor: EigenAIServer
 ) -> None:
-    vendor.next("poll", *faults)
-    await world.animate()
-    await world.video()
-    assert len(vendor.seen("submit")) == 1
+    world = await start(default_allowance=len(OUTAGES))
+    for count, faults in enumerate(OUTAGES, start=1):
+        vendor.next("poll", *faults)
+        await world.animate()
+        await world.video(count)
+        world.bot.studio.catalogue.ward["eigenai"].heard()
+    assert len(vendor.seen("submit")) == len(OUTAGES)
 
 
 async def test_a_status_call_that_hangs_is_given_up_and_repeated(
@@ -146,14 +148,17 @@ async def test_what_is_no_video_is_a_provider_failure_and_not_an_upload(
     assert await world.quota() == "5 of 5 credits left today"
 
 
-@pytest.mark.parametrize("faults", [[cut_midway], [cut], [half_a_file()], [status(503)] * 2, [status(404)]])
 async def test_a_broken_download_is_repeated_until_the_file_is_whole(
-    world: World, vendor: EigenAIServer, faults: list[Fault]
+    world: World, vendor: EigenAIServer
 ) -> None:
-    vendor.next("result", *faults)
-    await world.animate()
-    await world.video()
-    assert len(vendor.seen("result")) == len(faults) + 1
+    downloads = 0
+    breaks = ([cut_midway], [cut], [half_a_file()], [status(503)] * 2, [status(404)])
+    for count, faults in enumerate(breaks, start=1):
+        vendor.next("result", *faults)
+        await world.animate()
+        await world.video(count)
+        downloads += len(faults) + 1
+        assert len(vendor.seen("result")) == downloads, count
 
 
 async def test_a_status_word_nobody_knows_is_waited_out_until_the_deadline(
