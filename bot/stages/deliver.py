@@ -7,26 +7,21 @@ from datetime import datetime
 from bot.cadence import backoff
 from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
-from bot.media.child import ChildFailed, ChildrenClosed
-from bot.media.fitting import fit
+from bot.media.child import ChildFailed
 from bot.media.videos import BadVideo
 from bot.stages.fetch import download
 from bot.stages.floor import Floor
+from bot.stages.pack import TooMuch, pack
 from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)
-
 
 STEPS = 3
 """How often a video is made smaller because Discord refused it."""
 
 
-class _TooMuch(Exception):
-    """There is too much in the video for so few bytes."""
-
-
 _FINAL: Mapping[type[Exception], Failure] = {
-    _TooMuch: Failure.TOO_LARGE,
+    TooMuch: Failure.TOO_LARGE,
     Undeliverable: Failure.UNDELIVERABLE,
     BadVideo: Failure.BAD_VIDEO,
 }
@@ -65,7 +60,7 @@ async def _announced(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     """The job with its message to be; nobody is told of a video that is not here, or does not fit."""
     if not floor.files.video(job.id).exists():
         await download(floor, job, give_up_at)
-    await _fit(floor, job, give_up_at)
+    await pack(floor, job, give_up_at)
     if job.message_id is not None:
         return job
     message_id = await floor.letterbox.announce(job)
@@ -76,18 +71,3 @@ def _later(job: Job, error: Exception, failure: Failure) -> Failure:
     """What the job fails with, should this be its last try."""
     log.warning("job %d could not be delivered yet: %s", job.id, error)
     return failure
-
-
-async def _fit(floor: Floor, job: Job, give_up_at: datetime) -> None:
-    """Make what is posted as small as its channel wants it; the original stays. Raises _TooMuch."""
-    limit = await floor.letterbox.limit(job)
-    if floor.files.outgoing(job.id).stat().st_size <= limit:
-        return
-    source, target = floor.files.video(job.id), floor.files.fitted(job.id)
-    report = await floor.reporter(job)
-    try:
-        await floor.within(give_up_at, fit(floor.encoders, source, target, limit, report))
-    except ChildrenClosed:
-        raise
-    except (BadVideo, ChildFailed, TimeoutError) as error:
-        raise _TooMuch(str(error)) from error
