@@ -154,7 +154,7 @@ def _left(standing: Standing, price: int) -> str:
 
 
 def phase(job: Job, provider: str, position: int | None, *, fitting: bool = False) -> str:
-    """What is happening to an open job, in words; `fitting` says that its video is being made smaller."""
+    """What is happening to an open job, in words; `fitting` says that its video is being encoded."""
     match job.state:
         case JobState.QUEUED:
             return f"Waiting in the queue, number {position}." if position else "Waiting in the queue."
@@ -165,6 +165,6 @@ def phase(job: Job, provider: str, position: int | None, *, fitting: bool = Fals
         case JobState.DOWNLOADING:
             return "The video is made; fetching it."
         case JobState.DELIVERING:
-            return "Making the video small enough for this server." if fitting else "Posting the video."
+            return "Making the video ready for Discord." if fitting else "Posting the video."
         case _:
             return ending(job, provider)

@@ -24,8 +24,12 @@ class JobFiles:
     def video(self, job_id: int) -> Path:
         return self._folder / str(job_id) / "video.mp4"
 
+    def facts(self, job_id: int) -> Path:
+        """What was found out about the video when it came."""
+        return self._folder / str(job_id) / "facts.json"
+
     def fitted(self, job_id: int) -> Path:
-        """The video as small as its channel wants it, where it had to be made smaller."""
+        """The video as its channel wants it, where it had to be made smaller or made to play."""
         return self._folder / str(job_id) / "fitted.mp4"
 
     def outgoing(self, job_id: int) -> Path:
