@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
-from bot.media._fit_source import Source, decode
+from bot.media._source import Source, decode
 
 if TYPE_CHECKING:
     from av.filter.context import FilterContext

@@ -1,5 +1,6 @@
 """Makes a video that Discord plays and takes: H.264, yuv420p, AAC, index in front. Runs in a child."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,8 +14,8 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from bot.media._fit_source import Source, inspect, open_source, streams
 from bot.media._fit_streams import Copy, Pictures, Plan, Size, Sound
+from bot.media._source import Source, inspect, open_source, streams
 from bot.media._wire import Answer, Refused
 
 NICER = 5
@@ -34,13 +35,17 @@ SMALLEST = 16
 SOUND_BITS, LEAST_SOUND_BITS = 128_000, 32_000
 SOUND_SHARE = 0.2
 """How much of the limit sound may take before it is encoded anew."""
+LEAST_BITS = 5000
+"""Per second of pictures: x264 counts in thousands, and nothing would be seen."""
 TRIES, CORRECTION = 3, 0.95
 """Of the second pass, each time with fewer bits than what went wrong asks for."""
 MIN_DECODED = 0.9
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk says that takes no more: that is no verdict on the video."""
 
 
 def fit(*, path: str, target: str, limit: int) -> Answer:
-    """Write `target`, of at most `limit` bytes; raises Refused for what is no video, or no video so small.
+    """Write `target`, of at most `limit` bytes, where the video goes into so few; Refused is no video.
 
     Files whose names begin with the target's stay behind: statistics, and the share done in `.progress`.
     """
@@ -51,32 +56,32 @@ def fit(*, path: str, target: str, limit: int) -> Answer:
     return Answer({"way": make(Path(path), Path(target), limit, _report_to(progress))})
 
 
-def make(path: Path, target: Path, limit: int, report: Callable[[float], None]) -> str:
-    """How it was made: "copied", "good", "filled" or "smaller"."""
+def make(path: Path, target: Path, limit: int, report: Callable[[float], None]) -> str | None:
+    """How it was made: "copied", "good", "filled" or "smaller"; None where it does not go into the limit."""
     source = inspect(path.absolute())
     try:
         return _make(source, target, limit, report)
     except MemoryError:
         raise
     except (FFmpegError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         raise Refused(f"cannot be encoded: {error}") from error
 
 
-def _make(source: Source, target: Path, limit: int, report: Callable[[float], None]) -> str:
+def _make(source: Source, target: Path, limit: int, report: Callable[[float], None]) -> str | None:
     sound_bits, sound_bytes = _sound(source, limit)
     base = Plan(source, target, None, sound_bits, limit)
     if source.plain and source.video_bytes + sound_bytes <= limit and _run(base, report, 0, 1) <= limit:
         return "copied"
     room = int(limit * FILL) - sound_bytes
     bits = int(room * 8 / source.seconds)
-    if bits <= 0:
-        raise Refused(f"does not go into {limit} bytes")
     sizes = ladder(source, bits)
     for number, size in enumerate(sizes[:2]):
         way = _two_passes(replace(base, size=size), bits, limit, report)
         if way:
             return "smaller" if number else way
-    raise Refused(f"of {source.seconds:.1f} s does not go into {limit} bytes")
+    return None
 
 
 def _two_passes(base: Plan, bits: int, limit: int, report: Callable[[float], None]) -> str | None:
@@ -89,6 +94,8 @@ def _two_passes(base: Plan, bits: int, limit: int, report: Callable[[float], Non
     if _run(good, report, 0, 0.5) <= limit:
         return "good"
     for _ in range(TRIES):
+        if bits < LEAST_BITS:
+            break
         filled = replace(base, options=common, bits=bits, flags=int(Flags.pass2))
         size = _run(filled, report, 0.5, 0.5)
         if size <= limit:

@@ -17,6 +17,10 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at how far the child is."""
 
 
+class TooMuch(Exception):
+    """There is too much in the video for so few bytes."""
+
+
 async def fit(
     children: Children,
     source: Path,
@@ -32,13 +36,13 @@ async def fit(
     `report` hears the share done, from 0 to 1, about twice a second. `target` may be `source`; it changes
     only once all is well. A fit may hold its child for minutes: give it `children` nobody else waits for.
 
-    Raises BadVideo for what is no video, or none that goes into so few bytes. ChildFailed passes through:
-    out of time (`seconds`) or memory (bytes), and nothing was found out.
+    Raises BadVideo for what is no video, and TooMuch for what does not go into so few bytes. ChildFailed
+    passes through: out of time (`seconds`) or memory (bytes), and nothing was found out.
     """
     with _workbench(target) as part:
         watching = asyncio.create_task(_watch(Path(f"{part}.progress"), report)) if report else None
         try:
-            await children.run(
+            answer = await children.run(
                 "bot.media._fit_video:fit",
                 seconds=seconds,
                 memory=memory,
@@ -51,6 +55,8 @@ async def fit(
         finally:
             if watching:
                 watching.cancel()
+        if answer.facts["way"] is None:
+            raise TooMuch(f"{source.name} does not go into {limit} bytes")
         _keep(part, target)
     if report:
         report(1.0)

@@ -21,18 +21,29 @@ class BadVideo(Exception):
 class VideoFacts:
     width: int
     height: int
+    """As shown: square pixels, the right way up."""
     seconds: float
     codec: str
     """FFmpeg's name, such as "h264"."""
-    pixel_format: str | None
     audio_codec: str | None
     """None for a video without sound."""
-    faststart: bool
-    """Players can begin before they have the whole file."""
-    size_bytes: int
+    ready: bool
+    """Every Discord client plays it in place as it is."""
 
 
 _FACTS = TypeAdapter(VideoFacts)
+
+
+def remember(facts: VideoFacts, path: Path) -> None:
+    path.write_bytes(_FACTS.dump_json(facts))
+
+
+def recall(path: Path) -> VideoFacts | None:
+    """What was remembered there; None where nothing was, or only half of it."""
+    try:
+        return _FACTS.validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 async def verify(children: Children, path: Path) -> VideoFacts:
@@ -43,7 +54,7 @@ async def verify(children: Children, path: Path) -> VideoFacts:
     """
     try:
         answer = await children.run(
-            "bot.media._decode_video:verify", seconds=SECONDS, memory=MEMORY, path=str(path)
+            "bot.media._source:verify", seconds=SECONDS, memory=MEMORY, path=str(path)
         )
     except Refused as refusal:
         raise BadVideo(f"{path.name} {refusal}") from refusal

@@ -7,7 +7,7 @@ from bot.cadence import backoff
 from bot.jobs import Failure, Job, JobState
 from bot.media.child import ChildFailed
 from bot.media.files import FileSink
-from bot.media.videos import BadVideo, verify
+from bot.media.videos import BadVideo, VideoFacts, remember, verify
 from bot.stages.floor import Floor
 from providers.errors import NotFound, Overloaded, ProviderError, Unusable
 
@@ -53,7 +53,15 @@ async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:
     provider = floor.catalogue.providers.get(job.provider)
     if provider is None or job.video is None:
         raise Unusable(f"{job.provider} is not set up any more")
-    path = floor.files.video(job.id)
-    async with FileSink(path) as sink:
+    floor.files.facts(job.id).unlink(missing_ok=True)
+    async with FileSink(floor.files.video(job.id)) as sink:
         await floor.within(give_up_at, provider.download(job.operation or {}, job.video, sink))
-    await verify(floor.children, path)
+    facts = await look(floor, job)
+    log.info("job %d: %s", job.id, facts)
+
+
+async def look(floor: Floor, job: Job) -> VideoFacts:
+    """What has been downloaded, remembered beside it. Raises BadVideo or ChildFailed."""
+    facts = await verify(floor.children, floor.files.video(job.id))
+    remember(facts, floor.files.facts(job.id))
+    return facts

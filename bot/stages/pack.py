@@ -1,28 +1,50 @@
-"""Before the posting: the video made as small as its channel wants it."""
+"""Before the posting: a video that its channel takes and every client plays."""
 
+import asyncio
+import logging
+import shutil
 from datetime import datetime
+from pathlib import Path
 
 from bot.jobs import Job
 from bot.media.child import ChildFailed, ChildrenClosed
-from bot.media.fitting import fit
-from bot.media.videos import BadVideo
+from bot.media.fitting import TooMuch, fit
+from bot.media.videos import recall
+from bot.stages.fetch import look
 from bot.stages.floor import Floor
 
+log = logging.getLogger(__name__)
 
-class TooMuch(Exception):
-    """There is too much in the video for so few bytes."""
+__all__ = ["TooMuch", "pack"]
 
 
 async def pack(floor: Floor, job: Job, give_up_at: datetime) -> None:
-    """Make what is posted as small as its channel wants it; the original stays. Raises TooMuch."""
+    """See that what is posted fits its channel and plays in place; the download itself stays as it is.
+
+    Raises TooMuch, or BadVideo for what turns out not to decode.
+    """
     limit = await floor.letterbox.limit(job)
-    if floor.files.outgoing(job.id).stat().st_size <= limit:
-        return
     source, target = floor.files.video(job.id), floor.files.fitted(job.id)
+    if target.exists() and target.stat().st_size <= limit:
+        return
+    fits = source.stat().st_size <= limit
+    if fits and (recall(floor.files.facts(job.id)) or await look(floor, job)).ready:
+        target.unlink(missing_ok=True)
+        return
     report = await floor.reporter(job)
     try:
         await floor.within(give_up_at, fit(floor.encoders, source, target, limit, report))
     except ChildrenClosed:
         raise
-    except (BadVideo, ChildFailed, TimeoutError) as error:
-        raise TooMuch(str(error)) from error
+    except (TooMuch, ChildFailed, TimeoutError) as error:
+        if not fits:
+            raise TooMuch(str(error)) from error
+        # Some players will not show it, but what is not posted is shown by none. The copy is not tried again.
+        log.warning("job %d is posted as it came: %s", job.id, str(error) or "no time was left")
+        await asyncio.to_thread(_copy, source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(f"{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)

@@ -13,11 +13,11 @@ import pytest
 from av.error import MemoryError as AvMemoryError
 from PIL import Image
 
-from bot.media import _decode_video, videos
-from bot.media._decode_video import check_boxes
+from bot.media import _source, videos
+from bot.media._boxes import check_boxes
 from bot.media._wire import Refused
 from bot.media.child import ChildFailed, Children
-from bot.media.videos import BadVideo, VideoFacts
+from bot.media.videos import BadVideo, VideoFacts, recall, remember
 
 FRAMES = 24
 
@@ -30,20 +30,21 @@ def mp4(
     frames: int = FRAMES,
     picture: bool = True,
     sound: bool = False,
+    x264: str = "",
 ) -> bytes:
     """96 x 64 pixels, by default one second of them."""
     options = {"movflags": movflags} if movflags else {}
     # FFmpeg reads the file again to move its index to the front, so that memory will not do.
     with TemporaryDirectory() as folder:
         path = Path(folder, "made.mp4")
-        write(path, codec, options, frames if picture else 0, sound=sound)
+        write(path, codec, options, frames if picture else 0, sound=sound, x264=x264)
         return path.read_bytes()
 
 
-def write(path: Path, codec: str, options: dict[str, str], frames: int, *, sound: bool) -> None:
+def write(path: Path, codec: str, options: dict[str, str], frames: int, *, sound: bool, x264: str) -> None:
     with av.open(str(path), "w", options=options) as container:
         if frames:
-            stream = container.add_stream(codec, rate=FRAMES)
+            stream = container.add_stream(codec, FRAMES, {"x264-params": x264} if x264 else {})
             stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         if sound:
             speaker = container.add_stream("aac", rate=48000, layout="mono")
@@ -78,7 +79,7 @@ def look(tmp_path: Path, data: bytes) -> VideoFacts:
     """What the child would find, without a child."""
     path = tmp_path / "video.mp4"
     path.write_bytes(data)
-    return VideoFacts(**_decode_video.verify(path=str(path)).facts)
+    return VideoFacts(**_source.verify(path=str(path)).facts)
 
 
 @pytest.fixture
@@ -97,10 +98,8 @@ async def test_the_facts_of_a_good_video(children: Children, tmp_path: Path) -> 
         height=64,
         seconds=facts.seconds,
         codec="h264",
-        pixel_format="yuv420p",
         audio_codec="aac",
-        faststart=True,
-        size_bytes=path.stat().st_size,
+        ready=True,
     )
     assert facts.seconds == pytest.approx(1.0, abs=0.02)
 
@@ -108,7 +107,7 @@ async def test_the_facts_of_a_good_video(children: Children, tmp_path: Path) -> 
 async def test_a_bad_video_names_the_file_and_why(children: Children, tmp_path: Path) -> None:
     path = tmp_path / "bad.mp4"
     path.write_bytes(b"<html>")
-    with pytest.raises(BadVideo, match=r"bad\.mp4 is no MP4: it starts with b'<html>'"):
+    with pytest.raises(BadVideo, match=r"bad\.mp4 is neither MP4 nor WebM: it starts with b'<html>'"):
         await videos.verify(children, path)
 
 
@@ -118,17 +117,40 @@ async def test_a_file_that_cannot_be_looked_at_is_no_verdict(children: Children,
 
 
 @pytest.mark.parametrize(
-    ("movflags", "faststart"), [("", False), ("faststart", True), ("frag_keyframe+empty_moov", True)]
+    ("movflags", "ready"), [("", False), ("faststart", True), ("frag_keyframe+empty_moov", False)]
 )
-def test_wherever_the_index_is(tmp_path: Path, movflags: str, *, faststart: bool) -> None:
+def test_wherever_the_index_is(tmp_path: Path, movflags: str, *, ready: bool) -> None:
     facts = look(tmp_path, mp4(movflags))
-    assert facts.faststart is faststart
+    assert facts.ready is ready
     assert facts.audio_codec is None
     assert facts.seconds == pytest.approx(1.0, abs=0.05)
 
 
 def test_other_codecs_are_known_by_their_own_names(tmp_path: Path) -> None:
-    assert look(tmp_path, mp4(codec="mpeg4")).codec == "mpeg4"
+    facts = look(tmp_path, mp4("faststart", codec="mpeg4"))
+    assert (facts.codec, facts.ready) == ("mpeg4", False)
+
+
+@pytest.mark.parametrize("x264", ["qp=0", "level=60", "tff=1"], ids=["lossless", "8K", "interlaced"])
+def test_h264_that_few_players_know_is_not_ready(tmp_path: Path, x264: str) -> None:
+    facts = look(tmp_path, mp4("faststart", x264=x264))
+    assert (facts.codec, facts.ready) == ("h264", False)
+
+
+def test_a_file_in_the_way_of_quicktime_is_not_ready(tmp_path: Path) -> None:
+    data = mp4("faststart").replace(b"ftypisom", b"ftypqt  ")
+    assert not look(tmp_path, data).ready
+
+
+async def test_facts_are_remembered_whole_or_not_at_all(children: Children, tmp_path: Path) -> None:
+    path, note = tmp_path / "video.mp4", tmp_path / "facts.json"
+    path.write_bytes(mp4())
+    assert recall(note) is None
+    facts = await videos.verify(children, path)
+    remember(facts, note)
+    assert recall(note) == facts
+    note.write_bytes(note.read_bytes()[:-9])
+    assert recall(note) is None
 
 
 @pytest.mark.parametrize(
@@ -145,15 +167,15 @@ def test_other_codecs_are_known_by_their_own_names(tmp_path: Path) -> None:
     ],
     ids=["empty", "a few bytes", "html", "json", "text", "bytes", "headless", "no ftyp"],
 )
-def test_what_is_no_mp4(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(Refused, match=r"is no MP4|is empty"):
+def test_what_is_neither_mp4_nor_webm(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(Refused, match=r"is neither MP4 nor WebM|is empty"):
         look(tmp_path, data)
 
 
 def test_a_picture_with_another_name(tmp_path: Path) -> None:
     target = io.BytesIO()
     Image.new("RGB", (64, 64)).save(target, "PNG")
-    with pytest.raises(Refused, match="is no MP4"):
+    with pytest.raises(Refused, match="is neither MP4 nor WebM"):
         look(tmp_path, target.getvalue())
 
 
@@ -228,11 +250,10 @@ def test_a_frame_with_a_hole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("frames", "said"), [(0, "no frame that decodes"), (1, "no duration")])
 def test_a_stream_that_gives_nothing(frames: int, said: str) -> None:
     """FFmpeg guesses what it can, so that no small file gets this far; another version may guess less."""
-    packet = SimpleNamespace(is_corrupt=False, pts=None, duration=None)
-    decoded = [SimpleNamespace(is_corrupt=False)] * frames
-    stream = SimpleNamespace(duration=None, time_base=None, decode=lambda _: decoded)
+    video = SimpleNamespace(index=0, decode=lambda _: [SimpleNamespace(is_corrupt=False)] * frames)
+    packet = SimpleNamespace(is_corrupt=False, pts=None, size=9, stream=video)
     with pytest.raises(Refused, match=said):
-        _decode_video._seconds(SimpleNamespace(demux=lambda _: [packet, packet]), stream)
+        _source._read(SimpleNamespace(demux=lambda _: [packet, packet]), video, None)
 
 
 def with_frame_time(data: bytes, ticks: int) -> bytes:
@@ -247,7 +268,7 @@ def test_frames_that_do_not_last_as_long_as_stated(tmp_path: Path) -> None:
 
 
 def test_absurd_dimensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_decode_video, "MAX_SIDE", 90)
+    monkeypatch.setattr(_source, "MAX_SIDE", 90)
     with pytest.raises(Refused, match="96 x 64 pixels"):
         look(tmp_path, mp4())
 
@@ -256,6 +277,6 @@ def test_memory_that_runs_out_is_no_verdict(tmp_path: Path, monkeypatch: pytest.
     def full(*_: object, **__: object) -> None:
         raise AvMemoryError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(_decode_video.av, "open", full)
+    monkeypatch.setattr(_source.av, "open", full)
     with pytest.raises(MemoryError):
         look(tmp_path, mp4())

@@ -1,4 +1,4 @@
-"""What a video is that shall be fitted, from its headers and packets. Runs in a child process."""
+"""What a video is, from its headers, its packets and one picture. Runs in a child process."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,21 +12,30 @@ from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from bot.media._decode_video import MAX_MISSING_SECONDS, MAX_SIDE, MIN_SHARE
-from bot.media._wire import Refused
+from bot.media._boxes import check_boxes, progressive
+from bot.media._wire import Answer, Refused
 
+MAX_SIDE = 8192
 MAX_PIXELS = 8192 * 4352
 """8K. A decoder may hold sixteen pictures at once."""
 MAX_SECONDS = 900.0
+MIN_SHARE = 0.9
+MAX_MISSING_SECONDS = 0.25
+"""How much shorter than its header says a video may be: headers round, and edit lists trim."""
 MAX_RATE = Fraction(60)
 """Pictures per second: more is shown by no player in a chat."""
 MAX_GAP = 0.5
 """Seconds between two pictures from which on players stutter, or seek to the wrong place."""
 SMALL_OFFSET = 0.1
 """Seconds. Sound begins a little before the pictures because of how AAC works; that is no late start."""
+PROFILES = ("Constrained Baseline", "Baseline", "Main", "High")
+"""Of H.264: those that every decoder knows, in hardware too."""
+MAX_LEVEL = b"\x34"
+"""Of H.264, as its header has it: 5.2, which is 4K. Beyond that browsers and phones give up."""
 _ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _EBML = b"\x1a\x45\xdf\xa3"
 
@@ -46,8 +55,12 @@ class Source:
     rate: Fraction
     """Pictures per second; the usual distance decides where it varies."""
     frames: int
+    codec: str
+    """FFmpeg's name, such as "h264"."""
     plain: bool
-    """H.264 and yuv420p in an MP4, with even sides and even timing: every client plays it as it is."""
+    """Every client shows its pictures as they are: common H.264 in an MP4, with even sides and timing."""
+    ready: bool
+    """And so is the file around them, with AAC or no sound: it can be posted as it is."""
     video_bytes: int
     audio_bytes: int
     audio: str | None
@@ -68,12 +81,29 @@ class _Seen:
     first: VideoFrame
 
 
+def verify(*, path: str) -> Answer:
+    """Facts about the video; raises Refused unless it is whole and decodes."""
+    source = inspect(Path(path).absolute())
+    width, height = source.size
+    return Answer(
+        {
+            "width": width,
+            "height": height,
+            "seconds": source.seconds,
+            "codec": source.codec,
+            "audio_codec": source.audio,
+            "ready": source.ready,
+        }
+    )
+
+
 def inspect(path: Path) -> Source:
     """Read all of its packets and decode one picture; raises Refused for what is no video to work on."""
     name = _format(path)
+    playable = name == "mp4" and progressive(check_boxes(path))
     try:
         with open_source(path, name) as container:
-            return _inspect(container, path, name)
+            return _inspect(container, path, name, playable=playable)
     except MemoryError:
         # Says more about this machine than about the file.
         raise
@@ -116,7 +146,7 @@ def _format(path: Path) -> str:
     raise Refused(f"is neither MP4 nor WebM: it starts with {head!r}" if head else "is empty")
 
 
-def _inspect(container: InputContainer, path: Path, name: str) -> Source:
+def _inspect(container: InputContainer, path: Path, name: str, *, playable: bool) -> Source:
     video, audio = streams(container)
     context = video.codec_context
     width, height = context.width, context.height
@@ -133,23 +163,35 @@ def _inspect(container: InputContainer, path: Path, name: str) -> Source:
     if max(seconds, seen.ends) < stated * MIN_SHARE - MAX_MISSING_SECONDS:
         raise Refused(f"is cut off: it states {stated:.2f} s and has {seconds:.2f} s")
     gaps = [after - before for before, after in pairwise(seen.pts) if after > before]
-    codec = context.codec.canonical_name
-    plain = (codec, context.pix_fmt, name) == ("h264", "yuv420p", "mp4") and not (width % 2 or height % 2)
+    plain = _plain(context, seen.first) and max(gaps, default=0.0) <= MAX_GAP
+    start = 0.0 if abs(seen.starts) < SMALL_OFFSET else seen.starts
+    sound = audio.codec_context.codec.canonical_name if audio else None
+    # Tracks beside these, and QuickTime's own kind of file, are what some players stumble over.
+    bare = len(container.streams) == 1 + bool(audio) and container.metadata.get("major_brand") != "qt  "
     rotation = round(seen.first.rotation / 90) * 90
     return Source(
         path=path,
         format=name,
         size=_upright(width, height, video.sample_aspect_ratio, rotation),
         rotation=-90 if rotation in (-90, 270) else abs(rotation),
-        start=0.0 if abs(seen.starts) < SMALL_OFFSET else seen.starts,
+        start=start,
         seconds=seconds,
         rate=_rate(gaps, video),
         frames=len(seen.pts),
-        plain=plain and max(gaps, default=0.0) <= MAX_GAP,
+        codec=context.codec.canonical_name,
+        plain=plain,
+        ready=plain and playable and bare and not start and sound in (None, "aac"),
         video_bytes=seen.video_bytes,
         audio_bytes=seen.audio_bytes,
-        audio=audio.codec_context.codec.canonical_name if audio else None,
+        audio=sound,
     )
+
+
+def _plain(context: VideoCodecContext, first: VideoFrame) -> bool:
+    kind = (context.codec.canonical_name, context.codec_tag, context.pix_fmt) == ("h264", "avc1", "yuv420p")
+    # The fourth byte of an MP4's H.264 header is the level.
+    common = context.profile in PROFILES and (context.extradata or b"")[3:4] <= MAX_LEVEL
+    return kind and common and not (context.width % 2 or context.height % 2 or first.interlaced_frame)
 
 
 def _stated(container: InputContainer, video: VideoStream) -> float:
@@ -164,6 +206,8 @@ def _read(container: InputContainer, video: VideoStream, audio: AudioStream | No
     ends, starts = float("-inf"), float("inf")
     sizes = {video.index: 0, audio.index if audio else -1: 0}
     for packet in container.demux(*(stream for stream in (video, audio) if stream)):
+        if packet.is_corrupt:
+            raise Refused(f"has a damaged packet at byte {packet.pos}")
         sizes[packet.stream.index] += packet.size
         if packet.stream.index == video.index and first is None:
             first = _first(decode(video, packet))
@@ -174,8 +218,10 @@ def _read(container: InputContainer, video: VideoStream, audio: AudioStream | No
         if packet.stream.index == video.index:
             pts.append(at)
             ends = max(ends, at + float((packet.duration or 0) * packet.time_base))
-    if first is None or not pts:
+    if first is None:
         raise Refused("has no frame that decodes")
+    if not pts:
+        raise Refused("has no duration")
     return _Seen(
         sorted(pts), ends, starts, sizes[video.index], sizes.get(audio.index, 0) if audio else 0, first
     )
