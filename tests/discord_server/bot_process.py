@@ -14,17 +14,21 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
 
 from bot.__main__ import main as command_line
+from bot.store import db
 from providers.base import Provider
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN
 from tests.helpers import eventually
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 _FORKS = mp.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
@@ -38,7 +42,7 @@ class BotProcess:
         self._discord = discord
         self._folder = folder
         self.settings = settings
-        self._process: mp.process.BaseProcess | None = None
+        self._process: BaseProcess | None = None
 
     @property
     def output(self) -> str:
@@ -63,6 +67,13 @@ class BotProcess:
         (self._folder / "output.txt").touch()
         self._process = _FORKS.Process(target=_main, args=(self._folder, environment), daemon=True)
         self._process.start()
+
+    def update(self, name: str, sql: str) -> None:
+        """From its next start on it is a newer version, which has one more migration."""
+        folder = self._folder / "later"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(sql)
+        self.settings["EXTRA_MIGRATIONS"] = str(folder)
 
     async def kill(self) -> None:
         """End it as a power cut does."""
@@ -105,6 +116,9 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
             os.dup2(output.fileno(), stream.fileno())
     Route.BASE = environment["DISCORD_SERVER"]
     DiscordWebSocket.DEFAULT_GATEWAY = URL(environment["DISCORD_GATEWAY"])
+    if extra := environment.get("EXTRA_MIGRATIONS"):
+        migrations = [*db._migrations(), *sorted(Path(extra).glob("*.sql"))]
+        db._migrations = lambda: migrations
     # Politeness towards vendors would be most of the time that these tests take.
     Provider.shortest_wait = 0.1
     command_line(["run"])

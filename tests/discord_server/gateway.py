@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.discord_server.world import APPLICATION, TOKEN, guild, user
+from tests.discord_server.world import APPLICATION, GUILD, TOKEN, World, guild, user
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, INVALID_SESSION, HELLO, ACK = 0, 1, 2, 6, 9, 10, 11
 WRONG_TOKEN = 4004
@@ -31,7 +31,8 @@ class Session:
 
 
 class Gateway:
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self._world = world
         self.url = ""
         self.sessions: list[Session] = []
         """One for each IDENTIFY; the last is the bot's present one."""
@@ -79,13 +80,14 @@ class Gateway:
         ready = {
             "v": 10,
             "user": user(APPLICATION),
-            "guilds": [{"id": guild()["id"], "unavailable": True}],
+            "guilds": [{"id": str(GUILD), "unavailable": True}] if self._world.bot_is_member else [],
             "session_id": session.id,
             "resume_gateway_url": self.url,
             "application": {"id": str(APPLICATION), "flags": 0},
         }
         await session.dispatch("READY", ready)
-        await session.dispatch("GUILD_CREATE", guild())
+        if self._world.bot_is_member:
+            await session.dispatch("GUILD_CREATE", guild(self._world.fates))
         self.sessions.append(session)
 
     async def _resume(self, socket: web.WebSocketResponse, data: Mapping[str, Any]) -> None:

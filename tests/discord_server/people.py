@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.discord_server.gateway import Gateway
-from tests.discord_server.world import (
+from tests.discord_server.places import (
     ALICE,
     APPLICATION,
     CHANNEL,
@@ -11,12 +11,10 @@ from tests.discord_server.world import (
     GUILD,
     ORDINARY,
     OWNER,
-    Asked,
     Message,
-    World,
-    channel,
     member,
 )
+from tests.discord_server.world import Asked, World
 from tests.helpers import eventually
 from tests.vendors.base import Upload
 
@@ -30,20 +28,21 @@ class People:
         self._world = world
         self._gateway = gateway
 
-    async def run(self, command: str, user_id: int = ALICE, **options: Any) -> Asked:
-        """Send a slash command; bytes are sent as an attached picture."""
+    async def run(
+        self, command: str, user_id: int = ALICE, *, channel: int = CHANNEL, **options: Any
+    ) -> Asked:
+        """Send a slash command such as `jobs list`; bytes are sent as an attached picture."""
         files: dict[str, Message] = {}
-        given = self._options(command, options, files)
-        data = self._command(command) | {"options": given, "resolved": {"attachments": files}}
-        return await self._send(COMMAND, user_id, data)
+        data = self._command(command, options, files) | {"resolved": {"attachments": files}}
+        return await self._send(COMMAND, user_id, channel, data)
 
-    async def type_into(self, command: str, option: str, typed: Any, **filled: Any) -> list[Message]:
+    async def type_into(
+        self, command: str, option: str, typed: Any, *, user_id: int = ALICE, **filled: Any
+    ) -> list[Message]:
         """The suggestions for one option, while the others are filled in so."""
-        options = self._options(command, {**filled, option: typed}, {})
-        for entry in options:
-            entry["focused"] = entry["name"] == option
-        asked = await self._send(TYPING, ALICE, self._command(command) | {"options": options})
-        answer = await eventually(lambda: asked.callback)
+        data = self._command(command, {**filled, option: typed}, {}, focused=option)
+        asked = await self._send(TYPING, user_id, CHANNEL, data)
+        answer: Any = await eventually(lambda: asked.callback)
         return list(answer["data"]["choices"])
 
     async def press(self, message: Message, label: str, user_id: int = ALICE) -> Asked:
@@ -51,13 +50,26 @@ class People:
         buttons = [button for row in message["components"] for button in row["components"]]
         button = next(button for button in buttons if button["label"] == label)
         data = {"custom_id": button["custom_id"], "component_type": BUTTON}
-        return await self._send(COMPONENT, user_id, data, message=message)
+        return await self._send(COMPONENT, user_id, int(message["channel_id"]), data, message=message)
 
-    def _command(self, name: str) -> Message:
-        return {"id": self._world.commands[name]["id"], "name": name, "type": 1}
+    def _command(self, words: str, options: Message, files: dict[str, Message], focused: str = "") -> Message:
+        """A command's data: what is given to a subcommand is an option of an option."""
+        first, *others = words.split()
+        command = known = self._world.commands[first]
+        path: list[Message] = []
+        for word in others:
+            known = next(option for option in known["options"] if option["name"] == word)
+            path.append(known)
+        given = self._options(known, options, files)
+        for entry in given:
+            if entry["name"] == focused:
+                entry["focused"] = True
+        for option in reversed(path):
+            given = [{"name": option["name"], "type": option["type"], "options": given}]
+        return {"id": command["id"], "name": first, "type": 1, "options": given}
 
-    def _options(self, command: str, options: Message, files: dict[str, Message]) -> list[Message]:
-        types = {option["name"]: option["type"] for option in self._world.commands[command]["options"]}
+    def _options(self, command: Message, options: Message, files: dict[str, Message]) -> list[Message]:
+        types = {option["name"]: option["type"] for option in command.get("options", ())}
         entries: list[Message] = []
         for name, given in options.items():
             value = given
@@ -68,11 +80,11 @@ class People:
             entries.append({"name": name, "type": types[name], "value": value})
         return entries
 
-    async def _send(self, kind: int, user_id: int, data: Message, **more: Any) -> Asked:
+    async def _send(self, kind: int, user_id: int, place: int, data: Message, **more: Any) -> Asked:
         interaction = self._world.snowflake()
-        asked = Asked(interaction, f"token-{interaction}")
+        asked = Asked(interaction, f"token-{interaction}", place)
         self._world.asked[asked.token] = asked
-        payload = {
+        payload: Message = {
             "id": str(interaction),
             "application_id": str(APPLICATION),
             "type": kind,
@@ -81,10 +93,10 @@ class People:
             "data": data,
             "guild_id": str(GUILD),
             "guild": {"id": str(GUILD), "features": [], "locale": "en-US"},
-            "channel_id": str(CHANNEL),
-            "channel": channel(CHANNEL),
-            "member": member(user_id) | {"permissions": EVERYTHING if user_id == OWNER else ORDINARY},
-            "app_permissions": EVERYTHING,
+            "channel_id": str(place),
+            "channel": self._world.channel(place),
+            "member": member(user_id) | {"permissions": str(EVERYTHING if user_id == OWNER else ORDINARY)},
+            "app_permissions": self._world.permissions(place),
             "locale": "en-US",
             "guild_locale": "en-US",
             "entitlements": [],

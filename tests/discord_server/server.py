@@ -12,16 +12,29 @@ A client finds it where `discord.http.Route.BASE` says `discord.api` and, for th
 import asyncio
 import json
 import time
-from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Self
 
 from aiohttp import web
 
 from tests.discord_server.gateway import Gateway
+from tests.discord_server.limits import Limits
 from tests.discord_server.people import People
-from tests.discord_server.world import APPLICATION, OWNER, TOKEN, Refused, World, user
+from tests.discord_server.places import (
+    APPLICATION,
+    GUILD,
+    OWNER,
+    THREAD,
+    TOKEN,
+    Fate,
+    Refused,
+    direct,
+    guild,
+    user,
+)
+from tests.discord_server.world import World
 from tests.vendors.base import MAX_REQUEST, Upload
 from tests.vendors.faults import Exchange, Fault
 
@@ -43,6 +56,7 @@ class Recorded:
     """Seconds on the monotonic clock."""
     names: dict[str, str] = field(repr=False)
     """What stood in the path, by the template's names."""
+    query: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def anything(_: Recorded) -> bool:
@@ -58,16 +72,16 @@ def is_reply(asked: Recorded) -> bool:
 
 
 class DiscordServer:
-    """Routes: create, edit, delete (messages), callback, original, commands, login, application, gateway."""
+    """Routes: create, edit, delete, look, history; place, direct; callback, original; commands, login ..."""
 
     def __init__(self) -> None:
         self.world = World()
-        self.gateway = Gateway()
+        self.gateway = Gateway(self.world)
         self.people = People(self.world, self.gateway)
         self.requests: list[Recorded] = []
-        self.limit, self.window = 1000, 1.0
-        """How many requests one route of one channel takes in so many seconds."""
-        self._used: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self.too_many = 0
+        """How often it has answered 429."""
+        self._limits = Limits()
         self._faults: list[tuple[str, Callable[[Recorded], bool], Fault]] = []
         self.files_are_up = asyncio.Event()
         """Cleared, nothing that was attached can be read."""
@@ -86,6 +100,26 @@ class DiscordServer:
     def seen(self, route: str, when: Callable[[Recorded], bool] = anything) -> list[Recorded]:
         return [asked for asked in self.requests if asked.route == route and when(asked)]
 
+    def enforce(self, window: float = 5.0) -> None:
+        """Limit what is posted and edited as Discord does; a shorter window makes a shorter test."""
+        self._limits.enforce(window)
+
+    async def befalls(self, place: int, fate: Fate) -> None:
+        """Something happens to a place, and the bot, which is connected, is told as Discord would tell it."""
+        self.world.fates[place] = fate
+        kind = "THREAD" if place == THREAD else "CHANNEL"
+        event = "DELETE" if fate in {Fate.DELETED, Fate.HIDDEN} else "UPDATE"
+        await self.gateway.dispatch(f"{kind}_{event}", self.world.channel(place))
+
+    async def remove_bot(self) -> None:
+        """A moderator removes the bot from the server."""
+        self.world.bot_is_member = False
+        await self.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD)})
+
+    async def invite_bot(self) -> None:
+        self.world.bot_is_member = True
+        await self.gateway.dispatch("GUILD_CREATE", guild(self.world.fates))
+
     def _routes(self) -> list[web.RouteDef]:
         message = f"{MESSAGES}/{{message}}"
         world = self.world
@@ -100,12 +134,21 @@ class DiscordServer:
                 lambda asked: world.register(asked.json),
             ),
             self._route(
-                "create", "POST", MESSAGES, lambda asked: world.create(*_ids(asked), asked.json, asked.files)
+                "create", "POST", MESSAGES, lambda asked: world.create(_place(asked), asked.json, asked.files)
             ),
             self._route(
-                "edit", "PATCH", message, lambda asked: world.edit(*_ids(asked), asked.json, asked.files)
+                "edit", "PATCH", message, lambda asked: world.edit(*_message(asked), asked.json, asked.files)
             ),
-            self._route("delete", "DELETE", message, lambda asked: world.delete(*_ids(asked))),
+            self._route("delete", "DELETE", message, lambda asked: world.delete(*_message(asked))),
+            self._route("look", "GET", message, lambda asked: world.look(*_message(asked))),
+            self._route("history", "GET", MESSAGES, lambda asked: world.history(_place(asked), asked.query)),
+            self._route("place", "GET", "/channels/{channel}", lambda asked: world.place(_place(asked))),
+            self._route(
+                "direct",
+                "POST",
+                "/users/@me/channels",
+                lambda asked: world.channel(direct(int(asked.json["recipient_id"]))),
+            ),
             self._route(
                 "callback", "POST", "/interactions/{interaction}/{token}/callback", self._answered, key=False
             ),
@@ -142,36 +185,22 @@ class DiscordServer:
     def _accepted(
         self, request: web.Request, asked: Recorded, answer: Callable[[Recorded], Any], *, key: bool
     ) -> web.Response:
-        limits, wait = self._count(asked)
+        limits, no_more = self._limits.take(
+            asked.route,
+            asked.names.get("channel") or asked.names.get("token", ""),
+            old=asked.route == "edit" and self.world.is_old(_message(asked)[1]),
+        )
         if key and request.headers.get("Authorization") != f"Bot {TOKEN}":
             return _json({"code": 0, "message": "401: Unauthorized"}, 401, limits)
-        if wait > 0:
-            body = {"message": "You are being rate limited.", "retry_after": wait, "global": False}
-            return _json(body, 429, limits | {"Retry-After": str(wait), "X-RateLimit-Scope": "user"})
+        if no_more is not None:
+            return _json(no_more, 429, limits)
         try:
             result = answer(asked)
         except Refused as no:
+            if no.page:
+                return web.Response(text=f"<html>{no}</html>", status=no.status, content_type="text/html")
             return _json({"code": no.code, "message": str(no)}, no.status, limits)
         return _json(result, 200, limits) if result is not None else web.Response(status=204, headers=limits)
-
-    def _count(self, asked: Recorded) -> tuple[dict[str, str], float]:
-        """The headers on what is left of this route's permits, and how long to wait where none was."""
-        bucket = (asked.route, asked.names.get("channel") or asked.names.get("token", ""))
-        used, now = self._used[bucket], time.monotonic()
-        while used and used[0] <= now - self.window:
-            used.popleft()
-        wait = used[0] + self.window - now if len(used) >= self.limit else 0.0
-        if not wait:
-            used.append(now)
-        reset = used[0] + self.window - now
-        limits = {
-            "X-RateLimit-Limit": str(self.limit),
-            "X-RateLimit-Remaining": str(self.limit - len(used)),
-            "X-RateLimit-Reset": f"{time.time() + reset:.3f}",
-            "X-RateLimit-Reset-After": f"{reset:.3f}",
-            "X-RateLimit-Bucket": f"bucket-{asked.route}",
-        }
-        return limits, wait
 
     def _gateway_bot(self) -> Any:
         starts = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
@@ -191,9 +220,14 @@ class DiscordServer:
             raise web.HTTPNotFound
         return web.Response(body=upload.data, content_type=upload.media_type or "application/octet-stream")
 
+    async def _sign(self, _: web.Request, response: web.StreamResponse) -> None:
+        """Without this header discord.py takes a 429 for a ban by whoever stands before Discord."""
+        response.headers["Via"] = "1.1 loopback"
+        self.too_many += response.status == HTTPStatus.TOO_MANY_REQUESTS
+
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=MAX_REQUEST)
-        app.on_response_prepare.append(_sign)
+        app.on_response_prepare.append(self._sign)
         app.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
@@ -208,11 +242,6 @@ class DiscordServer:
         await self.gateway.close()
         if self._runner is not None:
             await self._runner.cleanup()
-
-
-async def _sign(_: web.Request, response: web.StreamResponse) -> None:
-    """Without this header discord.py takes a 429 for a ban by whoever stands before Discord."""
-    response.headers["Via"] = "1.1 loopback"
 
 
 async def _recorded(route: str, request: web.Request) -> Recorded:
@@ -235,11 +264,17 @@ async def _recorded(route: str, request: web.Request) -> Recorded:
         files,
         time.monotonic(),
         dict(request.match_info),
+        dict(request.query),
     )
 
 
-def _ids(asked: Recorded) -> list[int]:
-    return [int(asked.names[name]) for name in ("channel", "message") if name in asked.names]
+def _place(asked: Recorded) -> int:
+    return int(asked.names["channel"])
+
+
+def _message(asked: Recorded) -> tuple[int, int]:
+    """Where it stands, and which one it is."""
+    return _place(asked), int(asked.names["message"])
 
 
 def _json(body: Any, status: int, headers: dict[str, str]) -> web.Response:

@@ -5,32 +5,57 @@ import mimetypes
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from tests.discord_server.places import (
+    ALICE,
+    APPLICATION,
+    BOB,
+    CHANNEL,
+    GUILD,
+    OTHER_CHANNEL,
+    OWNER,
+    SYSTEM_CHANNEL,
+    THREAD,
+    TOKEN,
+    Act,
+    Fate,
+    Message,
+    Places,
+    Refused,
+    direct,
+    guild,
+    now,
+    user,
+)
 from tests.vendors.base import Upload
 
-TOKEN = "token-of-the-bot"
-APPLICATION, GUILD, CHANNEL, OTHER_CHANNEL, OWNER, ALICE, BOB = range(1001, 1008)
-NAMES = {APPLICATION: "stillmotion", OWNER: "owner", ALICE: "alice", BOB: "bob"}
-EVERYTHING = str(2**53 - 1)
-"""All permissions, which the bot and the owner have."""
-ORDINARY = str(1 << 10 | 1 << 11 | 1 << 31)
-"""What members may do: see the channel, send messages, use commands."""
+__all__ = [
+    "ALICE",
+    "APPLICATION",
+    "BOB",
+    "CHANNEL",
+    "GUILD",
+    "OTHER_CHANNEL",
+    "OWNER",
+    "SYSTEM_CHANNEL",
+    "THREAD",
+    "TOKEN",
+    "Asked",
+    "Fate",
+    "Message",
+    "Refused",
+    "World",
+    "direct",
+    "guild",
+    "user",
+]
+
 _EPOCH = 1_420_070_400_000
+_HOUR = 3_600_000
 
 Body = Mapping[str, Any]
 Uploads = Mapping[str, Upload]
-Message = dict[str, Any]
-
-
-class Refused(Exception):
-    """Discord's own no: an HTTP status and a code from its list."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
 
 
 @dataclass
@@ -39,6 +64,7 @@ class Asked:
 
     id: int
     token: str
+    channel: int
     callback: Body | None = None
     reply: Message | None = None
 
@@ -48,14 +74,19 @@ class Asked:
         return str(self.reply["content"]) if self.reply else ""
 
 
-class World:
+class World(Places):
     def __init__(self) -> None:
+        super().__init__()
         self.url = ""
         self.commands: dict[str, Message] = {}
         self.messages: dict[int, Message] = {}
         self.files: dict[str, Upload] = {}
         self.asked: dict[str, Asked] = {}
-        self._nonces: dict[tuple[int, str], int] = {}
+        self.nonce_seconds = 300.0
+        """How long a nonce is remembered."""
+        self.old: set[int] = set()
+        """Messages that count as older than an hour, beside those that are."""
+        self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
         self._count = itertools.count()
 
     def snowflake(self) -> int:
@@ -80,11 +111,10 @@ class World:
 
     def create(self, channel: int, body: Body, uploads: Uploads) -> Message:
         """Post a message. An enforced nonce that was seen before answers with the first one, as it is now."""
-        self._check_channel(channel)
-        nonce = (channel, str(body.get("nonce")))
-        if body.get("enforce_nonce") and nonce in self._nonces:
-            return self.message(channel, self._nonces[nonce])
         reference = body.get("message_reference")
+        self.check(channel, Act.CREATE, *((Act.REPLY,) if reference else ()), uploads=uploads)
+        if (known := self._known(channel, body)) is not None:
+            return self.message(channel, known)
         if reference and int(reference["message_id"]) not in self.messages:
             if reference.get("fail_if_not_exists", True):
                 raise Refused(400, 50035, "Unknown message")
@@ -97,21 +127,53 @@ class World:
         self._fill(message, body, uploads)
         self.messages[int(message["id"])] = message
         if body.get("enforce_nonce"):
-            self._nonces[nonce] = int(message["id"])
-        return message
+            self._nonces[channel, str(body["nonce"])] = int(message["id"]), time.monotonic()
+        if self.fates.get(channel) is Fate.ARCHIVED:
+            del self.fates[channel]
+        return message | ({"nonce": body["nonce"]} if "nonce" in body else {})
+
+    def history(self, channel: int, query: Mapping[str, str]) -> list[Message]:
+        """The newest first: those right behind `after`, or the last ones before `before`."""
+        self.check(channel, Act.READ)
+        if self.fates.get(channel) is Fate.NO_HISTORY:
+            return []
+        after, before = int(query.get("after", 0)), int(query.get("before", 2**63))
+        limit = int(query.get("limit", 50))
+        found = [
+            message
+            for message_id, message in sorted(self.messages.items())
+            if int(message["channel_id"]) == channel and after < message_id < before
+        ]
+        return list(reversed(found[:limit] if "after" in query else found[-limit:]))
+
+    def look(self, channel: int, message_id: int) -> Message:
+        self.check(channel, Act.READ)
+        if self.fates.get(channel) is Fate.NO_HISTORY:
+            raise Refused(403, 50001, "Missing Access")
+        return self.message(channel, message_id)
+
+    def place(self, channel: int) -> Message:
+        self.check(channel, Act.READ)
+        return self.channel(channel)
+
+    def is_old(self, message_id: int) -> bool:
+        """Whether it was posted more than an hour ago."""
+        age = time.time() * 1000 - _EPOCH - (message_id >> 22)
+        return message_id in self.old or age > _HOUR
 
     def edit(self, channel: int, message_id: int, body: Body, uploads: Uploads) -> Message:
+        self.check(channel, Act.EDIT, uploads=uploads)
         message = self.message(channel, message_id)
         self._fill(message, body, uploads)
-        message["edited_timestamp"] = _now()
+        message["edited_timestamp"] = now()
         return message
 
     def delete(self, channel: int, message_id: int) -> None:
+        self.check(channel, Act.DELETE)
         self.message(channel, message_id)
         del self.messages[message_id]
 
     def message(self, channel: int, message_id: int) -> Message:
-        self._check_channel(channel)
         message = self.messages.get(message_id)
         if message is None or int(message["channel_id"]) != channel:
             raise Refused(404, 10008, "Unknown Message")
@@ -132,7 +194,7 @@ class World:
         asked = self._asked(token)
         if asked.callback is None:
             raise Refused(404, 10015, "Unknown Webhook")
-        asked.reply = asked.reply or self._new_message(CHANNEL)
+        asked.reply = asked.reply or self._new_message(asked.channel)
         self._fill(asked.reply, body, uploads)
         return asked.reply
 
@@ -169,9 +231,12 @@ class World:
             raise Refused(404, 10062, "Unknown interaction")
         return self.asked[token]
 
-    def _check_channel(self, channel: int) -> None:
-        if channel not in {CHANNEL, OTHER_CHANNEL}:
-            raise Refused(404, 10003, "Unknown Channel")
+    def _known(self, channel: int, body: Body) -> int | None:
+        """The message that this nonce has made, while that is remembered."""
+        if not body.get("enforce_nonce"):
+            return None
+        message_id, at = self._nonces.get((channel, str(body["nonce"])), (None, 0.0))
+        return message_id if time.monotonic() - at < self.nonce_seconds else None
 
     def _fill(self, message: Message, body: Body, uploads: Uploads) -> None:
         for name in ("content", "embeds", "components"):
@@ -211,7 +276,7 @@ class World:
             "id": str(self.snowflake()),
             "channel_id": str(channel),
             "author": user(APPLICATION),
-            "timestamp": _now(),
+            "timestamp": now(),
             "edited_timestamp": None,
             "type": 0,
             "flags": 0,
@@ -225,52 +290,3 @@ class World:
             "components": [],
             "attachments": [],
         }
-
-
-def user(user_id: int) -> Message:
-    return {
-        "id": str(user_id),
-        "username": NAMES[user_id],
-        "discriminator": "0",
-        "global_name": None,
-        "avatar": None,
-        "bot": user_id == APPLICATION,
-    }
-
-
-def member(user_id: int) -> Message:
-    return {"user": user(user_id), "roles": [], "flags": 0, "joined_at": _now()}
-
-
-def channel(channel_id: int) -> Message:
-    return {
-        "id": str(channel_id),
-        "guild_id": str(GUILD),
-        "name": f"channel-{channel_id}",
-        "type": 0,
-        "position": 0,
-        "parent_id": None,
-        "permission_overwrites": [],
-    }
-
-
-def guild() -> Message:
-    everyone = {"id": str(GUILD), "name": "@everyone", "permissions": EVERYTHING, "position": 0}
-    looks = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
-    return {
-        "id": str(GUILD),
-        "name": "Workshop",
-        "owner_id": str(OWNER),
-        "roles": [everyone | looks],
-        "channels": [channel(CHANNEL), channel(OTHER_CHANNEL)],
-        "members": [member(APPLICATION)],
-        "member_count": 4,
-        "preferred_locale": "en-US",
-        "verification_level": 0,
-        "default_message_notifications": 0,
-        "premium_tier": 0,
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()

@@ -1,0 +1,222 @@
+"""Where messages stand: a server's channels and a thread, direct messages, and what becomes of each of them.
+
+world.fates[CHANNEL] = Fate.HIDDEN           # what REST answers from now on
+await discord.befalls(THREAD, Fate.LOCKED)   # the same, and the gateway tells the bot of it
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Any
+
+from tests.vendors.base import Upload
+
+TOKEN = "token-of-the-bot"
+APPLICATION, GUILD, CHANNEL, OTHER_CHANNEL, OWNER, ALICE, BOB, SYSTEM_CHANNEL, THREAD = range(1001, 1010)
+"""Any other number is a member, too."""
+CHANNELS = (CHANNEL, OTHER_CHANNEL, SYSTEM_CHANNEL)
+NAMES = {APPLICATION: "stillmotion", OWNER: "owner", ALICE: "alice", BOB: "bob"}
+EVERYTHING = 2**53 - 1
+"""All permissions, which the bot and the owner have."""
+ORDINARY = 1 << 10 | 1 << 11 | 1 << 31
+"""What members may do: see the channel, send messages, use commands."""
+_ADMINISTRATOR, _VIEW, _SEND, _ATTACH, _HISTORY = 1 << 3, 1 << 10, 1 << 11, 1 << 15, 1 << 16
+_MANAGE_THREADS, _SEND_IN_THREADS = 1 << 34, 1 << 38
+_DIRECT = 1_000_000
+TEXT, PRIVATE, PUBLIC_THREAD = 0, 1, 11
+
+Message = dict[str, Any]
+
+
+class Refused(Exception):
+    """Discord's own no: an HTTP status and a code from its list, or a page of what stands before Discord."""
+
+    def __init__(self, status: int, code: int, message: str, *, page: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.page = page
+
+
+class Act(Enum):
+    READ = auto()
+    CREATE = auto()
+    EDIT = auto()
+    DELETE = auto()
+    UPLOAD = auto()
+    REPLY = auto()
+
+
+class Fate(Enum):
+    """What became of one place. Without one, everything works there."""
+
+    DELETED = auto()
+    HIDDEN = auto()
+    MUTE = auto()
+    """The bot may no longer send; what it has sent it may edit (says Discord in discord-api-docs#3096)."""
+    FILELESS = auto()
+    NO_HISTORY = auto()
+    """The bot may not read what was said: history is empty, and nothing can be replied to."""
+    ARCHIVED = auto()
+    """A thread that sleeps: a message wakes it, an edit does not."""
+    LOCKED = auto()
+    """As bots have met it: code 50083 (discord-api-docs#6884, #7707)."""
+    LOCKED_AS_DOCUMENTED = auto()
+    """With the code that Discord's list has for it, 160005, and that nobody seems to have met."""
+    CLOSED = auto()
+    """A member who takes no direct messages."""
+
+
+_Refusals = Mapping[Act, tuple[int, int, str]]
+_REFUSALS: Mapping[Fate, _Refusals] = {
+    Fate.DELETED: dict.fromkeys(Act, (404, 10003, "Unknown Channel")),
+    Fate.HIDDEN: dict.fromkeys(Act, (403, 50001, "Missing Access")),
+    Fate.MUTE: {Act.CREATE: (403, 50013, "Missing Permissions")},
+    Fate.FILELESS: {Act.UPLOAD: (403, 50013, "Missing Permissions")},
+    Fate.NO_HISTORY: {Act.REPLY: (403, 160002, "Cannot reply without permission to read message history")},
+    Fate.ARCHIVED: {Act.EDIT: (400, 50083, "Thread is archived")},
+    Fate.LOCKED: dict.fromkeys((Act.CREATE, Act.EDIT), (403, 50083, "Thread is archived")),
+    Fate.LOCKED_AS_DOCUMENTED: dict.fromkeys((Act.CREATE, Act.EDIT), (400, 160005, "Thread is locked")),
+    Fate.CLOSED: {Act.CREATE: (403, 50007, "Cannot send messages to this user")},
+}
+_TAKEN: Mapping[Fate, int] = {
+    Fate.HIDDEN: _VIEW,
+    Fate.MUTE: _SEND | _SEND_IN_THREADS,
+    Fate.FILELESS: _ATTACH,
+    Fate.NO_HISTORY: _HISTORY,
+    Fate.LOCKED: _MANAGE_THREADS,
+    Fate.LOCKED_AS_DOCUMENTED: _MANAGE_THREADS,
+}
+"""Permissions that the bot has lost there."""
+
+
+class Places:
+    """Every place, its fate, and how much Discord takes."""
+
+    def __init__(self) -> None:
+        self.fates: dict[int, Fate] = {}
+        self.bot_is_member = True
+        """Of the server; `DiscordServer.remove_bot` also tells the gateway."""
+        self.upload_limit: int | None = None
+        """Bytes of one file; None takes everything."""
+        self.upload_page = False
+        """Whether what is too large is refused by an HTML page instead of JSON."""
+
+    def check(self, place: int, *acts: Act, uploads: Mapping[str, Upload] | None = None) -> None:
+        """Raise Refused where this place does not take that from the bot."""
+        self._check_size(uploads or {})
+        if place not in {*CHANNELS, THREAD} and place <= _DIRECT:
+            raise Refused(404, 10003, "Unknown Channel")
+        if not self.bot_is_member:
+            self._check_membership(place, acts)
+        refusals: _Refusals = _REFUSALS[self.fates[place]] if place in self.fates else {}
+        for act in (*acts, *((Act.UPLOAD,) if uploads else ())):
+            if act in refusals:
+                raise Refused(*refusals[act])
+
+    def permissions(self, place: int) -> str:
+        """The bot's own, in this place."""
+        taken = _TAKEN.get(self.fates[place], 0) if place in self.fates else 0
+        return str(EVERYTHING & ~(taken | _ADMINISTRATOR) if taken else EVERYTHING)
+
+    def channel(self, place: int) -> Message:
+        if place > _DIRECT:
+            return {"id": str(place), "type": PRIVATE, "flags": 0, "recipients": [user(place - _DIRECT)]}
+        return thread(self.fates.get(place)) if place == THREAD else channel(place)
+
+    def _check_size(self, uploads: Mapping[str, Upload]) -> None:
+        largest = max((len(upload.data) for upload in uploads.values()), default=0)
+        if self.upload_limit is not None and largest > self.upload_limit:
+            raise Refused(413, 40005, "Request entity too large", page=self.upload_page)
+
+    def _check_membership(self, place: int, acts: tuple[Act, ...]) -> None:
+        if place <= _DIRECT:
+            raise Refused(403, 50001, "Missing Access")
+        if Act.CREATE in acts:
+            raise Refused(403, 50278, "Cannot send messages to this user due to having no mutual guilds")
+
+
+def direct(user_id: int) -> int:
+    """The id of the channel that holds the direct messages of the bot and this member."""
+    return _DIRECT + user_id
+
+
+def user(user_id: int) -> Message:
+    return {
+        "id": str(user_id),
+        "username": NAMES.get(user_id, f"member-{user_id}"),
+        "discriminator": "0",
+        "global_name": None,
+        "avatar": None,
+        "bot": user_id == APPLICATION,
+    }
+
+
+def member(user_id: int) -> Message:
+    return {"user": user(user_id), "roles": [], "flags": 0, "joined_at": now()}
+
+
+def channel(channel_id: int) -> Message:
+    return {
+        "id": str(channel_id),
+        "guild_id": str(GUILD),
+        "name": f"channel-{channel_id}",
+        "type": TEXT,
+        "flags": 0,
+        "position": 0,
+        "parent_id": None,
+        "permission_overwrites": [],
+    }
+
+
+def thread(fate: Fate | None = None) -> Message:
+    """The public thread below CHANNEL."""
+    return {
+        "id": str(THREAD),
+        "guild_id": str(GUILD),
+        "name": "thread",
+        "type": PUBLIC_THREAD,
+        "flags": 0,
+        "parent_id": str(CHANNEL),
+        "owner_id": str(ALICE),
+        "message_count": 0,
+        "member_count": 1,
+        "total_message_sent": 0,
+        "rate_limit_per_user": 0,
+        "last_message_id": None,
+        "thread_metadata": {
+            "archived": fate is Fate.ARCHIVED,
+            "archive_timestamp": now(),
+            "auto_archive_duration": 1440,
+            "locked": fate in {Fate.LOCKED, Fate.LOCKED_AS_DOCUMENTED},
+        },
+    }
+
+
+def guild(fates: Mapping[int, Fate] | None = None) -> Message:
+    """The server as the gateway tells of it: what is deleted, hidden or archived is left out."""
+    fates = fates or {}
+    gone = {place for place, fate in fates.items() if fate in {Fate.DELETED, Fate.HIDDEN}}
+    asleep = fates.get(THREAD) is Fate.ARCHIVED or not gone.isdisjoint({THREAD, CHANNEL})
+    everyone = {"id": str(GUILD), "name": "@everyone", "permissions": str(EVERYTHING), "position": 0}
+    looks = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
+    return {
+        "id": str(GUILD),
+        "name": "Workshop",
+        "owner_id": str(OWNER),
+        "roles": [everyone | looks],
+        "channels": [channel(place) for place in CHANNELS if place not in gone],
+        "threads": [] if asleep else [thread(fates.get(THREAD))],
+        "system_channel_id": str(SYSTEM_CHANNEL),
+        "system_channel_flags": 0,
+        "members": [member(APPLICATION)],
+        "member_count": 4,
+        "preferred_locale": "en-US",
+        "verification_level": 0,
+        "default_message_notifications": 0,
+        "premium_tier": 0,
+    }
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
