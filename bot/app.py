@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import discord
 
+from bot.archive import Archive
 from bot.catalogue import Catalogue
 from bot.client import Stillmotion, translated
 from bot.clock import Clock
@@ -137,6 +138,7 @@ class _App:
             card_seconds=settings.card_seconds,
             upload_limit=settings.upload_limit_mb * MEGABYTE,
         )
+        await delivery.start()
         running.push_async_callback(delivery.close)
 
         engine = Engine(Floor(store, catalogue, delivery, files, children, encoders, clock))
@@ -159,6 +161,7 @@ class _App:
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance)
         client.reports = Reports(store, catalogue, children, clock)
+        client.archive = Archive(store, files, delivery, encoders, clock)
         await client.sync_commands(store)
         health = Health(settings.data_dir, client.report)
         await health.start()

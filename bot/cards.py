@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.jobs import Job, JobState
+from bot.jobs import Job, JobState, Place
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ class Card:
         return self.job.submitted_at + timedelta(seconds=self.typical_seconds)
 
 
+@dataclass(frozen=True)
+class Posted:
+    """A message, and the channel it is in."""
+
+    channel_id: int
+    message_id: int
+
+
 class Letterbox(Protocol):
     """Where cards and videos go."""
 
@@ -50,13 +58,28 @@ class Letterbox(Protocol):
         ...
 
     async def limit(self, job: Job) -> int:
-        """How many bytes a file may have where the video goes."""
+        """How many bytes a file may have at the job's place."""
         ...
 
-    async def announce(self, job: Job) -> int:
-        """Create the message that will carry the video, and return its id. Raises DeliveryFault."""
+    async def announce(self, job: Job) -> Posted:
+        """Create the message that will carry the video, or find it if it was. Raises DeliveryFault."""
         ...
 
-    async def attach(self, job: Job, message_id: int) -> None:
+    async def attach(self, job: Job) -> None:
         """Put the video into that message; doing it again changes nothing. Raises DeliveryFault."""
+        ...
+
+    async def withdraw(self, job: Job) -> bool:
+        """Take that message back; False if there was nothing to keep, True if the video is there after all.
+
+        Raises Undelivered if nobody can tell.
+        """
+        ...
+
+    async def is_there(self, job: Job) -> bool:
+        """Whether the message with the video can still be seen. Raises Undelivered."""
+        ...
+
+    async def next_place(self, job: Job) -> tuple[Place, int | None] | None:
+        """Where a video goes that its place does not take, and the channel if that is known; None: none."""
         ...

@@ -13,6 +13,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.archive import Archive
 from bot.cards import Card
 from bot.delivery import Face
 from bot.moderation import Moderation
@@ -31,6 +32,7 @@ ANSWERS = 3.0
 EXTENSIONS = (
     "cogs._cards",
     "cogs.animate",
+    "cogs.delivery_admin",
     "cogs.jobs",
     "cogs.provider_admin",
     "cogs.providers",
@@ -39,7 +41,7 @@ EXTENSIONS = (
 )
 SOMETHING_WENT_WRONG = (
     "Something went wrong on our side, and it has been written down for whoever runs this bot. "
-    "What does not arrive is never charged; `/jobs` shows what is under way."
+    "What does not arrive is never charged; `/jobs list` shows what is under way."
 )
 
 
@@ -63,6 +65,7 @@ class Stillmotion(commands.Bot):
     studio: Studio
     moderation: Moderation
     reports: Reports
+    archive: Archive
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""
     render: Callable[[Card], Face]

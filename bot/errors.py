@@ -39,6 +39,7 @@ class DeliveryFault(Exception):
     DeliveryFault
     ├── Undelivered    not now: an outage, a cut connection, a rate limit; worth another try
     ├── Undeliverable  the channel, the permission or the message is gone
+    │   └── Archived   the thread sleeps; a new message wakes it up, an edit does not
     └── TooLarge       Discord does not take a file of this size here
     """
 
@@ -48,6 +49,10 @@ class Undelivered(DeliveryFault):
 
 
 class Undeliverable(DeliveryFault):
+    pass
+
+
+class Archived(Undeliverable):
     pass
 
 

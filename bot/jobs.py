@@ -42,7 +42,7 @@ MOVES: Mapping[JobState, frozenset[JobState]] = {
     JobState.SUBMITTING: frozenset({JobState.RUNNING, JobState.QUEUED, *RELEASED}),
     JobState.RUNNING: frozenset({JobState.DOWNLOADING, *RELEASED}),
     JobState.DOWNLOADING: frozenset({JobState.DELIVERING, *RELEASED}),
-    # to itself, to record the message that will carry the video
+    # to itself, to record the message that will carry the video, or to try the next place
     JobState.DELIVERING: frozenset({JobState.DELIVERING, JobState.DELIVERED, JobState.FAILED}),
     JobState.DELIVERED: frozenset(),
     JobState.FAILED: frozenset(),
@@ -71,6 +71,17 @@ class Failure(StrEnum):
     TIMED_OUT = "timed-out"
     TOO_LARGE = "too-large"
     UNDELIVERABLE = "undeliverable"
+
+
+class Place(StrEnum):
+    """Where a video is posted: each where the one before does not take it."""
+
+    CHANNEL = "channel"
+    """Where it was asked for."""
+    SERVER = "server"
+    """Elsewhere in the server, where the server wants that."""
+    DIRECT = "direct"
+    """In a direct message to the requester."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,11 @@ class Job:
     """The message that shows the state."""
     message_id: int | None = None
     """The message that carries the video, or is about to."""
+    parent_id: int | None = None
+    """The channel of a public thread in which it was asked for: who sees the one may see the other."""
+    place: Place = Place.CHANNEL
+    place_id: int | None = None
+    """The channel of that place, where it is known; not set for the first."""
     failure: Failure | None = None
     quoted_micros: int | None = None
     """What the provider said it would cost, in millionths of a US dollar."""
@@ -118,7 +134,7 @@ class Job:
     advice: Advice | None = None
     """What the provider suggests instead; the member gets to know it."""
     detail: str | None = None
-    """For operators: what the provider said. It never reaches a channel."""
+    """For operators: what the provider said, or Discord. It never reaches a channel."""
     ended_by: int | None = None
     """The member who cancelled it."""
 

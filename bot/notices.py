@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bot.jobs import Failure, Job, JobState
+from bot.jobs import Failure, Job, JobState, Place
 from bot.quotas import Refusal, Standing, WindowKind
 from bot.words import code, count, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
@@ -56,13 +56,31 @@ _FAILURES: Mapping[Failure, str] = {
     ),
     Failure.TIMED_OUT: "This took too long and was given up. Try again later, or choose another provider.",
     Failure.TOO_LARGE: (
-        "The finished video is larger than this server lets bots upload. Choose a shorter or smaller video."
+        "The finished video is larger than this server lets bots upload, and could not be made small enough. "
+        "Choose a shorter or smaller video; `/jobs resend` may bring this one elsewhere."
     ),
     Failure.UNDELIVERABLE: (
-        "The video is finished but could not be posted here. The bot needs to be able to see this channel, "
-        "send messages and attach files; a moderator can put that right."
+        "The video is finished but could not be posted here, nor sent to you directly. The bot needs to be "
+        "able to see this channel, send messages and attach files; a moderator can put that right. The video "
+        "is kept for now: `/jobs resend` brings it."
     ),
 }
+_NOTES: Mapping[Failure, str] = {
+    Failure.UNDELIVERABLE: (
+        "The video of {who} from {where} is finished, and Discord took it neither there nor as a direct "
+        "message. It is kept for now: `/jobs resend` with `{job}` brings it. Nothing was charged."
+    ),
+    Failure.TOO_LARGE: (
+        "The video of {who} from {where} is finished and larger than this server takes, however small it is "
+        "made. It is kept for now: `/jobs resend` with `{job}` may bring it elsewhere. Nothing was charged."
+    ),
+    Failure.OUTCOME_UNKNOWN: (
+        "The connection broke while a request of {who} from {where} was being sent to {provider}, and nobody "
+        "here can tell whether it was paid for. It is not sent again by itself, and nothing was charged. "
+        "Whoever runs the bot can look into the account at {provider}; here it is job `{job}`."
+    ),
+}
+"""What moderators are told in their log."""
 
 
 _PROBLEMS: Mapping[Problem, str] = {
@@ -105,11 +123,39 @@ def _advice(said: Advice, provider: str) -> str:
     return instead + (gave[said.refunded] if said.refunded is not None else "")
 
 
+_READY = {
+    Place.CHANNEL: "Your video is ready.",
+    Place.SERVER: "Your video is ready. It is in {place}, as it could not be posted here.",
+    Place.DIRECT: "Your video is ready. It was sent to you directly, as it could not be posted here.",
+}
+
+
+def announcement(job: Job, *, smaller: bool = False) -> str:
+    """What stands above a video; `smaller` says that it is not the file that was made."""
+    who = "" if job.place is Place.DIRECT else f"<@{job.user_id}> "
+    why = "" if job.place is Place.CHANNEL else f" It could not be posted in <#{job.channel_id}>."
+    lines = [f"{who}Your video is ready.{why}"]
+    if smaller:
+        lines.append("-# Made to fit here; `/jobs resend` has it as it was.")
+    if job.place is not Place.CHANNEL or job.card_id is None:
+        # Where it answers no card, nothing else tells which video it is.
+        lines.append(f"-# Video {job.id}")
+    return "\n".join(lines)
+
+
+def note(job: Job, provider: str) -> str | None:
+    """What the moderators' log says of a job that is over; None where there is nothing to look into."""
+    if job.failure is None or job.failure not in _NOTES:
+        return None
+    who, where = f"<@{job.user_id}>", f"<#{job.channel_id}>"
+    return _NOTES[job.failure].format(who=who, where=where, provider=provider, job=job.id)
+
+
 def ending(job: Job, provider: str) -> str:
     """How a job that is over came out, in words: what happened, what to do, and that nothing was charged."""
     match job.state:
         case JobState.DELIVERED:
-            return "Your video is ready."
+            return _READY[job.place].format(place=f"<#{job.place_id}>")
         case JobState.CANCELLED:
             by = "" if job.ended_by in {None, job.user_id} else f" by <@{job.ended_by}>"
             return f"Cancelled{by}. {NOT_CHARGED}"

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,6 +21,16 @@ from providers.specs import ModelSpec, VideoRequest
 K = TypeVar("K")
 V = TypeVar("V")
 _UTC = ZoneInfo("UTC")
+
+
+class Elsewhere(StrEnum):
+    """Where in the server a video goes whose channel does not take it, before its member gets it directly."""
+
+    NOWHERE = "nowhere"
+    PARENT = "parent"
+    """The channel of the public thread it was asked for in; without a thread, nowhere."""
+    SYSTEM = "system"
+    """The same, and without a thread the channel for the server's system messages."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class ServerRules:
     log_channel_id: int | None = None
     default_provider: str | None = None
     fall_over: bool | None = None
+    elsewhere: Elsewhere = Elsewhere.PARENT
 
     def ruling(self, member_id: int, role_ids: Collection[int], default: Allowance) -> Ruling:
         """The allowance that counts for a member, and why."""
@@ -209,6 +221,14 @@ class SetFallOver(_Change):
         return replace(rules, fall_over=self.allowed)
 
 
+class SetElsewhere(_Change):
+    kind: Literal["elsewhere"] = "elsewhere"
+    where: Elsewhere
+
+    def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
+        return replace(rules, elsewhere=self.where)
+
+
 Change: TypeAlias = Annotated[
     SetAllowance
     | GiveGrant
@@ -222,7 +242,8 @@ Change: TypeAlias = Annotated[
     | SetTimezone
     | SetLog
     | SetDefaultProvider
-    | SetFallOver,
+    | SetFallOver
+    | SetElsewhere,
     Field(discriminator="kind"),
 ]
 

@@ -56,6 +56,8 @@ class Order:
     """By field of VideoRequest; None is left to the model."""
     files: Mapping[str, Attached] = field(default_factory=dict[str, Attached])
     """By field of VideoRequest: image, end_image, audio_file."""
+    parent_id: int | None = None
+    """The channel of the public thread it was asked for in."""
 
     def wish(self) -> VideoRequest:
         """The request as far as it is known before any file is read: files stand in for themselves."""
@@ -179,7 +181,7 @@ class Studio:
         """End a job for its requester or for a moderator. Raises UserFault."""
         job = await self._store.jobs.get(job_id)
         if job is None:
-            raise NotNow("I do not know this job any more; `/jobs` shows yours and what was charged.")
+            raise NotNow("I do not know this job any more; `/jobs list` shows yours and what was charged.")
         if user_id != job.user_id and not moderator:
             raise NotAllowed("Only the member who asked for this video, or a moderator, can cancel it.")
         # A job may get on just now; as long as its new state allows it, it is cancelled all the same.
@@ -190,7 +192,7 @@ class Studio:
                 job = await self._store.jobs.get(job_id)
         if job is not None and job.state is JobState.DELIVERING:
             raise NotNow("Too late to cancel: the video is being posted right now.")
-        raise NotNow("This job is over already; `/jobs` shows how, and what was charged.")
+        raise NotNow("This job is over already; `/jobs list` shows how, and what was charged.")
 
     async def standing(self, guild_id: int, user_id: int, role_ids: Collection[int]) -> Standing:
         """Where the member stands now."""
@@ -280,6 +282,7 @@ class Studio:
             id=order.id,
             guild_id=order.guild_id,
             channel_id=order.channel_id,
+            parent_id=order.parent_id,
             user_id=order.user_id,
             provider=provider,
             request=request,

@@ -7,6 +7,7 @@ from bot.quotas import Allowance, Tariff, WindowKind
 from bot.rules import (
     Act,
     BlockMember,
+    Elsewhere,
     GiveGrant,
     ResetUsage,
     RevokeGrants,
@@ -14,6 +15,7 @@ from bot.rules import (
     SetBudget,
     SetCaps,
     SetDefaultProvider,
+    SetElsewhere,
     SetFallOver,
     SetLog,
     SetPrice,
@@ -31,6 +33,12 @@ _FALL_OVER = {
     True: "lets a job that no provider has accepted go to another provider",
     False: "keeps a job that no provider has accepted where it was sent",
     None: "leaves it to the bot's default whether a job that no provider has accepted goes to another one",
+}
+
+ELSEWHERE = {
+    Elsewhere.NOWHERE: "to its member directly",
+    Elsewhere.PARENT: "from a public thread to its channel, else to its member directly",
+    Elsewhere.SYSTEM: "from a public thread to its channel, else to the system channel",
 }
 
 
@@ -79,6 +87,8 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"sets the provider for those who name none to {name}"
         case SetFallOver(allowed=allowed):
             return _FALL_OVER[allowed]
+        case SetElsewhere(where=where):
+            return f"lets a video that its channel does not take go {ELSEWHERE[where]}"
 
 
 def _whose(change: SetAllowance) -> str:

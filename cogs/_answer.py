@@ -15,7 +15,7 @@ P = ParamSpec("P")
 S = TypeVar("S")
 Interaction: TypeAlias = "discord.Interaction[Any]"
 RESTARTING = (
-    "I am being restarted. `/jobs` shows whether your video is in the queue; "
+    "I am being restarted. `/jobs list` shows whether your video is in the queue; "
     "what is not there was not charged."
 )
 

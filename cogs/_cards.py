@@ -7,7 +7,7 @@ import discord
 from bot.cards import Card
 from bot.client import Stillmotion
 from bot.delivery import Face
-from bot.jobs import CANCELLABLE, Job, JobState
+from bot.jobs import CANCELLABLE, Job, JobState, Place
 from bot.notices import ending, phase
 from bot.words import dollars, span
 from cogs._buttons import CancelButton
@@ -49,10 +49,12 @@ def render(card: Card) -> Face:
 
 def jump(job: Job) -> str | None:
     """The address of the message that shows a job best: its video, else its card."""
-    message_id = job.message_id if job.state is JobState.DELIVERED else job.card_id
-    if message_id is None:
-        return None
-    return f"https://discord.com/channels/{job.guild_id}/{job.channel_id}/{message_id}"
+    if job.state is JobState.DELIVERED:
+        where = "@me" if job.place is Place.DIRECT else job.guild_id
+        channel_id, message_id = job.place_id or job.channel_id, job.message_id
+    else:
+        where, channel_id, message_id = job.guild_id, job.channel_id, job.card_id
+    return f"https://discord.com/channels/{where}/{channel_id}/{message_id}" if message_id else None
 
 
 def short(prompt: str, length: int) -> str:
@@ -79,9 +81,11 @@ def _status(card: Card) -> str:
         text = ending(job, card.provider)
         if job.advice is not None and job.advice.suggested_prompt:
             text += f"\nIt suggests this prompt instead:\n{_quote(job.advice.suggested_prompt)}"
-        link = jump(job) if job.state is JobState.DELIVERED else None
-        took = f" It took {span((job.state_at - job.created_at).total_seconds())}." if link else ""
-        return f"{text}{took} [Watch it]({link})." if link else text
+        link = jump(job) if job.state is JobState.DELIVERED and job.place is not Place.DIRECT else None
+        if job.state is not JobState.DELIVERED or job.message_id is None:
+            return text
+        took = f" It took {span((job.state_at - job.created_at).total_seconds())}."
+        return f"{text}{took} [Watch it]({link})." if link else f"{text}{took}"
     is_told = card.progress is not None
     lines = [phase(job, card.provider, card.position, fitting=is_told)]
     if card.progress is not None and job.state in {JobState.RUNNING, JobState.DELIVERING}:

@@ -7,7 +7,7 @@ import discord
 from discord import app_commands
 
 from bot.client import Stillmotion
-from bot.delivery.calls import call
+from bot.delivery.logs import post
 from bot.errors import BadRequest, DeliveryFault, NotAllowed
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.rules import Act
@@ -71,20 +71,19 @@ def target(interaction: Interaction, chosen: discord.User | discord.Member | dis
 async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int | None = None) -> str:
     """Log an act where the server wants it, and `also` in another channel, and say that it is done."""
     words = told(act, bot.studio.catalogue.label)
-    post = f"{interaction.user.mention} {words}."
+    text = f"{interaction.user.mention} {words}."
     chosen = await bot.moderation.log_channel(act.guild_id)
-    is_logged = chosen is None or await _post(bot, act.guild_id, chosen, post)
+    is_logged = chosen is None or await _post(bot, act.guild_id, chosen, text)
     if also not in {None, chosen}:
-        await _post(bot, act.guild_id, also or 0, post)
+        await _post(bot, act.guild_id, also or 0, text)
     note = "" if is_logged else f" The log channel <#{chosen}> does not take my messages; choose another one."
     return f"Done: {words}.{note}"
 
 
 async def _post(bot: Stillmotion, guild_id: int, channel_id: int, text: str) -> bool:
     """Post in a log channel and say whether it was taken; the history has it anyway."""
-    channel = bot.get_partial_messageable(channel_id, guild_id=guild_id)
     try:
-        await call(channel.send(text[:2000]), _PATIENCE)
+        await post(bot, guild_id, channel_id, text, seconds=_PATIENCE)
     except DeliveryFault as fault:
         log.warning("the log channel %d of server %d takes no message: %s", channel_id, guild_id, fault)
         return False

@@ -96,12 +96,18 @@ def order(
         channel_id=interaction.channel_id or 0,
         user_id=interaction.user.id,
         role_ids=role_ids(interaction.user),
+        parent_id=_parent(interaction.channel),
         prompt=prompt,
         provider=given.pop("provider", None),
         model=given.pop("model", None),
         options=given,
         files={name: Attached(file.size, file.read) for name, file in files.items() if file is not None},
     )
+
+
+def _parent(channel: object) -> int | None:
+    """The channel of a public thread: a private one's members are fewer."""
+    return channel.parent_id if isinstance(channel, discord.Thread) and not channel.is_private() else None
 
 
 def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's

@@ -6,13 +6,18 @@ from collections.abc import Iterable
 import discord
 
 from bot.client import Stillmotion
-from bot.rules import ServerRules
+from bot.rules import Elsewhere, ServerRules
 from bot.words import count, dollars, fitting, full
 from cogs._acts import amount_of, tariff_words
 from cogs._answer import Page
 
 _ROOM = 800
 """Characters for each list: there are four, and 6000 in all."""
+_ELSEWHERE = {
+    Elsewhere.NOWHERE: "go to their members directly",
+    Elsewhere.PARENT: "go from public threads to their channels, else to their members directly",
+    Elsewhere.SYSTEM: "go from public threads to their channels, else to the system channel",
+}
 
 
 async def server_card(bot: Stillmotion, guild_id: int) -> Page:
@@ -42,6 +47,7 @@ async def server_card(bot: Stillmotion, guild_id: int) -> Page:
     embed.add_field(name="Budget", value=await _budget(bot, rules, guild_id))
     embed.add_field(name="At once", value=_caps(rules))
     embed.add_field(name="Provider", value=_provider(bot, rules))
+    embed.add_field(name="Videos that their channel does not take", value=_ELSEWHERE[rules.elsewhere])
     embed.add_field(name="Time zone", value=f"`{rules.zone.key}`")
     embed.add_field(name="Log", value=f"<#{rules.log_channel_id}>" if rules.log_channel_id else "none")
     return Page(embed, file=discord.File(io.BytesIO("\n".join(cut).encode()), "rules.txt") if cut else None)

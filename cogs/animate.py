@@ -54,7 +54,7 @@ class Animate(commands.Cog):
         job = await self.bot.tasks.detached(self.bot.studio.enqueue(asked), f"order {asked.id}")
         price = "" if job.price == 1 else f" and takes {count(job.price, 'credit')}"
         shown = "The card below shows how it goes" if job.card_id else "Its card could not be posted here"
-        return f"Your video is in the queue{price}. {shown}; `/jobs` lists all of yours."
+        return f"Your video is in the queue{price}. {shown}; `/jobs list` shows all of yours."
 
 
 async def setup(bot: Stillmotion) -> None:

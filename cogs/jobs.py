@@ -1,42 +1,117 @@
-"""`/jobs`: a member's latest videos."""
+"""`/jobs`: a member's latest videos, and a way to have one sent again."""
+
+from pathlib import Path
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
+from bot.delivery.calls import call
+from bot.delivery.limits import HIGHEST_TIER, STEP
+from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
+from bot.errors import DeliveryFault, NotNow, TooLarge
 from bot.jobs import Job, JobState
 from bot.words import count
 from cogs._answer import Interaction, privately
 from cogs._cards import jump, short
 
 _LISTED = 10
+_TRIES = 3
+"""How often a video is made smaller because Discord refused it."""
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
 
 
-class Jobs(commands.Cog):
+@app_commands.guild_only()
+class Jobs(commands.GroupCog, group_name="jobs"):
+    """Your videos."""
+
     def __init__(self, bot: Stillmotion) -> None:
         self.bot = bot
 
-    @app_commands.command()
+    @app_commands.command(name="list")
     @privately
-    async def jobs(self, interaction: Interaction) -> discord.Embed:
+    async def list_(self, interaction: Interaction) -> discord.Embed:
         """Your latest videos in this server."""
-        found = await self.bot.studio.recent(interaction.guild_id or 0, interaction.user.id, _LISTED)
-        lines = [_line(job) for job in found]
+        guild_id, user_id = interaction.guild_id or 0, interaction.user.id
+        found = await self.bot.studio.recent(guild_id, user_id, _LISTED)
+        kept = {job.id for job in await self.bot.archive.of(guild_id, user_id)}
+        lines = [_line(job, kept=job.id in kept) for job in found]
         return discord.Embed(
             title="Your latest videos",
             description="\n".join(lines) or "None yet. `/animate` with a picture makes the first one.",
             colour=discord.Colour.blurple(),
         )
 
+    @app_commands.command()
+    @app_commands.describe(
+        video="Which one; moderators may give the number of anybody's",
+        show="Post it here for all to see; otherwise only you see it",
+    )
+    @privately
+    async def resend(
+        self, interaction: Interaction, video: app_commands.Range[str, 1, 20], *, show: bool = False
+    ) -> str:
+        """Have a video sent again, in its original size where that is possible."""
+        if not video.isdecimal():
+            raise NotNow("I know no such video of yours here; choose one of those I suggest.")
+        archive, user_id = self.bot.archive, interaction.user.id
+        moderator = interaction.permissions.manage_messages
+        job = await archive.find(int(video), interaction.guild_id or 0, user_id, moderator=moderator)
+        if show:
+            await archive.check_showing(job)
+        limit = min(interaction.filesize_limit, HIGHEST_TIER)
+        for _ in range(_TRIES):
+            async with archive.copy(job, user_id, limit) as copy:
+                try:
+                    await _send(interaction, job, copy.path, show=show)
+                except TooLarge:
+                    limit = int(min(limit, copy.path.stat().st_size) * STEP)
+                    continue
+                except DeliveryFault as fault:
+                    raise NotNow("Discord did not take the video just now. Try again in a minute.") from fault
+                return "Here it is, as it was made." if copy.is_original else "Here it is, made to fit here."
+        raise NotNow("Discord takes no file as large as this video here.")
 
-def _line(job: Job) -> str:
+    @resend.autocomplete("video")
+    async def _videos(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        kept = await self.bot.archive.of(interaction.guild_id or 0, interaction.user.id)
+        wanted = typed.casefold()
+        return [
+            app_commands.Choice(name=_named(job), value=str(job.id))
+            for job in kept
+            if wanted in job.request.prompt.casefold() or wanted in str(job.id)
+        ][:25]
+
+
+async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -> None:
+    """Send the file with the reply, or beside it for all to see. Raises DeliveryFault."""
+    file = discord.File(path, filename=NAME, description=job.request.prompt[:1024])
+    if not show:
+        await call(interaction.edit_original_response(attachments=[file]), UPLOAD_TIMEOUT)
+        return
+    # A reply that only the person sees stays so; what comes after it may be for everybody.
+    await call(interaction.edit_original_response(content="Sending it ..."))
+    words = f"A video of <@{job.user_id}>"
+    await call(
+        interaction.followup.send(words, file=file, allowed_mentions=discord.AllowedMentions.none()),
+        UPLOAD_TIMEOUT,
+    )
+
+
+def _named(job: Job) -> str:
+    """A suggestion in plain text; Discord shows 100 characters."""
+    state = "" if job.state is JobState.DELIVERED else " (not posted)"
+    return f"{job.created_at:%d %b %H:%M}{state}: {' '.join(job.request.prompt.split())}"[:100]
+
+
+def _line(job: Job, *, kept: bool) -> str:
     words = f"{_SIGNS.get(job.state, '⏳')} {short(job.request.prompt, 60)}"
     link = jump(job)
     shown = f"[{job.state.value}]({link})" if link else job.state.value
     charged = count(job.charged, "credit") if job.charged else "not charged"
-    return f"{words}\n-# {shown}, {discord.utils.format_dt(job.created_at, 'R')}, {charged}"
+    again = ", `/jobs resend` has it" if kept else ""
+    return f"{words}\n-# {shown}, {discord.utils.format_dt(job.created_at, 'R')}, {charged}{again}"
 
 
 async def setup(bot: Stillmotion) -> None:

@@ -15,8 +15,9 @@ MODULES = {
     for package in ("bot", "cogs", "providers")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-DISCORD = {f"bot/{name}.py" for name in ("app", "client", "delivery/__init__", "delivery/calls", "demo")}
-HTTP = {"bot/delivery/__init__.py", "bot/delivery/calls.py", "bot/demo.py"}
+DELIVERY = {f"bot/delivery/{path.name}" for path in (ROOT / "bot" / "delivery").glob("*.py")}
+DISCORD = {f"bot/{name}.py" for name in ("app", "client", "demo")} | DELIVERY
+HTTP = {"bot/delivery/calls.py", "bot/demo.py"}
 PURE = {
     "bot/jobs.py",
     "bot/cadence.py",

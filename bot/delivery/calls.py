@@ -7,14 +7,15 @@ from typing import TypeVar
 import aiohttp
 import discord
 
-from bot.errors import DeliveryFault, TooLarge, Undeliverable, Undelivered
+from bot.errors import Archived, DeliveryFault, TooLarge, Undeliverable, Undelivered
 
 T = TypeVar("T")
 
 CALL_TIMEOUT = 60.0
 _TOO_LARGE = {40005, 50045}
-_TOO_OFTEN = {20016, 20028, 20029, 30046}
-"""Limits on writing that do not always come as a 429."""
+_TOO_OFTEN = {20016, 20028, 20029, 30046, 40003}
+"""Limits on writing, and on opening direct messages, that do not always come as a 429."""
+_ARCHIVED = 50083
 
 
 async def call(making: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
@@ -35,4 +36,4 @@ def _fault(error: discord.HTTPException) -> DeliveryFault:
         return TooLarge(str(error))
     if error.status >= 500 or error.status in {401, 429} or error.code in _TOO_OFTEN:  # noqa: PLR2004 - HTTP's server errors
         return Undelivered(str(error))
-    return Undeliverable(str(error))
+    return Archived(str(error)) if error.code == _ARCHIVED else Undeliverable(str(error))

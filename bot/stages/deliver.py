@@ -1,11 +1,11 @@
-"""`delivering`: post the video in two moves; whichever is repeated, there is one message with one file."""
+"""`delivering`: post the video in two moves, at the first place that takes it; repeated, still one post."""
 
 import logging
 from collections.abc import Mapping
 from datetime import datetime
 
 from bot.cadence import backoff
-from bot.errors import TooLarge, Undeliverable, Undelivered
+from bot.errors import DeliveryFault, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
 from bot.media.child import ChildFailed
 from bot.media.videos import BadVideo
@@ -19,22 +19,23 @@ log = logging.getLogger(__name__)
 STEPS = 3
 """How often a video is made smaller because Discord refused it."""
 
-
 _FINAL: Mapping[type[Exception], Failure] = {
     TooMuch: Failure.TOO_LARGE,
-    Undeliverable: Failure.UNDELIVERABLE,
     BadVideo: Failure.BAD_VIDEO,
 }
 """What no other try would change."""
 
 
 async def deliver(floor: Floor, job: Job, give_up_at: datetime) -> Job:
-    """Announce the video, then attach it, until Discord has it or the time is up."""
+    """Announce the video, then attach it, until Discord has it, or no place is left that could take it.
+
+    Past `give_up_at` each place that is left is tried once.
+    """
     failures = steps = 0
-    while True:
+    while job.state is JobState.DELIVERING:
         try:
             job = await _announced(floor, job, give_up_at)
-            await floor.letterbox.attach(job, message_id=job.message_id or 0)
+            await floor.letterbox.attach(job)
             return await floor.store.jobs.move(job, JobState.DELIVERED)
         except tuple(_FINAL) as error:
             return await floor.fail(job, _FINAL[type(error)], str(error))
@@ -44,16 +45,16 @@ async def deliver(floor: Floor, job: Job, give_up_at: datetime) -> Job:
                 return await floor.fail(job, Failure.TOO_LARGE, str(error))
             # What Discord refused is remembered, so that the next one comes out smaller.
             floor.files.fitted(job.id).unlink(missing_ok=True)
-            continue
-        except Undelivered as error:
-            failure = _later(job, error, Failure.UNDELIVERABLE)
-        except (ProviderError, ChildFailed, OSError) as error:
-            # The file was gone, and has to be fetched again before it can be posted.
-            failure = _later(job, error, Failure.BAD_VIDEO)
-        failures += 1
-        if floor.clock.now() >= give_up_at:
-            return await floor.fail(job, failure, "it could not be posted in time")
-        await floor.pause(backoff(failures, None, floor.chance()))
+        except Undeliverable as error:
+            job = await _elsewhere(floor, job, error)
+        except (Undelivered, ProviderError, ChildFailed, OSError) as error:
+            log.warning("job %d could not be delivered yet: %s", job.id, error)
+            if floor.clock.now() >= give_up_at:
+                job = await _out_of_time(floor, job, error)
+                continue
+            failures += 1
+            await floor.pause(backoff(failures, None, floor.chance()))
+    return job
 
 
 async def _announced(floor: Floor, job: Job, give_up_at: datetime) -> Job:
@@ -63,11 +64,33 @@ async def _announced(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     await pack(floor, job, give_up_at)
     if job.message_id is not None:
         return job
-    message_id = await floor.letterbox.announce(job)
-    return await floor.store.jobs.move(job, JobState.DELIVERING, message_id=message_id)
+    posted = await floor.letterbox.announce(job)
+    place_id = None if posted.channel_id == job.channel_id else posted.channel_id
+    return await floor.store.jobs.move(
+        job, JobState.DELIVERING, message_id=posted.message_id, place_id=place_id
+    )
 
 
-def _later(job: Job, error: Exception, failure: Failure) -> Failure:
-    """What the job fails with, should this be its last try."""
-    log.warning("job %d could not be delivered yet: %s", job.id, error)
-    return failure
+async def _out_of_time(floor: Floor, job: Job, error: Exception) -> Job:
+    if isinstance(error, DeliveryFault):
+        return await _elsewhere(floor, job, error)
+    # The file was gone, and could not be fetched again.
+    return await floor.fail(job, Failure.BAD_VIDEO, str(error))
+
+
+async def _elsewhere(floor: Floor, job: Job, refusal: DeliveryFault) -> Job:
+    """Send the job to the next place, or to its end; the row says what each place answered."""
+    detail = "; ".join(filter(None, (job.detail, f"{job.place}: {refusal}")))
+    try:
+        if await floor.letterbox.withdraw(job):
+            return await floor.store.jobs.move(job, JobState.DELIVERED)
+    except Undelivered as error:
+        # Perhaps it is there. A second post elsewhere would be worse than one that can be asked for.
+        return await floor.fail(job, Failure.UNDELIVERABLE, f"{detail}; {error}")
+    place = await floor.letterbox.next_place(job)
+    if place is None:
+        return await floor.fail(job, Failure.UNDELIVERABLE, detail)
+    log.warning("job %d goes on to the next place, %s: %s", job.id, place[0], refusal)
+    return await floor.store.jobs.move(
+        job, JobState.DELIVERING, place=place[0], place_id=place[1], message_id=None, detail=detail
+    )

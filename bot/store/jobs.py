@@ -9,7 +9,7 @@ from typing import TypedDict, Unpack, cast
 from pydantic import TypeAdapter
 
 from bot.clock import Clock
-from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState
+from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
 from bot.rules import SetCaps
 from bot.store.acts import Rows, caps_in
 from bot.store.db import Database, Row, Transaction, Value, clean, to_text
@@ -33,7 +33,9 @@ class Changes(TypedDict, total=False):
     submitted_at: datetime
     ready_at: datetime
     not_before: datetime
-    message_id: int
+    message_id: int | None
+    place: Place
+    place_id: int | None
     failure: Failure
     detail: str
     ended_by: int
@@ -103,9 +105,9 @@ async def insert(transaction: Transaction, job: Job) -> Job:
     rows = await transaction.rows(
         """
         INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
-            quoted_micros, cost_micros, may_fall_over, created_at, state_at, not_before)
+            quoted_micros, cost_micros, may_fall_over, parent_id, created_at, state_at, not_before)
         VALUES (:id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state, :price, :price,
-            :quoted_micros, :cost_micros, :may_fall_over, :created_at, :created_at, :created_at)
+            :quoted_micros, :cost_micros, :may_fall_over, :parent_id, :created_at, :created_at, :created_at)
         RETURNING *
         """,
         id=job.id,
@@ -120,6 +122,7 @@ async def insert(transaction: Transaction, job: Job) -> Job:
         quoted_micros=job.quoted_micros,
         cost_micros=job.cost_micros,
         may_fall_over=int(job.may_fall_over),
+        parent_id=job.parent_id,
         created_at=to_text(job.created_at),
     )
     return job_of(rows[0])

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bot.cards import Card
+from bot.cards import Card, Posted
 from bot.catalogue import Catalogue
 from bot.engine import Engine
-from bot.jobs import Job, JobState
+from bot.jobs import Job, JobState, Place
 from bot.media.jobfiles import JobFiles
 from bot.quotas import Allowance, WindowKind
 from bot.runners import Local
@@ -91,6 +91,11 @@ class Box:
     faults: deque[Exception] = field(default_factory=deque)
     limits: deque[int] = field(default_factory=lambda: deque([10**9]))
     """Bytes, each for one question; the last one stays."""
+    places: deque[tuple[Place, int | None]] = field(default_factory=deque[tuple[Place, int | None]])
+    """Where a video can go that its channel does not take."""
+    there: bool | Exception = False
+    """Whether the video turns out to be where it was not thought to be."""
+    withdrawn: list[int | None] = field(default_factory=list[int | None])
 
     def show(self, card: Card) -> None:
         self.cards.append(card)
@@ -102,16 +107,28 @@ class Box:
     async def limit(self, job: Job) -> int:
         return self.limits.popleft() if len(self.limits) > 1 else self.limits[0]
 
-    async def announce(self, job: Job) -> int:
+    async def announce(self, job: Job) -> Posted:
         if self.faults:
             raise self.faults.popleft()
         self.announced.append(job.id)
-        return job.id + 1000
+        return Posted(job.place_id or job.channel_id, job.id + 1000)
 
-    async def attach(self, job: Job, message_id: int) -> None:
+    async def attach(self, job: Job) -> None:
         if self.faults:
             raise self.faults.popleft()
-        self.attached.append((job.id, message_id))
+        self.attached.append((job.id, job.message_id or 0))
+
+    async def withdraw(self, job: Job) -> bool:
+        if isinstance(self.there, Exception):
+            raise self.there
+        self.withdrawn.append(job.message_id)
+        return self.there
+
+    async def is_there(self, job: Job) -> bool:
+        return await self.withdraw(job)
+
+    async def next_place(self, job: Job) -> tuple[Place, int | None] | None:
+        return self.places.popleft() if self.places else None
 
     def states(self, job_id: int) -> list[JobState]:
         """The states that a job's card has shown, each once in a row."""

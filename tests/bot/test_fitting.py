@@ -8,6 +8,7 @@ import av
 import pytest
 from PIL import Image
 
+from bot.cards import Posted
 from bot.errors import TooLarge
 from bot.jobs import Failure, Job, JobState
 from tests.bot.conftest import Hall
@@ -34,9 +35,9 @@ def posted(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     attach = hall.box.attach
 
-    async def weigh(job: Job, message_id: int) -> None:
+    async def weigh(job: Job) -> None:
         sizes.append(hall.files.outgoing(job.id).stat().st_size)
-        await attach(job, message_id)
+        await attach(job)
 
     monkeypatch.setattr(hall.box, "attach", weigh)
     return sizes
@@ -69,10 +70,10 @@ async def test_what_discord_refuses_is_made_smaller_once_more(hall: Hall, posted
     refusals: list[Any] = [TooLarge("413")]
     announce = hall.box.announce
 
-    async def announced(job: Job) -> int:
-        message_id = await announce(job)
+    async def announced(job: Job) -> Posted:
+        posted = await announce(job)
         hall.box.faults.extend(refusals)  # for the attach that follows
-        return message_id
+        return posted
 
     hall.box.announce = announced  # type: ignore[method-assign] # this box's own
     assert (await hall.engine.drive(job)).state is JobState.DELIVERED

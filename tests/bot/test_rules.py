@@ -15,6 +15,7 @@ from bot.rules import (
     Act,
     BlockMember,
     Change,
+    Elsewhere,
     GiveGrant,
     ResetUsage,
     RevokeGrants,
@@ -23,6 +24,7 @@ from bot.rules import (
     SetBudget,
     SetCaps,
     SetDefaultProvider,
+    SetElsewhere,
     SetFallOver,
     SetLog,
     SetPrice,
@@ -79,6 +81,7 @@ EVERY_KIND: list[tuple[Change, dict[str, Any]]] = [
     (SetLog(channel_id=20), {"log_channel_id": 20}),
     (SetDefaultProvider(provider="p"), {"default_provider": "p"}),
     (SetFallOver(allowed=False), {"fall_over": False}),
+    (SetElsewhere(where=Elsewhere.SYSTEM), {"elsewhere": Elsewhere.SYSTEM}),
 ]
 
 
@@ -110,6 +113,7 @@ def test_every_act_changes_what_it_says_and_nothing_else(change: Change, changed
         (SetLog(channel_id=20), SetLog(channel_id=None)),
         (SetDefaultProvider(provider="p"), SetDefaultProvider(provider=None)),
         (SetFallOver(allowed=True), SetFallOver(allowed=None)),
+        (SetElsewhere(where=Elsewhere.NOWHERE), SetElsewhere(where=Elsewhere.PARENT)),
     ],
 )
 def test_what_is_decided_can_be_undone_and_undoing_nothing_is_nothing(made: Change, unmade: Change) -> None:

@@ -10,6 +10,7 @@ from bot.rules import (
     Act,
     BlockMember,
     Change,
+    Elsewhere,
     GiveGrant,
     ResetUsage,
     RevokeGrants,
@@ -17,6 +18,7 @@ from bot.rules import (
     SetBudget,
     SetCaps,
     SetDefaultProvider,
+    SetElsewhere,
     SetFallOver,
     SetLog,
     SetPrice,
@@ -40,6 +42,7 @@ def line(change: Change, reason: str | None = None) -> str:
     return told(Act(1, 10, 1, NOON, change, reason), str.title)
 
 
+UNTAKEN = "lets a video that its channel does not take go"
 LINES: list[tuple[Change, str]] = [
     (SetAllowance(member_id=5, allowance=DAILY), "sets the allowance of <@5> to 5 credits a day"),
     (SetAllowance(role_id=7, allowance=WEEKLY), "sets the allowance of <@&7> to 1 credit a week"),
@@ -82,6 +85,15 @@ LINES: list[tuple[Change, str]] = [
     (SetFallOver(allowed=True), f"lets {SENT} go to another provider"),
     (SetFallOver(allowed=False), f"keeps {SENT} where it was sent"),
     (SetFallOver(allowed=None), f"leaves it to the bot's default whether {SENT} goes to another one"),
+    (SetElsewhere(where=Elsewhere.NOWHERE), f"{UNTAKEN} to its member directly"),
+    (
+        SetElsewhere(where=Elsewhere.PARENT),
+        f"{UNTAKEN} from a public thread to its channel, else to its member directly",
+    ),
+    (
+        SetElsewhere(where=Elsewhere.SYSTEM),
+        f"{UNTAKEN} from a public thread to its channel, else to the system channel",
+    ),
 ]
 
 

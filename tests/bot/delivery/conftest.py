@@ -104,6 +104,12 @@ def at(job: Job, state: JobState, **changes: object) -> Job:
     return replace(job, state=state, **changes)  # type: ignore[arg-type]
 
 
+async def announced(letterbox: Delivery, job: Job) -> Job:
+    """The job with the message that is to carry its video."""
+    posted = await letterbox.announce(job)
+    return replace(job, message_id=posted.message_id, place_id=posted.channel_id)
+
+
 def shown(server: DiscordServer) -> str:
     """What the one card says now."""
     cards = server.world.cards()

@@ -180,7 +180,7 @@ async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
     assert unshown.id == job.id
 
     # What the runner does when it starts.
-    await eventually(lambda: not letterbox._keepers)
+    await eventually(lambda: not letterbox._cards._keepers)
     letterbox.show(card(unshown))
     await eventually(lambda: closed(store))
     assert "Cancelled" in shown(server)

@@ -12,13 +12,14 @@ import pytest
 from discord.gateway import DiscordWebSocket
 from yarl import URL
 
-from bot.delivery import HIGHEST_TIER, Delivery
+from bot.delivery import Delivery
+from bot.delivery.limits import HIGHEST_TIER
 from bot.errors import TooLarge
 from bot.jobs import Job
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, MEGABYTE, card
+from tests.bot.delivery.conftest import LIMIT, MEGABYTE, announced, card
 from tests.clock import FastClock
 from tests.discord_server.faults import refusal
 from tests.discord_server.server import DiscordServer
@@ -46,10 +47,15 @@ async def boosted(server: DiscordServer, client: discord.Client, tier: int) -> N
 
 @pytest.mark.parametrize(("tier", "megabytes"), [(0, 20), (1, 20), (2, 50), (3, 100)])
 async def test_a_server_takes_what_its_tier_allows_and_what_the_operator_says_at_the_least(
-    server: DiscordServer, client: discord.Client, letterbox: Delivery, tier: int, megabytes: int
+    server: DiscordServer,
+    client: discord.Client,
+    letterbox: Delivery,
+    job: Job,
+    tier: int,
+    megabytes: int,
 ) -> None:
     await boosted(server, client, tier)
-    assert letterbox._limit(GUILD) == megabytes * MEGABYTE
+    assert await letterbox.limit(job) == megabytes * MEGABYTE
 
 
 async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
@@ -59,29 +65,29 @@ async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
     with pytest.raises(TooLarge):
         await letterbox.announce(job)
     with pytest.raises(TooLarge):
-        await letterbox.attach(job, 1)
+        await letterbox.attach(replace(job, message_id=1))
 
     assert server.seen("create") == server.seen("edit") == []
 
 
 async def test_of_a_server_that_is_not_known_now_discord_itself_has_to_say(
-    server: DiscordServer, client: discord.Client, letterbox: Delivery
+    server: DiscordServer, client: discord.Client, letterbox: Delivery, job: Job
 ) -> None:
-    assert letterbox._limit(404) == HIGHEST_TIER
+    assert await letterbox.limit(replace(job, guild_id=404)) == HIGHEST_TIER
     await server.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
     await eventually(lambda: (known := client.get_guild(GUILD)) is None or known.unavailable)
-    assert letterbox._limit(GUILD) == HIGHEST_TIER
+    assert await letterbox.limit(job) == HIGHEST_TIER
 
 
 async def test_what_discord_has_refused_is_remembered_until_the_server_takes_more(
     server: DiscordServer, client: discord.Client, letterbox: Delivery, job: Job, tmp_path: Path
 ) -> None:
     assert await letterbox.limit(job) == LIMIT
-    message_id = await letterbox.announce(job)
+    job = await announced(letterbox, job)
     size = (tmp_path / "jobs" / "42" / "video.mp4").stat().st_size
     server.next("edit", refusal(413, 40005))
     with pytest.raises(TooLarge):
-        await letterbox.attach(job, message_id)
+        await letterbox.attach(job)
     assert await letterbox.limit(job) == int(size * 0.8)
     await boosted(server, client, 2)
     assert await letterbox.limit(job) == 50 * MEGABYTE
@@ -117,5 +123,5 @@ async def test_the_cards_of_a_channel_share_its_pace_and_old_ones_take_longer(
         box.show(card(replace(job, id=number)))
     box.show(card(replace(job, id=99, channel_id=OTHER_CHANNEL)))
     old = replace(job, created_at=clock.now() - timedelta(seconds=age))
-    assert box._pace(card(old)) == pytest.approx(seconds)
+    assert box._cards._pace(card(old)) == pytest.approx(seconds)
     await box.close()

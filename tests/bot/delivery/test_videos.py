@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.delivery import HIGHEST_TIER, Delivery
+from bot.delivery import Delivery
+from bot.delivery.limits import HIGHEST_TIER
 from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
-from tests.bot.delivery.conftest import at, card
+from tests.bot.delivery.conftest import announced, at, card
 from tests.discord_server.faults import after_accepting, cut, html, refusal, too_many
 from tests.discord_server.server import DiscordServer, is_reply
 from tests.discord_server.world import ALICE, CHANNEL
@@ -38,7 +39,7 @@ async def test_what_may_pass_is_worth_another_try_and_never_a_second_message(
     again = await letterbox.announce(job)
 
     assert first == again
-    assert list(server.world.messages) == [first]
+    assert list(server.world.messages) == [first.message_id]
 
 
 async def test_a_rate_limit_is_waited_for(server: DiscordServer, letterbox: Delivery, job: Job) -> None:
@@ -54,12 +55,12 @@ async def test_a_rate_limit_is_waited_for(server: DiscordServer, letterbox: Deli
 async def test_an_upload_can_be_repeated_and_leaves_one_file(
     server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
 ) -> None:
-    reply = await letterbox.announce(job)
+    job = await announced(letterbox, job)
     server.next("edit", fault)
     with pytest.raises(Undelivered):
-        await letterbox.attach(job, reply)
-    await letterbox.attach(job, reply)
-    (attachment,) = server.world.messages[reply]["attachments"]
+        await letterbox.attach(job)
+    await letterbox.attach(job)
+    (attachment,) = server.world.messages[job.message_id or 0]["attachments"]
 
     assert [video.data for video in server.world.videos()] == [sample_video()]
     assert attachment["description"] == "slow zoom in"
@@ -72,10 +73,10 @@ async def test_an_upload_can_be_repeated_and_leaves_one_file(
 async def test_what_discord_finds_too_large_is_not_sent_again(
     server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
 ) -> None:
-    reply = await letterbox.announce(job)
+    job = await announced(letterbox, job)
     server.next("edit", fault)
     with pytest.raises(TooLarge):
-        await letterbox.attach(job, reply)
+        await letterbox.attach(job)
 
     assert len(server.seen("edit")) == 1
 
@@ -87,7 +88,7 @@ async def test_a_video_that_no_server_takes_is_neither_announced_nor_sent(
     with pytest.raises(TooLarge):
         await letterbox.announce(job)
     with pytest.raises(TooLarge):
-        await letterbox.attach(job, 1)
+        await letterbox.attach(replace(job, message_id=1))
 
     assert server.seen("create") == server.seen("edit") == []
 
@@ -96,13 +97,13 @@ async def test_a_video_that_no_server_takes_is_neither_announced_nor_sent(
 async def test_what_will_not_pass_ends_the_delivery(
     server: DiscordServer, letterbox: Delivery, job: Job, reason: tuple[int, int]
 ) -> None:
-    reply = await letterbox.announce(job)
+    job = await announced(letterbox, job)
     server.next("create", refusal(*reason))
     server.next("edit", refusal(*reason))
     with pytest.raises(Undeliverable):
         await letterbox.announce(job)
     with pytest.raises(Undeliverable):
-        await letterbox.attach(job, reply)
+        await letterbox.attach(job)
 
 
 async def test_the_reply_names_the_requester_and_nobody_else(
@@ -132,10 +133,12 @@ async def test_a_deleted_card_does_not_keep_the_video_back(
 async def test_an_announcement_without_a_video_is_taken_back_even_after_an_outage(
     server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
 ) -> None:
-    reply = await letterbox.announce(job)
-    server.next("edit", fault, when=lambda asked: asked.path.endswith(str(reply)))
-    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.UNDELIVERABLE, message_id=reply)))
-    await eventually(lambda: "could not be posted" in str(server.world.messages[reply]["content"]))
+    job = await announced(letterbox, job)
+    server.next("edit", fault, when=lambda asked: asked.path.endswith(str(job.message_id)))
+    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.UNDELIVERABLE)))
+    await eventually(
+        lambda: "could not be posted" in str(server.world.messages[job.message_id or 0]["content"])
+    )
 
 
 async def test_an_announcement_without_a_video_is_taken_back_where_the_card_is_gone(
@@ -143,7 +146,9 @@ async def test_an_announcement_without_a_video_is_taken_back_where_the_card_is_g
 ) -> None:
     card_id = await letterbox.open(card(job))
     assert card_id is not None
-    reply = await letterbox.announce(replace(job, card_id=card_id))
+    job = await announced(letterbox, replace(job, card_id=card_id))
     server.world.delete(CHANNEL, card_id)
-    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.TOO_LARGE, message_id=reply)))
-    await eventually(lambda: "larger than this server" in str(server.world.messages[reply]["content"]))
+    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.TOO_LARGE)))
+    await eventually(
+        lambda: "larger than this server" in str(server.world.messages[job.message_id or 0]["content"])
+    )

@@ -1,0 +1,102 @@
+"""Videos that are over and still on disk: whose they are, and in which size a place takes them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.cards import Letterbox
+from bot.clock import Clock
+from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow
+from bot.jobs import Job, JobState
+from bot.media.child import ChildFailed, Children
+from bot.media.fitting import TooMuch, fit
+from bot.media.jobfiles import JobFiles
+from bot.media.videos import BadVideo
+from bot.store import Store
+
+LONGEST = 720.0
+"""Seconds; a command's reply has to come within fifteen minutes."""
+LISTED = 25
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A file to send."""
+
+    job: Job
+    path: Path
+    is_original: bool
+
+
+class Archive:
+    def __init__(
+        self, store: Store, files: JobFiles, letterbox: Letterbox, encoders: Children, clock: Clock
+    ) -> None:
+        self._store = store
+        self._files = files
+        self._letterbox = letterbox
+        self._encoders = encoders
+        self._clock = clock
+        self._busy: set[int] = set()
+        """Members who are being sent something."""
+
+    async def of(self, guild_id: int, user_id: int) -> list[Job]:
+        """The member's latest jobs in this server whose videos are still here, newest first."""
+        recent = await self._store.jobs.recent(guild_id, user_id, LISTED)
+        return await asyncio.to_thread(
+            lambda: [job for job in recent if not job.state.is_open and self._files.video(job.id).exists()]
+        )
+
+    async def find(self, job_id: int, guild_id: int, user_id: int, *, moderator: bool) -> Job:
+        """A job whose video this person may have. Raises UserFault."""
+        job = await self._store.jobs.get(job_id)
+        if job is None or job.guild_id != guild_id or (job.user_id != user_id and not moderator):
+            raise NotNow("I know no such video of yours here; choose one of those I suggest.")
+        if job.state.is_open:
+            raise NotNow("This video is still under way; its card shows how it goes.")
+        if not await asyncio.to_thread(self._files.video(job_id).exists):
+            raise NotNow("That video is not kept here any more.")
+        return job
+
+    async def check_showing(self, job: Job) -> None:
+        """Whether everybody may see it, too. Raises UserFault where moderators have decided otherwise."""
+        rules = await self._store.acts.rules(job.guild_id, job.user_id)
+        if rules.block(job.user_id, self._clock.now()) is not None:
+            raise NotAllowed("You may not post videos here now; without `show`, only you see it.")
+        if job.state is not JobState.DELIVERED:
+            return
+        try:
+            is_there = await self._letterbox.is_there(job)
+        except DeliveryFault as fault:
+            raise NotNow("Discord does not answer just now. Try again in a minute.") from fault
+        if not is_there:
+            raise NotAllowed(
+                "Its post was deleted, and I do not post it a second time; without `show`, only you see it."
+            )
+
+    @asynccontextmanager
+    async def copy(self, job: Job, user_id: int, limit: int) -> AsyncGenerator[Copy]:
+        """The video in at most `limit` bytes, as it was made if that is possible. Raises UserFault."""
+        if user_id in self._busy:
+            raise NotNow("I am still sending you another video. Try again when it is there.")
+        self._busy.add(user_id)
+        try:
+            yield await self._copy(job, limit)
+        finally:
+            self._busy.discard(user_id)
+
+    async def _copy(self, job: Job, limit: int) -> Copy:
+        original, fitted = self._files.video(job.id), self._files.fitted(job.id)
+        try:
+            if original.stat().st_size <= limit:
+                return Copy(job, original, is_original=True)
+            if not fitted.exists() or fitted.stat().st_size > limit:
+                async with asyncio.timeout(LONGEST):
+                    await fit(self._encoders, original, fitted, limit)
+            return Copy(job, fitted, is_original=False)
+        except (TooMuch, BadVideo) as error:
+            raise BadRequest("That video cannot be made small enough for this place.") from error
+        except (ChildFailed, TimeoutError, OSError) as error:
+            raise NotNow("I could not get that video ready just now. Try again later.") from error

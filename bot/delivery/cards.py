@@ -1,0 +1,240 @@
+"""Status cards: the latest state, at the pace of their channel, and the end in any case."""
+
+import asyncio
+import hashlib
+import io
+import json
+import logging
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import discord
+from pydantic import TypeAdapter
+
+from bot.cadence import backoff
+from bot.cards import Card
+from bot.clock import Clock
+from bot.delivery.calls import CALL_TIMEOUT, call
+from bot.delivery.ending import Ending
+from bot.delivery.keeper import Keeper
+from bot.delivery.recent import NONCE_LIVES, own_message
+from bot.delivery.turns import Kind, Turns
+from bot.errors import Archived, DeliveryFault, Undelivered
+from bot.jobs import Job
+from bot.media.jobfiles import JobFiles
+from bot.store import Store
+from bot.store.db import StoreError
+from bot.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+THUMBNAIL = "picture.jpg"
+FLUSH = 5.0
+"""Seconds that cards get to show their latest state when the bot stops."""
+OLD = 3600.0
+"""Seconds after which Discord allows a message fewer edits."""
+_SHOWN = "what the cards show"
+_DIGESTS = TypeAdapter(dict[int, str])
+
+
+@dataclass(frozen=True)
+class Face:
+    """A card as Discord shows it."""
+
+    embed: discord.Embed
+    view: discord.ui.View | None
+
+    @property
+    def digest(self) -> str:
+        """Equal for what looks equal; a card's buttons follow from what it says."""
+        return hashlib.sha256(json.dumps(self.embed.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Cards:
+    def __init__(
+        self,
+        client: discord.Client,
+        store: Store,
+        files: JobFiles,
+        clock: Clock,
+        turns: Turns,
+        render: Callable[[Card], Face],
+        card_seconds: float,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._files = files
+        self._clock = clock
+        self._turns = turns
+        self._render = render
+        self._card_seconds = card_seconds
+        self._ending = Ending(client, store, clock)
+        self._keepers: dict[int, Keeper] = {}
+        self._left: dict[int, str] = {}
+        """What cards showed when they were last looked after, by job."""
+        self._closing = False
+        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._tasks = Tasks()
+
+    async def start(self) -> None:
+        """Remember what the cards showed when the bot was stopped: what is still true needs no edit."""
+        noted = await self._store.notes.get(_SHOWN)
+        self._left = _DIGESTS.validate_json(noted) if noted else {}
+        # After a crash nobody would know.
+        await self._store.notes.set(_SHOWN, "{}")
+
+    def show(self, card: Card) -> None:
+        keeper = self._keepers.get(card.job.id)
+        if keeper is None:
+            keeper = self._keepers[card.job.id] = Keeper(card.job.card_id, self._left.pop(card.job.id, None))
+            self._tasks.spawn(self._keep(card.job.id, keeper), f"card of job {card.job.id}")
+        keeper.take(card)
+
+    async def open(self, card: Card) -> int | None:
+        """Show a card for the first time, and wait until it is there; None if Discord does not take it."""
+        self.show(card)
+        keeper = self._keepers[card.job.id]
+        await self._clock.wait(keeper.settled, CALL_TIMEOUT)
+        return keeper.message_id
+
+    async def close(self) -> None:
+        """Let every card show its latest state, if that goes quickly, and stop."""
+        self._closing = True
+        for keeper in self._keepers.values():
+            keeper.hurry()
+        await self._tasks.close(patience=FLUSH)
+        with suppress(StoreError):
+            await self._store.notes.set(_SHOWN, _DIGESTS.dump_json(self._left).decode())
+
+    async def _keep(self, job_id: int, keeper: "Keeper") -> None:
+        """Look after one card until it shows the end."""
+        try:
+            keeper.picture = await self._files.thumbnail(job_id)
+            try:
+                await self._follow(keeper)
+            except DeliveryFault as error:
+                log.info("card of job %d is no longer shown: %s", job_id, error)
+                keeper.settled.set()
+                # Known as gone until the job is over, or every new state would ask Discord for it again.
+                await keeper.over.wait()
+                await self._ending.insist(lambda: self._ending.retract(keeper.card))
+                await self._ending.insist(lambda: self._ending.tell(keeper.card))
+            if not keeper.card.job.state.is_open:
+                await self._ending.insist(lambda: self._ending.note(keeper.card))
+                await self._store.jobs.close_card(job_id)
+        except StoreError as error:
+            log.warning("card of job %d is shown again at the next start: %s", job_id, error)
+        finally:
+            keeper.settled.set()
+            self._keepers.pop(job_id, None)
+            if keeper.shown is not None and keeper.card.job.state.is_open:
+                self._left[job_id] = keeper.shown
+
+    async def _follow(self, keeper: "Keeper") -> None:
+        """Show each state that is still the latest when its turn comes."""
+        outages = 0
+        while True:
+            await keeper.changed.wait()
+            keeper.changed.clear()
+            try:
+                await self._refresh(keeper)
+            except Undelivered as error:
+                outages += 1
+                log.info("card of job %d: %s", keeper.card.job.id, error)
+                keeper.changed.set()
+                # The end waits, too: Discord may be down, and asking on and on does not help it.
+                await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
+                continue
+            outages = 0
+            keeper.settled.set()
+            if (self._closing or not keeper.card.job.state.is_open) and not keeper.changed.is_set():
+                return
+            await self._clock.wait(keeper.over, self._pace(keeper.card))
+
+    async def _refresh(self, keeper: "Keeper") -> None:
+        """Bring the message up to date, if it is not."""
+        if self._render(keeper.card).digest != keeper.shown:
+            kind = Kind.CREATE if keeper.message_id is None else Kind.EDIT
+            async with self._turns.take(
+                keeper.card.job.channel_id, kind, lambda: keeper.rank, old=self._is_old(keeper.card)
+            ):
+                # What has become of it while it waited is shown at once.
+                keeper.changed.clear()
+                await self._show_awake(keeper, keeper.card)
+        await self._ending.retract(keeper.card)
+
+    async def _show_awake(self, keeper: "Keeper", card: Card) -> None:
+        try:
+            await self._put(keeper, card)
+        except Archived:
+            if not card.job.state.is_open:
+                # A message wakes the thread up, and then the card can be edited.
+                await self._ending.tell(card)
+                await self._put(keeper, card)
+
+    async def _put(self, keeper: "Keeper", card: Card) -> None:
+        # The picture goes along each time: an edit that only refers to it shows it a second time, outside.
+        look, keeper.shown = self._render(card), None
+        embed = look.embed.copy()
+        files: list[discord.File] = []
+        if keeper.picture is not None:
+            embed.set_thumbnail(url=f"attachment://{THUMBNAIL}")
+            files.append(discord.File(io.BytesIO(keeper.picture), filename=THUMBNAIL))
+        channel = self._channel(card.job)
+        if keeper.message_id is None:
+            await self._adopt(keeper, card, channel)
+        if keeper.message_id is not None:
+            message = channel.get_partial_message(keeper.message_id)
+            await call(message.edit(embed=embed, view=look.view, attachments=files))
+            keeper.shown = look.digest
+            return
+        view = look.view or discord.utils.MISSING
+        nonce = f"card {card.job.id}"
+        sent = await call(channel.send(embed=embed, view=view, files=files, nonce=nonce))
+        await self._record(keeper, card, sent.id)
+        if [found.description for found in sent.embeds] != [embed.description]:
+            # The nonce has found an earlier post, whose answer was lost: it shows how things stood then.
+            await self._put(keeper, card)
+        keeper.shown = look.digest
+
+    async def _adopt(self, keeper: "Keeper", card: Card, channel: discord.PartialMessageable) -> None:
+        """Find the message that was posted by a bot that died before it could write down its id."""
+        job = card.job
+        if self._clock.now() - job.created_at >= NONCE_LIVES:
+            button = f"cancel:{job.id}"
+            found = await own_message(
+                self._client, channel, job.created_at, lambda message: button in _custom_ids(message)
+            )
+            if found is not None:
+                await self._record(keeper, card, found.id)
+
+    async def _record(self, keeper: "Keeper", card: Card, message_id: int) -> None:
+        keeper.message_id = message_id
+        await self._store.jobs.record_card(card.job.id, message_id)
+
+    def _pace(self, card: Card) -> float:
+        """Seconds between two edits of one card: all cards of a channel share its limit."""
+        neighbours = sum(
+            keeper.card.job.channel_id == card.job.channel_id for keeper in self._keepers.values()
+        )
+        # Two seconds for each card at the usual five for one.
+        pace = max(self._card_seconds, 0.4 * self._card_seconds * neighbours)
+        return max(pace, 4.0 * neighbours) if self._is_old(card) else pace
+
+    def _is_old(self, card: Card) -> bool:
+        return (self._clock.now() - card.job.created_at).total_seconds() > OLD
+
+    def _channel(self, job: Job) -> discord.PartialMessageable:
+        return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
+
+
+def _custom_ids(message: discord.Message) -> set[str]:
+    rows = (row for row in message.components if isinstance(row, discord.ActionRow))
+    return {
+        child.custom_id
+        for row in rows
+        for child in row.children
+        if isinstance(child, discord.Button) and child.custom_id
+    }

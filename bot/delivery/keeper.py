@@ -1,0 +1,45 @@
+"""What is known of one card while somebody looks after it."""
+
+import asyncio
+
+from bot.cards import Card
+from bot.delivery.turns import Rank
+
+
+class Keeper:
+    """The latest state of one card, and what is known of its message."""
+
+    card: Card
+
+    def __init__(self, message_id: int | None, shown: str | None) -> None:
+        self.message_id = message_id
+        self.shown = shown
+        """The digest of what the message shows; None if nobody knows."""
+        self.picture: bytes | None = None
+        self.hurried = False
+        """The bot is being stopped."""
+        self.changed = asyncio.Event()
+        self.over = asyncio.Event()
+        """Set when the latest state is the last one: it does not wait its turn."""
+        self.settled = asyncio.Event()
+        """Set when the card has been shown once, or never will be."""
+
+    @property
+    def rank(self) -> Rank:
+        if not self.card.job.state.is_open:
+            return Rank.END
+        return Rank.FIRST if self.message_id is None else Rank.NEWS
+
+    def take(self, card: Card) -> None:
+        if card.job.state.is_open and self.over.is_set() and not self.hurried:
+            return  # the end is the end, whatever was still on its way
+        self.card = card
+        self.changed.set()
+        if not card.job.state.is_open:
+            self.over.set()
+
+    def hurry(self) -> None:
+        """Show what is there to be shown without waiting for a turn."""
+        self.hurried = True
+        self.over.set()
+        self.changed.set()

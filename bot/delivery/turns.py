@@ -1,0 +1,155 @@
+"""Whose turn it is to write in a channel: no more often than Discord takes it, what people wait for first."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from bot.clock import Clock
+from bot.tasks import Tasks
+
+LONGEST_PAUSE = 60.0
+
+
+class Kind(StrEnum):
+    """Calls that Discord counts together in each channel."""
+
+    CREATE = "create"
+    EDIT = "edit"
+
+
+class Rank(IntEnum):
+    """Who goes first."""
+
+    END = 0
+    """Videos, and cards that show how it ended."""
+    FIRST = 1
+    """Cards that are not there yet."""
+    NEWS = 2
+
+
+class Turns:
+    """One line for each channel and kind of call."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tasks = Tasks()
+        self._lines: dict[tuple[int, Kind], _Line] = {}
+
+    @asynccontextmanager
+    async def take(
+        self, channel_id: int, kind: Kind, rank: Callable[[], Rank], *, old: bool = False
+    ) -> AsyncGenerator[None]:
+        """Wait for a turn and have it for one call.
+
+        The rank is asked each time a turn is given away, as it may change meanwhile. `old` says that a
+        message of more than an hour is edited, which Discord counts once more.
+        """
+        line = self._line(channel_id, kind)
+        waiting = _Waiting(rank, line.limits[: 2 if old else 1])
+        line.waiting.append(waiting)
+        self._serve(line)
+        try:
+            await waiting.turn.wait()
+            yield
+        finally:
+            line.leave(waiting, self._clock.now())
+
+    async def close(self) -> None:
+        await self._tasks.close()
+
+    def _line(self, channel_id: int, kind: Kind) -> "_Line":
+        key = channel_id, kind
+        if key not in self._lines:
+            now = self._clock.now()
+            self._lines = {name: line for name, line in self._lines.items() if not line.is_idle(now)}
+            self._lines[key] = _Line()
+        return self._lines[key]
+
+    def _serve(self, line: "_Line") -> None:
+        line.news.set()
+        if not line.is_served:
+            line.is_served = True
+            self._tasks.spawn(self._serving(line), "turns")
+
+    async def _serving(self, line: "_Line") -> None:
+        """Give turns away as long as anybody waits."""
+        try:
+            while line.waiting:
+                line.news.clear()
+                pause = line.advance(self._clock.now())
+                if pause > 0:
+                    await self._clock.wait(line.news, min(pause, LONGEST_PAUSE))
+        finally:
+            line.is_served = False
+
+
+@dataclass(eq=False)
+class _Limit:
+    """So many calls in so many seconds; each counts until so long after its answer, to be safe."""
+
+    most: int
+    seconds: float
+    under_way: int = 0
+    ended: deque[datetime] = field(default_factory=deque[datetime])
+
+    def pause(self, now: datetime) -> float:
+        """Seconds until one more may be made; infinite while nothing but answers are waited for."""
+        while self.ended and (now - self.ended[0]).total_seconds() >= self.seconds:
+            self.ended.popleft()
+        if self.under_way + len(self.ended) < self.most:
+            return 0.0
+        return self.seconds - (now - self.ended[0]).total_seconds() if self.ended else math.inf
+
+
+@dataclass(eq=False)
+class _Waiting:
+    rank: Callable[[], Rank]
+    limits: list[_Limit]
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def pause(self, now: datetime) -> float:
+        return max(limit.pause(now) for limit in self.limits)
+
+
+class _Line:
+    def __init__(self) -> None:
+        # As observed; the second, for old messages, stands in no header of Discord's.
+        self.limits = [_Limit(5, 5.0), _Limit(3, 6.0)]
+        self.waiting: list[_Waiting] = []
+        self.news = asyncio.Event()
+        """Somebody came or went."""
+        self.is_served = False
+
+    def advance(self, now: datetime) -> float:
+        """Give the next turn away, if anybody may have it; seconds until it is worth looking again."""
+        pauses = [(waiting.pause(now), waiting) for waiting in self.waiting]
+        ready = [waiting for pause, waiting in pauses if pause <= 0]
+        if not ready:
+            return min(pause for pause, _ in pauses)
+        # Of equals the one that came first.
+        chosen = min(ready, key=lambda waiting: waiting.rank())
+        self.waiting.remove(chosen)
+        for limit in chosen.limits:
+            limit.under_way += 1
+        chosen.turn.set()
+        return 0.0
+
+    def leave(self, waiting: _Waiting, now: datetime) -> None:
+        """The call has been answered, or whoever waited does no longer."""
+        if waiting in self.waiting:
+            self.waiting.remove(waiting)
+        else:
+            for limit in waiting.limits:
+                limit.under_way -= 1
+                limit.ended.append(now)
+        self.news.set()
+
+    def is_idle(self, now: datetime) -> bool:
+        return not self.waiting and all(
+            limit.pause(now) <= 0 and not limit.under_way for limit in self.limits
+        )
