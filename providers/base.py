@@ -47,7 +47,20 @@ class Failed(Frozen):
 
 
 class Sink(Protocol):
-    """Where a download goes, chunk by chunk."""
+    """Where a download goes, chunk by chunk. It may hold the beginning that an earlier call has brought."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are there."""
+        ...
+
+    @property
+    def validator(self) -> str | None:
+        """What the server calls the file that they belong to; None if it cannot be gone on with."""
+        ...
+
+    async def begin(self, validator: str | None, /) -> None:
+        """Drop what is there: what follows is the file from its first byte."""
 
     async def write(self, chunk: bytes, /) -> None: ...
 
@@ -162,7 +175,10 @@ class Provider(ABC, Generic[C]):
 
     @abstractmethod
     async def download(self, operation: Operation, video: Succeeded, sink: Sink) -> None:
-        """Stream the finished file into the sink. What arrives is unverified."""
+        """Stream the finished file into the sink. What arrives is unverified.
+
+        Where the sink holds a beginning, go on after it or `begin` anew.
+        """
 
     async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
         """What the video will cost, in millionths of a US dollar; None where that is not known.

@@ -18,7 +18,7 @@ import providers.local
 from providers._animation import ORPHANED
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
-from providers.local import VIDEO, Local, LocalConfig, Recipe, _forget_old
+from providers.local import CHUNK, VIDEO, Local, LocalConfig, Recipe, _forget_old
 from providers.options import SourceImage
 from providers.specs import OptionRefused, VideoRequest
 from tests.helpers import eventually
@@ -282,14 +282,17 @@ async def test_an_operation_from_elsewhere_is_not_found(
     await local.cleanup(operation)
 
 
-async def test_a_video_above_the_size_limit_is_not_delivered(own: Resources, sink: Received) -> None:
+async def test_a_download_up_to_the_size_limit_comes_as_a_whole_and_none_above_it(own: Resources) -> None:
     folder = own.folder / UNKNOWN["id"]
     folder.mkdir(parents=True)
-    (folder / VIDEO).write_bytes(b"x" * 1001)
-    async with opened(replace(own, max_video_bytes=1000)) as local:
+    (folder / VIDEO).write_bytes(b"x" * (CHUNK + 1))
+    sink = Received(b"what an earlier call has brought")
+    async with opened(replace(own, max_video_bytes=CHUNK + 1)) as local:
+        await local.download(UNKNOWN, Succeeded(), sink)
+    assert sink.data == b"x" * (CHUNK + 1)
+    async with opened(replace(own, max_video_bytes=CHUNK)) as local:
         with pytest.raises(Unusable):
-            await local.download({"id": folder.name}, Succeeded(), sink)
-    assert not sink.data
+            await local.download(UNKNOWN, Succeeded(), sink)
 
 
 async def test_without_a_picture_there_is_nothing_to_animate(local: Local) -> None:
