@@ -13,7 +13,9 @@ from av.container import OutputContainer
 from av.error import InvalidDataError
 from av.filter import Graph
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from bot.media._source import Source, decode
@@ -26,6 +28,9 @@ Size: TypeAlias = tuple[int, int]
 THREADS = 2
 KEY_SECONDS = 2
 SOUND_RATE = 48000
+RGB, UNSPECIFIED = 0, 2
+"""In place of the matrix by which colours are stored."""
+HD = 720
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Pictures:
         if plan.bits:
             context.bit_rate, context.bit_rate_tolerance = plan.bits, plan.bits // 100
         context.color_primaries, context.color_trc = source.color_primaries, source.color_trc
-        context.colorspace, context.color_range = source.colorspace, source.color_range
+        context.colorspace, context.color_range = _matrix(source), ColorRange.MPEG
         self._graph: Graph | None = None
 
     def take(self, packet: Packet) -> Iterator[Packet]:
@@ -113,17 +118,26 @@ class Pictures:
     def _filters(self, frame: VideoFrame) -> Graph:
         turned = {90: ["transpose=cclock"], -90: ["transpose=clock"], 180: ["hflip", "vflip"]}
         width, height = self._plan.size or (0, 0)
+        matrix = ":out_color_matrix=bt709" if frame.colorspace == RGB else ""
         return chain(
             Graph(),
             f"buffer=width={frame.width}:height={frame.height}:pix_fmt={frame.format.name}"
             f":time_base={frame.time_base}:colorspace={frame.colorspace}:range={frame.color_range}",
             f"fps={self._plan.source.rate}:start_time=0",
             *turned.get(self._plan.source.rotation, []),
-            f"scale={width}:{height}:flags=lanczos:out_range=tv",
+            f"scale={width}:{height}:flags=lanczos:out_range=tv{matrix}",
             "setsar=1",
             "format=yuv420p",
             "buffersink",
         )
+
+
+def _matrix(source: VideoCodecContext) -> int:
+    """Said aloud where the source does not: players guess it from the height, which may change here."""
+    if source.colorspace in (RGB, UNSPECIFIED):
+        is_hd = source.colorspace == RGB or source.height >= HD
+        return Colorspace.ITU709 if is_hd else Colorspace.ITU601
+    return source.colorspace
 
 
 class Sound:

@@ -1,5 +1,4 @@
-import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,54 +9,15 @@ from av.error import MemoryError as AvMemoryError
 from PIL import Image
 
 from bot.media import _fit_video, _source, fitting
+from bot.media._fit_streams import chain
 from bot.media._wire import Refused
 from bot.media.child import ChildFailed, Children
 from bot.media.fitting import TooMuch
 from bot.media.videos import BadVideo, VideoFacts
+from tests.bot.media.clips import HDR, NOISE, Colours, bomb, silence, turned, write
 from tests.helpers import AtHome
 
 PLENTY = 20 * 2**20
-NOISE = Image.effect_noise((96, 64), 90).convert("RGB")
-UPRIGHT = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
-TURNED = struct.pack(">9I", 0, 0x10000, 0, 0xFFFF0000, 0, 0, 64 << 16, 0, 0x40000000)
-QUICK = {"libsvtav1": {"preset": "12"}, "libaom-av1": {"cpu-used": "8"}, "libvpx-vp9": {"cpu-used": "8"}}
-
-
-def write(
-    path: Path,
-    codec: str = "libx264",
-    *,
-    size: tuple[int, int] = (96, 64),
-    pixels: str = "yuv420p",
-    times: list[int] | None = None,
-    sound: str | None = None,
-    first: int = 0,
-    picture: Callable[[int], Image.Image] = lambda number: NOISE.rotate(number * 15),
-) -> Path:
-    """By default half a second at 24 pictures per second; `times` are in 24ths of a second."""
-    times = list(range(12)) if times is None else times
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, 24, QUICK.get(codec, {}))
-        stream.width, stream.height = size
-        stream.pix_fmt = pixels
-        stream.codec_context.time_base = Fraction(1, 24)
-        if sound:
-            speaker = container.add_stream(sound, 48000, layout="mono")
-            container.mux(speaker.encode(silence(24000, first * 2000, "fltp" if sound == "aac" else "flt")))
-            container.mux(speaker.encode(None))
-        for number, at in enumerate(times):
-            frame = av.VideoFrame.from_image(picture(number).resize(size))
-            frame.pts, frame.time_base = first + at, Fraction(1, 24)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def silence(samples: int, start: int, kind: str = "fltp") -> av.AudioFrame:
-    frame = av.AudioFrame(kind, "mono", samples)
-    frame.planes[0].update(bytes(frame.planes[0].buffer_size))
-    frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
-    return frame
 
 
 def look(path: Path) -> VideoFacts:
@@ -168,6 +128,45 @@ def test_pictures_of_another_kind_are_converted(tmp_path: Path) -> None:
     assert fitted(write(tmp_path / "given.mp4", pixels="yuv444p"))[0] == "good"
 
 
+def colour(path: Path) -> tuple[int, ...]:
+    """Of the first picture, in its middle."""
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    kind = f"pix_fmt={frame.format.name}:colorspace={frame.colorspace}:range={frame.color_range}"
+    graph = chain(
+        av.filter.Graph(),
+        f"buffer=video_size=96x64:time_base=1/24:{kind}",
+        "scale",
+        "format=rgb24",
+        "buffersink",
+    )
+    graph.vpush(frame)
+    return graph.vpull().to_image().getpixel((48, 32))
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "colours", "made"),
+    [
+        ("libx264", "yuvj420p", (1, 1, 1, 2), (1, 1, 1, 1)),
+        ("libx264", "yuv444p", None, (2, 2, 5, 1)),
+        ("libaom-av1", "gbrp", (1, 13, 0, 2), (1, 13, 1, 1)),
+        ("libx265", "yuv420p10le", HDR, HDR),
+        ("libsvtav1", "yuv420p10le", (1, 1, 1, 1), (1, 1, 1, 1)),
+    ],
+    ids=["full range", "untold", "RGB", "HDR", "10 bits"],
+)
+def test_colours_stay_what_they_were_and_are_told_truly(
+    tmp_path: Path, codec: str, pixels: str, colours: Colours | None, made: Colours
+) -> None:
+    red = Image.new("RGB", (96, 64), (200, 60, 40))
+    source = write(tmp_path / "given.mp4", codec, pixels=pixels, colours=colours, picture=lambda _: red)
+    assert fitted(source)[0] == "good"
+    assert colour(tmp_path / "fitted.mp4") == pytest.approx(colour(source), abs=3)
+    with av.open(str(tmp_path / "fitted.mp4")) as container:
+        told = container.streams.video[0].codec_context
+        assert (told.color_primaries, told.color_trc, told.colorspace, told.color_range) == made
+
+
 def test_odd_sides_are_made_even(tmp_path: Path) -> None:
     facts = fitted(write(tmp_path / "odd.mp4", "libvpx-vp9", size=(97, 65)))[1]
     assert (facts.width, facts.height) == (96, 64)
@@ -204,10 +203,7 @@ def first_picture(path: Path) -> Image.Image:
 @pytest.mark.parametrize(("codec", "way"), [("libx264", "copied"), ("mpeg4", "good")])
 def test_a_video_filmed_upright_is_shown_upright(tmp_path: Path, codec: str, way: str) -> None:
     source = write(tmp_path / "given.mp4", codec, picture=half)
-    data = source.read_bytes()
-    at = data.index(UPRIGHT, data.index(b"tkhd"))
-    source.write_bytes(data[:at] + TURNED + data[at + len(TURNED) :])
-    assert fitted(source)[0] == way
+    assert fitted(turned(source))[0] == way
     shown = first_picture(tmp_path / "fitted.mp4")
     assert shown.size == (64, 96)
     assert shown.getpixel((32, 8)) > 200
@@ -279,17 +275,11 @@ def bad(folder: Path, kind: str) -> Path:
         write(path, size=(8208, 16), times=[0])
     elif kind == "days":
         write(path, "mpeg4", times=[0, 24 * 86400])
+    elif kind == "absurd":
+        bomb(path)
     else:
-        write(
-            path,
-            "mjpeg" if kind == "absurd" else "libx264",
-            pixels="yuvj420p" if kind == "absurd" else "yuv420p",
-        )
-        data = path.read_bytes()
-        if kind == "absurd":
-            side = struct.pack(">HH", 30000, 30000)
-            data = data.replace(struct.pack(">HH", 64, 96), side).replace(struct.pack(">HH", 96, 64), side)
-        path.write_bytes(data if kind == "absurd" else data[: len(data) // 2])
+        data = write(path).read_bytes()
+        path.write_bytes(data[: len(data) // 2])
     return path
 
 
