@@ -201,9 +201,9 @@ def _stated(container: InputContainer, video: VideoStream) -> float:
 
 
 def _read(container: InputContainer, video: VideoStream, audio: AudioStream | None) -> _Seen:
-    pts: list[float] = []
+    shown: list[tuple[float, float]] = []
     first: VideoFrame | None = None
-    ends, starts = float("-inf"), float("inf")
+    starts = float("inf")
     sizes = {video.index: 0, audio.index if audio else -1: 0}
     for packet in container.demux(*(stream for stream in (video, audio) if stream)):
         if packet.is_corrupt:
@@ -216,14 +216,19 @@ def _read(container: InputContainer, video: VideoStream, audio: AudioStream | No
         at = float(packet.pts * packet.time_base)
         starts = min(starts, at)
         if packet.stream.index == video.index:
-            pts.append(at)
-            ends = max(ends, at + float((packet.duration or 0) * packet.time_base))
+            shown.append((at, at + float((packet.duration or 0) * packet.time_base)))
     if first is None:
         raise Refused("has no frame that decodes")
-    if not pts:
+    if not shown:
         raise Refused("has no duration")
+    shown.sort()
     return _Seen(
-        sorted(pts), ends, starts, sizes[video.index], sizes.get(audio.index, 0) if audio else 0, first
+        pts=[at for at, _ in shown],
+        ends=shown[-1][1],
+        starts=starts,
+        video_bytes=sizes[video.index],
+        audio_bytes=sizes.get(audio.index, 0) if audio else 0,
+        first=first,
     )
 
 
