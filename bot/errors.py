@@ -39,7 +39,8 @@ class DeliveryFault(Exception):
     DeliveryFault
     ├── Undelivered    not now: an outage, a cut connection, a rate limit; worth another try
     ├── Undeliverable  the channel, the permission or the message is gone
-    │   └── Archived   the thread sleeps; a new message wakes it up, an edit does not
+    │   ├── Archived   the thread sleeps; a new message wakes it up, an edit does not
+    │   └── NoReplies  the bot may post there, and not answer what it cannot read
     └── TooLarge       Discord does not take a file of this size here
     """
 
@@ -53,6 +54,10 @@ class Undeliverable(DeliveryFault):
 
 
 class Archived(Undeliverable):
+    pass
+
+
+class NoReplies(Undeliverable):
     pass
 
 

@@ -139,8 +139,13 @@ def announcement(job: Job, *, smaller: bool = False) -> str:
         lines.append("-# Made to fit here; `/jobs resend` has it as it was.")
     if job.place is not Place.CHANNEL or job.card_id is None:
         # Where it answers no card, nothing else tells which video it is.
-        lines.append(f"-# Video {job.id}")
+        lines.append(number(job))
     return "\n".join(lines)
+
+
+def number(job: Job) -> str:
+    """The line that tells which video it is, where nothing else does."""
+    return f"-# Video {job.id}"
 
 
 def note(job: Job, provider: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import aiohttp
 import discord
 
-from bot.errors import Archived, DeliveryFault, TooLarge, Undeliverable, Undelivered
+from bot.errors import Archived, DeliveryFault, NoReplies, TooLarge, Undeliverable, Undelivered
 
 T = TypeVar("T")
 
@@ -16,6 +16,7 @@ _TOO_LARGE = {40005, 50045}
 _TOO_OFTEN = {20016, 20028, 20029, 30046, 40003}
 """Limits on writing, and on opening direct messages, that do not always come as a 429."""
 _ARCHIVED = 50083
+_NO_REPLIES = 160002
 
 
 async def call(making: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
@@ -36,4 +37,6 @@ def _fault(error: discord.HTTPException) -> DeliveryFault:
         return TooLarge(str(error))
     if error.status >= 500 or error.status in {401, 429} or error.code in _TOO_OFTEN:  # noqa: PLR2004 - HTTP's server errors
         return Undelivered(str(error))
-    return Archived(str(error)) if error.code == _ARCHIVED else Undeliverable(str(error))
+    if error.code in {_ARCHIVED, _NO_REPLIES}:
+        return Archived(str(error)) if error.code == _ARCHIVED else NoReplies(str(error))
+    return Undeliverable(str(error))

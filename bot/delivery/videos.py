@@ -13,10 +13,10 @@ from bot.delivery.calls import call
 from bot.delivery.limits import UploadLimits
 from bot.delivery.recent import NONCE_LIVES, own_message
 from bot.delivery.turns import Kind, Rank, Turns
-from bot.errors import TooLarge, Undeliverable
+from bot.errors import NoReplies, TooLarge, Undeliverable
 from bot.jobs import Job, Place
 from bot.media.jobfiles import JobFiles
-from bot.notices import announcement
+from bot.notices import announcement, number
 from bot.rules import Elsewhere
 from bot.store import Store
 
@@ -118,13 +118,12 @@ class Videos:
         # Discord may compare nonces over all channels: each place has its own.
         nonce = str(job.id) if job.place is Place.CHANNEL else f"{job.id} {job.place[:1]}"
         send = functools.partial(channel.send, self._words(job), nonce=nonce, allowed_mentions=requester(job))
+        card = job.card_id if job.place is Place.CHANNEL else None
         async with self._turns.take(channel.id, Kind.CREATE, lambda: Rank.END):
-            if job.place is not Place.CHANNEL or job.card_id is None:
-                return await call(send())
-            card = discord.MessageReference(
-                message_id=job.card_id, channel_id=job.channel_id, fail_if_not_exists=False
-            )
-            return await call(send(reference=card))
+            if card is not None:
+                with suppress(NoReplies):
+                    return await call(send(reference=_answering(card, channel)))
+            return await call(send())
 
     async def _channel(self, job: Job) -> discord.PartialMessageable:
         if job.place is Place.DIRECT:
@@ -148,8 +147,13 @@ def requester(job: Job) -> discord.AllowedMentions:
     )
 
 
+def _answering(message_id: int, channel: discord.PartialMessageable) -> discord.MessageReference:
+    """What is answered; where it is gone, the answer stands alone."""
+    return discord.MessageReference(message_id=message_id, channel_id=channel.id, fail_if_not_exists=False)
+
+
 def _announces(job: Job, message: discord.Message) -> bool:
     """Whether a message of the bot's is the one that announces this job's video."""
     answers = message.reference.message_id if message.reference else None
     is_reply = answers is not None and answers == job.card_id
-    return (is_reply and not message.embeds) or str(job.id) in message.content
+    return (is_reply and not message.embeds) or message.content.endswith(number(job))

@@ -1,12 +1,16 @@
 """The letter box with discord.py's real HTTP client, against Discord on loopback."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import discord
 import pytest
+from discord.gateway import DiscordWebSocket
 from discord.http import Route
+from yarl import URL
 
 from bot.cards import Card
 from bot.delivery import Delivery
@@ -21,6 +25,7 @@ from tests import openapi
 from tests.clock import NOON, FastClock
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import ALICE, CHANNEL, GUILD, TOKEN
+from tests.helpers import eventually
 from tests.vendors.faults import sample_video
 
 MEGABYTE = 1024 * 1024
@@ -44,6 +49,19 @@ async def client(server: DiscordServer) -> AsyncIterator[discord.Client]:
     ) as connected:
         await connected.login(TOKEN)
         yield connected
+
+
+@asynccontextmanager
+async def connected(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[discord.Client]:
+    """A client that the gateway has told of the server."""
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", URL(server.gateway.url))
+    intents = discord.Intents(guilds=True)
+    async with discord.Client(intents=intents, guild_ready_timeout=0.1) as client:
+        running = asyncio.create_task(client.start(TOKEN))
+        await eventually(lambda: client.get_guild(GUILD))
+        yield client
+        await client.close()
+        await running
 
 
 @pytest.fixture
@@ -72,11 +90,11 @@ async def letterbox(
 
 @pytest.fixture
 async def job(store: Store, tmp_path: Path) -> Job:
-    """Booked, with its thumbnail and its video on disk."""
-    folder = tmp_path / "jobs" / "42"
-    folder.mkdir(parents=True)
-    (folder / "thumbnail.jpg").write_bytes(b"a small picture")
-    (folder / "video.mp4").write_bytes(sample_video())
+    return await book(store, tmp_path)
+
+
+async def book(store: Store, folder: Path, **changes: object) -> Job:
+    """A job with its thumbnail and its video on disk; `changes` are fields that are to differ."""
     new = Job(
         id=42,
         guild_id=GUILD,
@@ -91,7 +109,12 @@ async def job(store: Store, tmp_path: Path) -> Job:
         state_at=NOON,
         not_before=NOON,
     )
-    booked = await store.accounts.reserve(new, (), Allowance(amount=5, kind=WindowKind.DAY))
+    new = replace(new, **changes)  # type: ignore[arg-type] # by whoever calls
+    files = folder / "jobs" / str(new.id)
+    files.mkdir(parents=True)
+    (files / "thumbnail.jpg").write_bytes(b"a small picture")
+    (files / "video.mp4").write_bytes(sample_video())
+    booked = await store.accounts.reserve(new, (), Allowance(amount=1000, kind=WindowKind.DAY))
     assert isinstance(booked, Job)
     return booked
 

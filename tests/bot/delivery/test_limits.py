@@ -1,6 +1,5 @@
 """How much a server takes, and how often cards may be edited."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -9,8 +8,6 @@ from pathlib import Path
 
 import discord
 import pytest
-from discord.gateway import DiscordWebSocket
-from yarl import URL
 
 from bot.delivery import Delivery
 from bot.delivery.limits import HIGHEST_TIER
@@ -19,25 +16,18 @@ from bot.jobs import Job
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, MEGABYTE, announced, card
+from tests.bot.delivery.conftest import LIMIT, MEGABYTE, announced, card, connected
 from tests.clock import FastClock
 from tests.discord_server.faults import refusal
 from tests.discord_server.server import DiscordServer
-from tests.discord_server.world import GUILD, OTHER_CHANNEL, TOKEN, guild
+from tests.discord_server.world import GUILD, OTHER_CHANNEL, guild
 from tests.helpers import eventually
 
 
 @pytest.fixture
 async def client(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[discord.Client]:
-    """Connected, so that it knows the server."""
-    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", URL(server.gateway.url))
-    intents = discord.Intents(guilds=True)
-    async with discord.Client(intents=intents, guild_ready_timeout=0.1) as connected:
-        running = asyncio.create_task(connected.start(TOKEN))
-        await eventually(lambda: connected.get_guild(GUILD))
-        yield connected
-        await connected.close()
-        await running
+    async with connected(server, monkeypatch) as known:
+        yield known
 
 
 async def boosted(server: DiscordServer, client: discord.Client, tier: int) -> None:
