@@ -96,11 +96,14 @@ class BotProcess:
 
     def row(self, job_id: int) -> dict[str, Any]:
         """The job as the database has it now; empty while there is none."""
+        return next((row for row in self.rows() if row["id"] == job_id), {})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All jobs, as they are at one moment."""
         database = self._folder / "data" / "stillmotion.db"
         with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
-            found = connection.execute("SELECT * FROM job WHERE id = ?", (job_id,)).fetchone()
-        return dict(found) if found else {}
+            return [dict(row) for row in connection.execute("SELECT * FROM job ORDER BY id")]
 
     def _over(self) -> bool:
         return self._process is not None and self._process.exitcode is not None

@@ -29,11 +29,11 @@ def html(code: int) -> Fault:
     return answer
 
 
-def late(until: asyncio.Event) -> Fault:
-    """Nothing goes wrong, but it takes until then."""
+def late(until: asyncio.Event, then: Fault | None = None) -> Fault:
+    """It takes until then; and nothing goes wrong, unless told otherwise."""
 
     async def answer(exchange: Exchange) -> web.StreamResponse:
         await until.wait()
-        return await exchange.accept()
+        return await (then(exchange) if then else exchange.accept())
 
     return answer

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.discord_server.world import APPLICATION, GUILD, TOKEN, World, guild, user
+from tests.discord_server.world import APPLICATION, GUILD, TOKEN, World, user
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, INVALID_SESSION, HELLO, ACK = 0, 1, 2, 6, 9, 10, 11
 WRONG_TOKEN = 4004
@@ -87,7 +87,7 @@ class Gateway:
         }
         await session.dispatch("READY", ready)
         if self._world.bot_is_member:
-            await session.dispatch("GUILD_CREATE", guild(self._world.fates))
+            await session.dispatch("GUILD_CREATE", self._world.guild())
         self.sessions.append(session)
 
     async def _resume(self, socket: web.WebSocketResponse, data: Mapping[str, Any]) -> None:

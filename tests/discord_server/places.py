@@ -14,7 +14,6 @@ from tests.vendors.base import Upload
 TOKEN = "token-of-the-bot"
 APPLICATION, GUILD, CHANNEL, OTHER_CHANNEL, OWNER, ALICE, BOB, SYSTEM_CHANNEL, THREAD = range(1001, 1010)
 """Any other number is a member, too."""
-CHANNELS = (CHANNEL, OTHER_CHANNEL, SYSTEM_CHANNEL)
 NAMES = {APPLICATION: "stillmotion", OWNER: "owner", ALICE: "alice", BOB: "bob"}
 EVERYTHING = 2**53 - 1
 """All permissions, which the bot and the owner have."""
@@ -94,6 +93,8 @@ class Places:
     """Every place, its fate, and how much Discord takes."""
 
     def __init__(self) -> None:
+        self.channels = [CHANNEL, OTHER_CHANNEL, SYSTEM_CHANNEL]
+        """Of the server, without its thread; a test may add any number as one more."""
         self.fates: dict[int, Fate] = {}
         self.bot_is_member = True
         """Of the server; `DiscordServer.remove_bot` also tells the gateway."""
@@ -105,7 +106,7 @@ class Places:
     def check(self, place: int, *acts: Act, uploads: Mapping[str, Upload] | None = None) -> None:
         """Raise Refused where this place does not take that from the bot."""
         self._check_size(uploads or {})
-        if place not in {*CHANNELS, THREAD} and place <= _DIRECT:
+        if place not in {*self.channels, THREAD} and place <= _DIRECT:
             raise Refused(404, 10003, "Unknown Channel")
         if not self.bot_is_member:
             self._check_membership(place, acts)
@@ -123,6 +124,15 @@ class Places:
         if place > _DIRECT:
             return {"id": str(place), "type": PRIVATE, "flags": 0, "recipients": [user(place - _DIRECT)]}
         return thread(self.fates.get(place)) if place == THREAD else channel(place)
+
+    def guild(self) -> Message:
+        """The server as the gateway tells of it: what is deleted, hidden or archived is left out."""
+        gone = {place for place, fate in self.fates.items() if fate in {Fate.DELETED, Fate.HIDDEN}}
+        asleep = self.fates.get(THREAD) is Fate.ARCHIVED or not gone.isdisjoint({THREAD, CHANNEL})
+        return guild() | {
+            "channels": [channel(place) for place in self.channels if place not in gone],
+            "threads": [] if asleep else [self.channel(THREAD)],
+        }
 
     def _check_size(self, uploads: Mapping[str, Upload]) -> None:
         largest = max((len(upload.data) for upload in uploads.values()), default=0)
@@ -193,11 +203,8 @@ def thread(fate: Fate | None = None) -> Message:
     }
 
 
-def guild(fates: Mapping[int, Fate] | None = None) -> Message:
-    """The server as the gateway tells of it: what is deleted, hidden or archived is left out."""
-    fates = fates or {}
-    gone = {place for place, fate in fates.items() if fate in {Fate.DELETED, Fate.HIDDEN}}
-    asleep = fates.get(THREAD) is Fate.ARCHIVED or not gone.isdisjoint({THREAD, CHANNEL})
+def guild() -> Message:
+    """The server while nothing has happened to any of its places."""
     everyone = {"id": str(GUILD), "name": "@everyone", "permissions": str(EVERYTHING), "position": 0}
     looks = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
     return {
@@ -205,8 +212,8 @@ def guild(fates: Mapping[int, Fate] | None = None) -> Message:
         "name": "Workshop",
         "owner_id": str(OWNER),
         "roles": [everyone | looks],
-        "channels": [channel(place) for place in CHANNELS if place not in gone],
-        "threads": [] if asleep else [thread(fates.get(THREAD))],
+        "channels": [channel(place) for place in (CHANNEL, OTHER_CHANNEL, SYSTEM_CHANNEL)],
+        "threads": [thread()],
         "system_channel_id": str(SYSTEM_CHANNEL),
         "system_channel_flags": 0,
         "members": [member(APPLICATION)],

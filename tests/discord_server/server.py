@@ -31,7 +31,6 @@ from tests.discord_server.places import (
     Fate,
     Refused,
     direct,
-    guild,
     user,
 )
 from tests.discord_server.world import World
@@ -118,7 +117,7 @@ class DiscordServer:
 
     async def invite_bot(self) -> None:
         self.world.bot_is_member = True
-        await self.gateway.dispatch("GUILD_CREATE", guild(self.world.fates))
+        await self.gateway.dispatch("GUILD_CREATE", self.world.guild())
 
     def _routes(self) -> list[web.RouteDef]:
         message = f"{MESSAGES}/{{message}}"

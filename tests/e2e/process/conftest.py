@@ -30,9 +30,8 @@ class Stage:
     bot: BotProcess
 
     async def animate(self, **options: Any) -> Asked:
-        return await self.discord.people.run(
-            "animate", **{"image": picture(), "prompt": "slow zoom in", **options}
-        )
+        asked: dict[str, Any] = {"image": picture(), "prompt": "slow zoom in", **options}
+        return await self.discord.people.run("animate", **asked)
 
     async def reaches(self, asked: Asked, state: str) -> dict[str, Any]:
         """The job's row, once it is in this state."""

@@ -1,0 +1,122 @@
+"""Many jobs under way while the bot is stopped, started again and replaced by its next version."""
+
+import asyncio
+import itertools
+from collections import Counter
+
+import pytest
+
+from tests.discord_server.faults import after_accepting, cut, late
+from tests.discord_server.server import carries_video, is_reply
+from tests.e2e.process.conftest import Stage
+from tests.helpers import eventually
+from tests.vendors.faults import sample_video, status
+
+CHANNELS = range(2001, 2026)
+"""Two jobs in each: Discord takes five messages in five seconds of one channel."""
+MEMBERS = range(3001, 3011)
+AT_ONCE = 40
+NEVER = 10_000
+"""Looks after which the vendor is done."""
+SOON = 10.0
+"""Seconds after a start within which every card says what is true."""
+WORDS = {
+    "queued": "Waiting in the queue",
+    "submitting": "Sending it to EigenAI",
+    "running": "EigenAI is making the video",
+    "downloading": "fetching it",
+    "delivering": "Posting the video",
+    "delivered": "Video ready",
+}
+
+
+class Crowd:
+    """Members who ask for videos, each in turn in the next channel."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._next = zip(itertools.cycle(MEMBERS), itertools.cycle(CHANNELS), strict=True)
+
+    async def ask(self, count: int) -> None:
+        for member, channel in itertools.islice(self._next, count):
+            await self._stage.animate(user_id=member, channel=channel)
+
+    def states(self) -> Counter[str]:
+        return Counter(row["state"] for row in self._stage.bot.rows())
+
+    async def reaches(self, **states: int) -> None:
+        await eventually(lambda: self.states() == states, timeout=20)
+
+    def untrue(self) -> list[str]:
+        """States that are not what their card says."""
+        messages = self._stage.discord.world.messages
+        return [
+            row["state"]
+            for row in self._stage.bot.rows()
+            if WORDS[row["state"]] not in str(messages[row["card_id"]]["embeds"])
+        ]
+
+
+@pytest.fixture
+async def crowd(stage: Stage) -> Crowd:
+    stage.discord.world.channels += CHANNELS
+    stage.bot.settings |= {
+        "MEMBER_JOBS": "9",
+        "DEFAULT_ALLOWANCE": "9",
+        "SERVER_JOBS": str(AT_ONCE),
+        "CARD_SECONDS": "2",
+    }
+    await stage.bot.start()
+    return Crowd(stage)
+
+
+@pytest.mark.timeout(90)
+async def test_fifty_jobs_in_every_state_go_on_after_a_stop_and_their_cards_say_so_soon(
+    stage: Stage, crowd: Crowd
+) -> None:
+    discord, vendor = stage.discord, stage.vendor
+    go = asyncio.Event()
+    lost, lost_after_all = late(go, cut), late(go, after_accepting(cut))
+    vendor.next("result", *[late(go, status(503))] * 8)
+    discord.next("create", *[lost, lost_after_all] * 4, when=is_reply)
+    discord.next("edit", *[lost, lost_after_all] * 4, when=carries_video)
+    await crowd.ask(24)
+    await eventually(lambda: len(discord.seen("edit", carries_video)) == 8, timeout=20)
+    vendor.finish_after(NEVER)
+    await crowd.ask(12)
+    await crowd.reaches(downloading=8, delivering=16, running=12)
+    vendor.next("submit", *[late(go)] * 4)
+    await crowd.ask(14)
+    await crowd.reaches(downloading=8, delivering=16, running=12, submitting=4, queued=10)
+
+    ending = asyncio.create_task(stage.bot.terminate())
+    await eventually(lambda: "stopping" in stage.bot.output)
+    go.set()
+    assert await ending == 0, stage.bot.output
+    assert crowd.states() == {"downloading": 8, "delivering": 16, "running": 16, "queued": 10}
+
+    # Discord's own limits hold for this promise, and would only be waited for in the rest.
+    discord.enforce()
+    async with asyncio.timeout(SOON):
+        await stage.bot.start()
+        await eventually(lambda: crowd.states() == {"delivered": 24, "running": 26} and not crowd.untrue())
+
+    discord.enforce(window=0.1)
+    for job in vendor.jobs:
+        vendor.finish(job)
+    await crowd.reaches(delivered=50)
+    await eventually(lambda: not crowd.untrue())
+    assert_one_of_everything(stage, 50)
+
+
+def assert_one_of_everything(stage: Stage, jobs: int) -> None:
+    """One submission, one card, one message with one video, and one charge for each job."""
+    world, rows = stage.discord.world, stage.bot.rows()
+    assert len(stage.vendor.seen("submit")) == len(stage.vendor.jobs) == jobs
+    assert {row["card_id"] for row in rows} == {int(card["id"]) for card in world.cards()}
+    assert [len(reply["attachments"]) for reply in world.replies()] == [1] * jobs
+    assert [video.data for video in world.videos()] == [sample_video()] * jobs
+    answered = {int(reply["message_reference"]["message_id"]) for reply in world.replies()}
+    assert answered == {row["card_id"] for row in rows}
+    assert len(world.messages) == 2 * jobs
+    assert [row["charged"] for row in rows] == [row["price"] for row in rows] == [1] * jobs
