@@ -17,6 +17,7 @@ from cogs._answer import Interaction, privately
 from cogs._cards import jump, short
 
 _LISTED = 10
+_LARGEST = 2**63 - 1
 _TRIES = 3
 """How often a video is made smaller because Discord refused it."""
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
@@ -53,11 +54,9 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         self, interaction: Interaction, video: app_commands.Range[str, 1, 20], *, show: bool = False
     ) -> str:
         """Have a video sent again, in its original size where that is possible."""
-        if not video.isdecimal():
-            raise NotNow("I know no such video of yours here; choose one of those I suggest.")
         archive, user_id = self.bot.archive, interaction.user.id
         moderator = interaction.permissions.manage_messages
-        job = await archive.find(int(video), interaction.guild_id or 0, user_id, moderator=moderator)
+        job = await archive.find(_number(video), interaction.guild_id or 0, user_id, moderator=moderator)
         if show:
             await archive.check_showing(job)
         limit = min(interaction.filesize_limit, HIGHEST_TIER)
@@ -82,6 +81,11 @@ class Jobs(commands.GroupCog, group_name="jobs"):
             for job in kept
             if wanted in job.request.prompt.casefold() or wanted in str(job.id)
         ][:25]
+
+
+def _number(typed: str) -> int:
+    """The job that is meant; 0, which no job is, for what is no number."""
+    return int(typed) if typed.isdecimal() and int(typed) <= _LARGEST else 0
 
 
 async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -> None:

@@ -110,11 +110,13 @@ async def test_jobs_lists_the_latest_with_links(running: World, vendor: EigenAIS
     vendor.finish_after(0)
     message = await running.video()
     await running.card_says("Video ready")
-    embed = (await running.alice.slash(running.channel, "jobs")).response.embeds[0]
+    embed = (await running.alice.slash(running.channel, "jobs list")).response.embeds[0]
     assert "clouds drift by" in embed.description
     assert f"/{running.channel.id}/{message.id})" in embed.description
     assert "1 credit" in embed.description
-    assert "None yet" in (await running.bob.slash(running.channel, "jobs")).response.embeds[0].description
+    assert (
+        "None yet" in (await running.bob.slash(running.channel, "jobs list")).response.embeds[0].description
+    )
 
 
 async def test_when_nothing_is_left_the_reply_says_so_and_when_it_renews(start: Start) -> None:
@@ -182,7 +184,7 @@ async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: 
 
 async def test_commands_exist_in_servers_only(world: World) -> None:
     shown = {"animate", "jobs", "providers", "quota", "video"}
-    names = shown | {"provider-admin", "quota-admin", "Video quota"}
+    names = shown | {"delivery-admin", "provider-admin", "quota-admin", "Video quota"}
     (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
     assert {command["name"] for command in synced.json} == names
     assert all(command["contexts"] == [0] for command in synced.json)

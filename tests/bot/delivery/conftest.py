@@ -1,7 +1,7 @@
 """The letter box with discord.py's real HTTP client, against Discord on loopback."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -78,14 +78,25 @@ async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def letterbox(
+async def make_letterbox(
     client: discord.Client, store: Store, clock: FastClock, tmp_path: Path
-) -> AsyncIterator[Delivery]:
-    box = Delivery(
-        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=0.5, upload_limit=LIMIT
-    )
-    yield box
-    await box.close()
+) -> AsyncIterator[Callable[[], Delivery]]:
+    boxes: list[Delivery] = []
+
+    def make() -> Delivery:
+        files = JobFiles(tmp_path / "jobs")
+        box = Delivery(client, store, files, clock, render, card_seconds=0.5, upload_limit=LIMIT)
+        boxes.append(box)
+        return box
+
+    yield make
+    for box in boxes:
+        await box.close()
+
+
+@pytest.fixture
+def letterbox(make_letterbox: Callable[[], Delivery]) -> Delivery:
+    return make_letterbox()
 
 
 @pytest.fixture

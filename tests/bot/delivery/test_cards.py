@@ -1,6 +1,7 @@
 """Status cards in Discord: the latest state, once, and the end in any case."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -185,6 +186,28 @@ async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
     await eventually(lambda: closed(store))
     assert "Cancelled" in shown(server)
     assert len(server.world.messages) == 1
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "SIGKILL"])
+async def test_after_a_stop_only_what_is_no_longer_true_is_edited(
+    server: DiscordServer, letterbox: Delivery, make_letterbox: Callable[[], Delivery], job: Job, stop: str
+) -> None:
+    card_id = await letterbox.open(card(job, position=1))
+    await letterbox.close()
+    running = replace(job, card_id=card_id)
+    if stop == "SIGKILL":
+        killed = make_letterbox()
+        await killed.start()  # and from here on nobody knows what it has edited
+    next_one = make_letterbox()
+    await next_one.start()
+    next_one.show(card(running, position=1))
+    next_one.show(card(replace(running, id=43, card_id=None)))
+    await eventually(lambda: len(server.world.cards()) == 2)
+    unneeded = len(server.seen("edit"))
+    next_one.show(card(at(running, JobState.RUNNING)))
+    await eventually(lambda: "is making the video" in shown(server))
+
+    assert unneeded == (stop == "SIGKILL")
 
 
 async def closed(store: Store) -> bool:

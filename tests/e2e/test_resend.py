@@ -1,0 +1,127 @@
+"""`/jobs resend`: a video that was made comes again, to whom it belongs."""
+
+import sys
+from collections.abc import Awaitable, Callable
+
+import pytest
+from simcord.actors import MemberActor
+from simcord.results import InteractionResult
+
+from bot.jobs import Job
+from tests.e2e.conftest import World
+from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.faults import sample_video
+
+Start = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def made(start: Start, vendor: EigenAIServer) -> World:
+    """A world in which Alice has a video, for which there was one credit."""
+    vendor.finish_after(0)
+    world = await start(default_allowance=1)
+    await world.animate(prompt="clouds drift by")
+    await world.card_says("Video ready")
+    return world
+
+
+async def resend(world: World, actor: MemberActor | None = None, **options: object) -> InteractionResult:
+    options.setdefault("video", str((await latest(world)).id))
+    return await (actor or world.alice).slash(world.channel, "jobs resend", **options)
+
+
+async def latest(world: World) -> Job:
+    (job,) = await world.bot.studio.recent(world.guild.id, world.alice.id, 1)
+    return job
+
+
+async def test_only_the_person_gets_it_as_it_was_made_and_it_costs_nothing(made: World) -> None:
+    reply = await resend(made)
+
+    assert reply.ephemeral
+    assert reply.response.content == "Here it is, as it was made."
+    (file,) = reply.response.attachments
+    assert await file.read() == sample_video()
+    assert await made.quota() == "0 of 1 credit left today"
+    assert len(made.videos()) == 1
+
+
+async def test_it_is_posted_for_all_to_see_where_that_is_asked_for(made: World) -> None:
+    reply = await resend(made, show=True)
+
+    assert reply.ephemeral
+    post = made.videos()[-1]
+    assert len(made.videos()) == 2
+    assert await post.attachments[0].read() == sample_video()
+    (sent,) = [
+        asked
+        for asked in made.env.http_requests
+        if asked.method == "POST" and "A video of" in str(asked.json)
+    ]
+    assert sent.json["allowed_mentions"] == {"parse": []}
+
+
+async def test_suggestions_are_ones_own_videos_and_the_list_names_them(made: World) -> None:
+    choices = await made.alice.autocomplete(made.channel, "jobs resend", "video", "cloud")
+    assert [choice["value"] for choice in choices] == [str((await latest(made)).id)]
+    assert "clouds drift by" in choices[0]["name"]
+    assert await made.bob.autocomplete(made.channel, "jobs resend", "video", "") == []
+    listed = (await made.alice.slash(made.channel, "jobs list")).response.embeds[0].description
+    assert "`/jobs resend` has it" in listed
+
+
+async def test_nobody_gets_what_is_somebody_elses_but_moderators(made: World) -> None:
+    refused = await resend(made, made.bob)
+    assert refused.response.content.startswith("I know no such video of yours here")
+    assert refused.response.attachments == []
+    assert len((await resend(made, made.moderator)).response.attachments) == 1
+
+
+async def test_what_is_no_video_is_said(made: World) -> None:
+    for video in ("1", "cloud", "9" * 20):
+        assert (await resend(made, video=video)).response.content.startswith("I know no such video")
+
+
+async def test_what_is_under_way_is_not_sent(start: Start, vendor: EigenAIServer) -> None:
+    world = await start()
+    vendor.finish_after(1000)
+    await world.animate()
+    assert (await resend(world)).response.content.startswith("This video is still under way")
+
+
+async def test_a_video_is_gone_where_none_is_kept(start: Start, vendor: EigenAIServer) -> None:
+    vendor.finish_after(0)
+    world = await start(keep_days=0)
+    await world.animate()
+    await world.card_says("Video ready")
+    assert (await resend(world)).response.content == "That video is not kept here any more."
+
+
+async def test_a_post_that_moderators_deleted_is_not_shown_again(made: World) -> None:
+    await made.moderator.delete(await made.video())
+    assert "Its post was deleted" in (await resend(made, show=True)).response.content
+    assert made.videos() == []
+    assert len((await resend(made)).response.attachments) == 1
+
+
+async def test_who_is_blocked_shows_nothing(made: World) -> None:
+    await made.administer("quota-admin block", member=made.alice)
+    assert "You may not post videos here now" in (await resend(made, show=True)).response.content
+    assert len(made.videos()) == 1
+
+
+@pytest.mark.usefixtures("real_children")
+async def test_a_place_that_takes_less_gets_it_smaller(made: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(sample_video())
+    monkeypatch.setattr(sys.modules["cogs.jobs"], "HIGHEST_TIER", size - 1)
+    reply = await resend(made)
+    assert reply.response.content == "Here it is, made to fit here."
+    assert reply.response.attachments[0].size < size
+
+
+async def test_where_videos_go_is_decided_by_who_manages_the_server(world: World) -> None:
+    said = await world.administer("delivery-admin elsewhere", where="system", reason="we all watch")
+    assert said.startswith("Done: lets a video that its channel does not take go from a public thread")
+    await world.allow(world.bob, "delivery-admin")
+    refused = await world.administer("delivery-admin elsewhere", world.bob, where="nowhere")
+    assert "Only members who may manage this server" in refused
