@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import discord
 
@@ -12,8 +12,9 @@ from bot.catalogue import Catalogue
 from bot.client import Stillmotion, translated
 from bot.clock import Clock
 from bot.delivery import Delivery
-from bot.engine import Engine
+from bot.engine import KEPT, Engine
 from bot.health import Health
+from bot.jobs import Job
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.moderation import Moderation
@@ -33,9 +34,9 @@ from providers.http import open_session
 log = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
-SWEEP_EVERY = 86_400.0
-KEEP = timedelta(days=7)
-"""How long the files of a job that is over, such as a video that could not be posted, are kept."""
+SWEEP_EVERY = 3600.0
+A_DAY = timedelta(days=1)
+"""What could not be posted is kept for as long at least: it is all that the member has."""
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
@@ -71,12 +72,27 @@ async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
 
 
 async def _sweep(files: JobFiles, store: Store, clock: Clock) -> None:
-    """Now and every day: remove what jobs have left behind."""
+    """Now and every hour: remove what jobs have left behind."""
     never = asyncio.Event()
     while True:
         with suppress(StoreError, OSError):
-            await files.sweep([job.id for job in await store.jobs.open()], clock.now() - KEEP)
+            for job_id, touched in (await files.touched()).items():
+                if touched + files.kept_for <= clock.now():
+                    await _remove_old(files, job_id, await store.jobs.get(job_id), touched, clock.now())
         await clock.wait(never, SWEEP_EVERY)
+
+
+async def _remove_old(
+    files: JobFiles, job_id: int, job: Job | None, touched: datetime, now: datetime
+) -> None:
+    """Remove what has been kept for long enough since the job's end; without a row, since it was touched."""
+    if job is not None and job.state.is_open:
+        return
+    age = now - (job.state_at if job else touched)
+    if age >= max(files.kept_for, A_DAY):
+        await files.discard(job_id)
+    elif job is not None and job.failure not in KEPT and age >= files.kept_for:
+        await files.clear(job_id)
 
 
 class _App:
@@ -128,7 +144,7 @@ class _App:
         running.push_async_callback(tasks.close)
         tasks.spawn(catalogue.tend(clock), "catalogue")
 
-        files = JobFiles(settings.data_dir / "jobs")
+        files = JobFiles(settings.data_dir / "jobs", timedelta(days=settings.keep_days))
         delivery = Delivery(
             client,
             store,

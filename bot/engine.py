@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 GRACE = timedelta(minutes=2)
 """Even past its deadline, a job found after a long pause gets this long: its video may be waiting."""
 KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
-"""Failures after which the finished video stays on disk."""
+"""Failures after which the finished video stays on disk: it was made, and nobody has it yet."""
 
 
 REFUSED_BY_THE_VENDOR = frozenset({Failure.PROVIDER_FAILED, Failure.REFUSED})
@@ -143,5 +143,6 @@ class Engine:
             elif job.ready_at is None:
                 # We wait no longer; where it can be stopped, it need not be made either.
                 await self._floor.abandon(job.provider, job.operation)
-        if job.failure not in KEPT:
-            await self._floor.files.clear(job.id)
+        files = self._floor.files
+        delivered = job.state is JobState.DELIVERED and bool(files.kept_for)
+        await files.clear(job.id, keep_video=delivered or job.failure in KEPT)

@@ -39,9 +39,11 @@ class Settings(BaseSettings):
 
     discord_token: SecretStr | None = None
     data_dir: Path = Path("data")
-    """Database, pictures and videos of open jobs."""
+    """Database, the pictures of open jobs, and videos."""
     database_url: str = Field(default="", repr=False)
     """`sqlite:///path` or `postgresql://...` with its password; empty is a SQLite file in the data folder."""
+    keep_days: float = Field(default=3, ge=0, le=3650)
+    """How long a video stays on disk after its job is over, so that it can be sent again."""
 
     default_provider: str | None = None
     default_allowance: int = Field(default=5, ge=0)

@@ -1,10 +1,11 @@
-"""The files of a job: what was attached until the provider has it, the video until the channel has it."""
+"""The files of a job: what was attached until the job is over, the video for some days more."""
 
 import asyncio
 import json
 import shutil
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,23 @@ _ATTACHED = ("image", "end_image", "audio_file")
 _MANIFEST = "files.json"
 
 
+def free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
 class JobFiles:
     """One folder for each job, below the data folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kept_for: timedelta = timedelta(days=3),
+        free: Callable[[Path], int] = free_bytes,
+    ) -> None:
         self._folder = folder
+        self.kept_for = kept_for
+        """How long a video stays after its job is over, so that it can be sent again."""
+        self._free = free
 
     def video(self, job_id: int) -> Path:
         return self._folder / str(job_id) / "video.mp4"
@@ -48,17 +61,25 @@ class JobFiles:
     async def thumbnail(self, job_id: int) -> bytes | None:
         return await asyncio.to_thread(_read, self._folder / str(job_id) / "thumbnail.jpg")
 
-    async def clear(self, job_id: int) -> None:
-        """Remove all but the thumbnail, which the card may still need; the sweep takes that."""
-        await asyncio.to_thread(self._clear, job_id)
+    async def clear(self, job_id: int, *, keep_video: bool = False) -> None:
+        """Remove what a job that is over needs no more; its card may still need the thumbnail."""
+        await asyncio.to_thread(self._clear, job_id, keep_video=keep_video)
 
     async def discard(self, job_id: int) -> None:
-        """Remove everything, for a job that was not booked after all."""
+        """Remove everything, for a job that was not booked after all or is long over."""
         await asyncio.to_thread(shutil.rmtree, self._folder / str(job_id), ignore_errors=True)
 
-    async def sweep(self, keep: Iterable[int], before: datetime) -> None:
-        """Remove what jobs have left behind and nobody touched since, but for the named ones."""
-        await asyncio.to_thread(self._sweep, {str(job_id) for job_id in keep}, before.timestamp())
+    async def touched(self) -> dict[int, datetime]:
+        """When something was last written to or removed from the folder of each job."""
+        return await asyncio.to_thread(self._touched)
+
+    async def make_room(self, keep: Iterable[int], needed_bytes: int) -> list[int]:
+        """Remove videos, the oldest first, until so much is free; returns the jobs that they were of.
+
+        `keep` names the jobs that are not over. At least one video goes: what free space the disk tells of
+        was not enough, or is not for us.
+        """
+        return await asyncio.to_thread(self._make_room, set(keep), needed_bytes)
 
     def _keep(self, job_id: int, request: VideoRequest, thumbnail: bytes | None) -> None:
         folder = self._folder / str(job_id)
@@ -81,16 +102,33 @@ class JobFiles:
             return None
         return VideoRequest.model_validate({**request.model_dump(), **files})
 
-    def _clear(self, job_id: int) -> None:
+    def _clear(self, job_id: int, *, keep_video: bool) -> None:
         folder = self._folder / str(job_id)
+        kept = {folder / "thumbnail.jpg"}
+        if keep_video:
+            kept |= {self.video(job_id), self.facts(job_id), self.fitted(job_id)}
         for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name != "thumbnail.jpg":
+            if path not in kept:
                 path.unlink(missing_ok=True)
 
-    def _sweep(self, keep: set[str], before: float) -> None:
+    def _touched(self) -> dict[int, datetime]:
+        times: dict[int, datetime] = {}
         for folder in self._folder.iterdir() if self._folder.is_dir() else ():
-            if folder.name.isdigit() and folder.name not in keep and folder.stat().st_mtime < before:
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder.name.isdecimal():
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    times[int(folder.name)] = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+        return times
+
+    def _make_room(self, keep: set[int], needed_bytes: int) -> list[int]:
+        times = self._touched()
+        removed: list[int] = []
+        for job_id in sorted(times, key=times.__getitem__):
+            if removed and self._free(self._folder) >= needed_bytes:
+                break
+            if job_id not in keep and self.video(job_id).exists():
+                shutil.rmtree(self._folder / str(job_id), ignore_errors=True)
+                removed.append(job_id)
+        return removed
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,7 +1,9 @@
 """`downloading`: bring the finished file here and make sure that it is a video."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
+from errno import EDQUOT, ENOSPC
 
 from bot.cadence import backoff
 from bot.jobs import Failure, Job, JobState
@@ -18,6 +20,8 @@ DOWNLOADS = 5
 
 BELIEVED_AFTER = timedelta(minutes=3)
 """And for how long: a page of errors may stand in for a file for a while."""
+
+_DISK_FULL = {ENOSPC, EDQUOT}
 
 
 async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
@@ -41,6 +45,8 @@ async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             await floor.still(job)
             log.warning("job %d: the download failed: %s", job.id, error)
             asked_wait = error.retry_after if isinstance(error, Overloaded) else None
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                await make_room(floor, job)
         failures += 1
         if floor.clock.now() >= give_up_at:
             return await floor.fail(job, Failure.TIMED_OUT)
@@ -58,6 +64,16 @@ async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:
         await floor.within(give_up_at, provider.download(job.operation or {}, job.video, sink))
     facts = await look(floor, job)
     log.info("job %d: %s", job.id, facts)
+
+
+async def make_room(floor: Floor, job: Job) -> None:
+    """Give up old videos: they are kept for convenience, and this one is paid for."""
+    provider = floor.catalogue.providers.get(job.provider)
+    needed = provider.resources.max_video_bytes if provider else 0
+    open_jobs = await floor.store.jobs.open()
+    with suppress(OSError):
+        removed = await floor.files.make_room((other.id for other in open_jobs), needed)
+        log.warning("the disk is full: the videos of %d old jobs were removed", len(removed))
 
 
 async def look(floor: Floor, job: Job) -> VideoFacts:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from errno import EIO, ENOSPC
 from statistics import median
 from typing import Any
 
@@ -31,7 +32,7 @@ from providers.errors import (
     Unusable,
 )
 from providers.specs import Mode, ModelSpec
-from tests.bot.conftest import Hall, Make
+from tests.bot.conftest import Hall, Make, Scripted
 from tests.helpers import eventually
 
 S = JobState
@@ -60,7 +61,33 @@ async def test_a_job_lives_from_submit_to_delivered(hall: Hall) -> None:
     assert hall.box.attached == [(1, 1001)]
     assert hall.box.states(1) == [S.SUBMITTING, S.RUNNING, S.DOWNLOADING, S.DELIVERING, S.DELIVERED]
     assert hall.provider.cleaned == [{"handle": "p1"}]
-    assert await hall.files.complete(1, job.request) is None, "its files are gone"
+    assert await hall.files.complete(1, job.request) is None, "what was attached is gone"
+
+
+@pytest.mark.parametrize("kept_for", [timedelta(), timedelta(hours=1)])
+async def test_a_posted_video_is_kept_if_that_is_wished(hall: Hall, kept_for: timedelta) -> None:
+    hall.files.kept_for = kept_for
+    await hall.drive(await hall.promoted())
+    assert hall.files.video(1).exists() == bool(kept_for)
+
+
+async def test_where_the_disk_is_full_videos_of_old_jobs_make_room(hall: Hall) -> None:
+    await in_state(hall, S.DELIVERING)
+    hall.files.video(1).touch()
+    for old in (2, 3):
+        await hall.drive(await hall.promoted(old))
+    hall.files._free = lambda _: hall.provider.resources.max_video_bytes - 1
+    seen: list[list[bool]] = []
+
+    async def download(*given: Any) -> None:
+        seen.append([hall.files.video(job_id).exists() for job_id in (1, 2, 3)])
+        await Scripted.download(hall.provider, *given)
+
+    hall.provider.download = download
+    hall.provider.downloads.append(OSError(EIO, "Input/output error"))
+    hall.provider.downloads.append(OSError(ENOSPC, "No space left on device"))
+    assert (await hall.drive(await hall.promoted(4))).state is S.DELIVERED
+    assert seen == [[True] * 3, [True] * 3, [True, False, False]]
 
 
 @pytest.mark.parametrize("state", [S.RUNNING, S.DOWNLOADING, S.DELIVERING])
@@ -495,11 +522,13 @@ async def test_a_stored_message_is_used_again(hall: Hall) -> None:
 async def test_what_discord_does_not_take_is_not_charged_and_kept(
     hall: Hall, error: Exception, failure: Failure
 ) -> None:
+    hall.files.kept_for = timedelta()
     job = await in_state(hall, S.DOWNLOADING)
     hall.box.faults.extend([error] * 9)
     job = await hall.engine.drive(job)
     assert (job.state, job.failure, job.charged) == (S.FAILED, failure, 0)
     assert hall.files.video(1).exists()
+    assert await hall.files.complete(1, job.request) is None, "what was attached is gone"
 
 
 @pytest.mark.parametrize("given", [b"<html>", Uncertain("cut")])

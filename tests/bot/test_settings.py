@@ -142,6 +142,8 @@ BASE_URL = (
             "MEMBER_JOBS=0",
             "MEMBER_JOBS cannot be used: input should be greater than or equal to 1.",
         ),
+        ("KEEP_DAYS=-1", "KEEP_DAYS cannot be used: input should be greater than or equal to 0."),
+        ("KEEP_DAYS=inf", "KEEP_DAYS cannot be used: input should be less than or equal to 3650."),
         ("CARD_SECONDS=0", "CARD_SECONDS cannot be used: input should be greater than 0."),
         (
             "DEFAULT_ALLOWANCE=-1",
