@@ -49,6 +49,12 @@ class BotProcess:
         """Everything that its processes have said so far."""
         return (self._folder / "output.txt").read_text()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start it, and wait until Discord hears from it."""
         before = len(self._discord.gateway.sessions)

@@ -34,10 +34,12 @@ from tests.discord_server.places import (
     user,
 )
 from tests.discord_server.world import World
-from tests.vendors.base import MAX_REQUEST, Upload
+from tests.vendors.base import Upload
 from tests.vendors.faults import Exchange, Fault
 
 API = "/api/v10"
+MAX_REQUEST = 256 * 1024 * 1024
+"""Bytes; more than Discord takes, whose limit `world.upload_limit` stands for."""
 MESSAGES = "/channels/{channel}/messages"
 ORIGINAL = "/webhooks/{application}/{token}/messages/@original"
 

@@ -120,3 +120,32 @@ def assert_one_of_everything(stage: Stage, jobs: int) -> None:
     assert answered == {row["card_id"] for row in rows}
     assert len(world.messages) == 2 * jobs
     assert [row["charged"] for row in rows] == [row["price"] for row in rows] == [1] * jobs
+
+
+async def test_a_new_version_that_changes_the_table_of_jobs_goes_on_with_them(
+    stage: Stage, crowd: Crowd
+) -> None:
+    go = asyncio.Event()
+    stage.discord.next("edit", late(go, cut), when=carries_video)
+    await crowd.ask(1)
+    await crowd.reaches(delivering=1)
+    await eventually(lambda: stage.discord.seen("edit", carries_video))
+    stage.vendor.finish_after(NEVER)
+    await crowd.ask(1)
+    await crowd.reaches(delivering=1, running=1)
+
+    ending = asyncio.create_task(stage.bot.terminate())
+    await eventually(lambda: "stopping" in stage.bot.output)
+    go.set()
+    assert await ending == 0, stage.bot.output
+    stage.bot.update(
+        "0998_mood.sql",
+        "ALTER TABLE job ADD COLUMN mood TEXT NOT NULL DEFAULT 'calm'",
+    )
+    stage.vendor.finish("job-2")
+    await stage.bot.start()
+    await crowd.reaches(delivered=2)
+    await eventually(lambda: not crowd.untrue())
+
+    assert_one_of_everything(stage, 2)
+    assert [row["mood"] for row in stage.bot.rows()] == ["calm"] * 2
