@@ -46,11 +46,11 @@ async def deliver(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             # What Discord refused is remembered, so that the next one comes out smaller.
             floor.files.fitted(job.id).unlink(missing_ok=True)
         except Undeliverable as error:
-            job = await _elsewhere(floor, job, error)
+            job = await _elsewhere(floor, job, error, give_up_at)
         except (Undelivered, ProviderError, ChildFailed, OSError) as error:
             log.warning("job %d could not be delivered yet: %s", job.id, error)
             if floor.clock.now() >= give_up_at:
-                job = await _out_of_time(floor, job, error)
+                job = await _out_of_time(floor, job, error, give_up_at)
                 continue
             failures += 1
             await floor.pause(backoff(failures, None, floor.chance()))
@@ -71,20 +71,23 @@ async def _announced(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     )
 
 
-async def _out_of_time(floor: Floor, job: Job, error: Exception) -> Job:
+async def _out_of_time(floor: Floor, job: Job, error: Exception, give_up_at: datetime) -> Job:
     if isinstance(error, DeliveryFault):
-        return await _elsewhere(floor, job, error)
+        return await _elsewhere(floor, job, error, give_up_at)
     # The file was gone, and could not be fetched again.
     return await floor.fail(job, Failure.BAD_VIDEO, str(error))
 
 
-async def _elsewhere(floor: Floor, job: Job, refusal: DeliveryFault) -> Job:
+async def _elsewhere(floor: Floor, job: Job, refusal: DeliveryFault, give_up_at: datetime) -> Job:
     """Send the job to the next place, or to its end; the row says what each place answered."""
     detail = "; ".join(filter(None, (job.detail, f"{job.place}: {refusal}")))
     try:
         if await floor.letterbox.withdraw(job):
             return await floor.store.jobs.move(job, JobState.DELIVERED)
     except Undelivered as error:
+        if floor.clock.now() < give_up_at:
+            await floor.pause(backoff(1, None, floor.chance()))
+            return job
         # Perhaps it is there. A second post elsewhere would be worse than one that can be asked for.
         return await floor.fail(job, Failure.UNDELIVERABLE, f"{detail}; {error}")
     place = await floor.letterbox.next_place(job)

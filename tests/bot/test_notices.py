@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.jobs import OPEN, Failure, Job, JobState
-from bot.notices import NOT_CHARGED, ending, phase, refusal
+from bot.jobs import OPEN, Failure, Job, JobState, Place
+from bot.notices import NOT_CHARGED, announcement, ending, note, phase, refusal
 from bot.quotas import (
     Allowance,
     Block,
@@ -48,6 +48,43 @@ def test_every_failure_has_sentences_that_say_what_to_do_and_that_nothing_was_ch
     assert len(words.split(". ")) >= 3
     assert "sk-1234" not in words
     assert "{" not in words
+
+
+@pytest.mark.parametrize(
+    ("place", "above", "on_the_card"),
+    [
+        (Place.CHANNEL, "<@4> Your video is ready.", "Your video is ready."),
+        (
+            Place.SERVER,
+            "<@4> Your video is ready. It could not be posted in <#3>.\n-# Video 1",
+            "Your video is ready. It is in <#9>, as it could not be posted here.",
+        ),
+        (
+            Place.DIRECT,
+            "Your video is ready. It could not be posted in <#3>.\n-# Video 1",
+            "Your video is ready. It was sent to you directly, as it could not be posted here.",
+        ),
+    ],
+)
+def test_a_video_in_another_place_says_where_it_was_meant_to_be(
+    place: Place, above: str, on_the_card: str
+) -> None:
+    job = replace(JOB, state=JobState.DELIVERED, card_id=7, place=place, place_id=9)
+    assert announcement(job) == above
+    assert ending(job, "X") == on_the_card
+
+
+def test_a_video_that_was_made_smaller_says_how_to_get_it_as_it_was() -> None:
+    assert announcement(replace(JOB, card_id=7), smaller=True).endswith("`/jobs resend` has it as it was.")
+
+
+def test_moderators_are_told_of_what_they_can_do_something_about() -> None:
+    notes = {failure: note(replace(JOB, state=JobState.FAILED, failure=failure), "X") for failure in Failure}
+    told = {failure for failure, words in notes.items() if words}
+    assert told == {Failure.UNDELIVERABLE, Failure.TOO_LARGE, Failure.OUTCOME_UNKNOWN}
+    for words in filter(None, notes.values()):
+        assert all(part in words for part in ("<@4>", "<#3>", "`1`", "othing was charged"))
+    assert note(replace(JOB, state=JobState.DELIVERED), "X") is None
 
 
 def test_no_two_failures_are_told_alike() -> None:

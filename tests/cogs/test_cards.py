@@ -6,7 +6,7 @@ import pytest
 
 from bot.cards import Card
 from bot.delivery import Face
-from bot.jobs import CANCELLABLE, OPEN, Failure, Job, JobState
+from bot.jobs import CANCELLABLE, OPEN, Failure, Job, JobState, Place
 from cogs._cards import jump, render, short
 from providers.specs import VideoRequest
 
@@ -201,6 +201,12 @@ async def test_the_longest_prompt_fits_into_a_message(state: JobState, prompt: s
 
 def test_the_link_of_a_job_leads_to_its_video_else_to_its_card() -> None:
     assert jump(card(JobState.DELIVERED).job) == "https://discord.com/channels/2/3/60"
+    elsewhere = card(JobState.DELIVERED, place=Place.SERVER, place_id=9)
+    assert jump(elsewhere.job) == "https://discord.com/channels/2/9/60"
+    direct = card(JobState.DELIVERED, place=Place.DIRECT, place_id=9)
+    assert jump(direct.job) == "https://discord.com/channels/@me/9/60"
+    assert "Watch it" in text(render(elsewhere))
+    assert "Watch it" not in text(render(direct))
     assert jump(card(JobState.DELIVERING).job) == "https://discord.com/channels/2/3/50"
     assert jump(card(JobState.FAILED).job) == "https://discord.com/channels/2/3/50"
     assert jump(card(card_id=None).job) is None

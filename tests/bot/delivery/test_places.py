@@ -232,10 +232,12 @@ async def test_a_post_whose_answer_was_lost_is_found_before_another_place_is_tri
     assert (job.state, job.place, where(server)) == (S.DELIVERED, Place.CHANNEL, [CHANNEL])
 
 
+@pytest.mark.parametrize("trouble", [None, "look", "delete"])
 async def test_an_announcement_is_taken_back_before_another_place_is_tried(
-    server: DiscordServer, waiting: Job, send: Send
+    server: DiscordServer, waiting: Job, send: Send, trouble: str | None
 ) -> None:
     server.world.fates[CHANNEL] = Fate.FILELESS
+    server.next(trouble or "", *[cut] * 2)
     await send(waiting)
 
     assert [m["channel_id"] for m in server.world.replies()] == [str(direct(ALICE))]
