@@ -12,14 +12,15 @@ from bot.catalogue import Catalogue
 from bot.client import Stillmotion, translated
 from bot.clock import Clock
 from bot.delivery import Delivery
-from bot.engine import KEPT, Engine
+from bot.engine import Engine
 from bot.health import Health
-from bot.jobs import Job
+from bot.jobs import KEPT, Job
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.moderation import Moderation
 from bot.runners import Local, only_one
 from bot.settings import Settings
+from bot.stages.fetch import A_DAY
 from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import StoreError, connect
@@ -35,8 +36,6 @@ log = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
 SWEEP_EVERY = 3600.0
-A_DAY = timedelta(days=1)
-"""What could not be posted is kept for as long at least: it is all that the member has."""
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:

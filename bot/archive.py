@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.cards import Letterbox
 from bot.clock import Clock
 from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow
-from bot.jobs import Job, JobState
+from bot.jobs import KEPT, Job, JobState
 from bot.media.child import ChildFailed, Children
 from bot.media.fitting import TooMuch, fit
 from bot.media.jobfiles import JobFiles
@@ -45,9 +45,12 @@ class Archive:
     async def of(self, guild_id: int, user_id: int) -> list[Job]:
         """The member's latest jobs in this server whose videos are still here, newest first."""
         recent = await self._store.jobs.recent(guild_id, user_id, LISTED)
-        return await asyncio.to_thread(
-            lambda: [job for job in recent if not job.state.is_open and self._files.video(job.id).exists()]
-        )
+        return await asyncio.to_thread(lambda: [job for job in recent if self._has(job)])
+
+    def _has(self, job: Job) -> bool:
+        """A cancelled job may have left a video behind, and that is nobody's."""
+        is_whole = job.state is JobState.DELIVERED or job.failure in KEPT
+        return is_whole and self._files.video(job.id).exists()
 
     async def find(self, job_id: int, guild_id: int, user_id: int, *, moderator: bool) -> Job:
         """A job whose video this person may have. Raises UserFault."""
@@ -56,7 +59,7 @@ class Archive:
             raise NotNow("I know no such video of yours here; choose one of those I suggest.")
         if job.state.is_open:
             raise NotNow("This video is still under way; its card shows how it goes.")
-        if not await asyncio.to_thread(self._files.video(job_id).exists):
+        if not await asyncio.to_thread(self._has, job):
             raise NotNow("That video is not kept here any more.")
         return job
 

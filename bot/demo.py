@@ -21,7 +21,7 @@ import discord
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from bot.app import build
-from bot.delivery import THUMBNAIL
+from bot.delivery.cards import THUMBNAIL
 from bot.settings import Settings
 from bot.tasks import Tasks
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.jobs import Failure, Job, JobState, TimeLimits, deadline
+from bot.jobs import KEPT, Failure, Job, JobState, TimeLimits, deadline
 from bot.stages.deliver import deliver
 from bot.stages.fetch import fetch
 from bot.stages.floor import Floor, Stopping
@@ -22,10 +22,6 @@ log = logging.getLogger(__name__)
 
 GRACE = timedelta(minutes=2)
 """Even past its deadline, a job found after a long pause gets this long: its video may be waiting."""
-KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
-"""Failures after which the finished video stays on disk: it was made, and nobody has it yet."""
-
-
 REFUSED_BY_THE_VENDOR = frozenset({Failure.PROVIDER_FAILED, Failure.REFUSED})
 """Verdicts of the vendor's own: there is no video."""
 

@@ -73,6 +73,10 @@ class Failure(StrEnum):
     UNDELIVERABLE = "undeliverable"
 
 
+KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
+"""Failures after which the finished video stays on disk, to be sent again."""
+
+
 class Place(StrEnum):
     """Where a video is posted: each where the one before does not take it."""
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from discord.ext.commands import Cog
+from discord.ext.commands import Cog, GroupCog
 
 from bot.settings import provider_fields
 from cogs._options import OPTIONS
@@ -32,5 +32,6 @@ def test_every_option_is_named(option: str) -> None:
 
 @pytest.mark.parametrize("cog", [Animate, Jobs, Providers, Quota])
 def test_every_command_has_a_row(cog: type[Cog]) -> None:
-    names = [command.name for command in cog.__cog_app_commands__]
+    group = f"{cog.__cog_group_name__} " if issubclass(cog, GroupCog) else ""
+    names = [f"{group}{command.name}" for command in cog.__cog_app_commands__]
     assert [name for name in names if f"\n| `/{name}" in TEXT] == names != []

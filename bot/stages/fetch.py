@@ -21,6 +21,8 @@ DOWNLOADS = 5
 BELIEVED_AFTER = timedelta(minutes=3)
 """And for how long: a page of errors may stand in for a file for a while."""
 
+A_DAY = timedelta(days=1)
+"""For so long at least a video is kept that no place took."""
 _DISK_FULL = {ENOSPC, EDQUOT}
 
 
@@ -70,9 +72,10 @@ async def make_room(floor: Floor, job: Job) -> None:
     """Give up old videos: they are kept for convenience, and this one is paid for."""
     provider = floor.catalogue.providers.get(job.provider)
     needed = provider.resources.max_video_bytes if provider else 0
-    open_jobs = await floor.store.jobs.open()
+    now = floor.clock.now()
+    needed_still = [*await floor.store.jobs.open(), *await floor.store.jobs.unposted(now - A_DAY)]
     with suppress(OSError):
-        removed = await floor.files.make_room((other.id for other in open_jobs), needed)
+        removed = await floor.files.make_room((other.id for other in needed_still), needed)
         log.warning("the disk is full: the videos of %d old jobs were removed", len(removed))
 
 

@@ -9,7 +9,7 @@ from typing import TypedDict, Unpack, cast
 from pydantic import TypeAdapter
 
 from bot.clock import Clock
-from bot.jobs import AT_THE_PROVIDER, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
+from bot.jobs import AT_THE_PROVIDER, KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
 from bot.rules import SetCaps
 from bot.store.acts import Rows, caps_in
 from bot.store.db import Database, Row, Transaction, Value, clean, to_text
@@ -100,6 +100,12 @@ _OPEN = f"SELECT * FROM job WHERE state IN {_among(OPEN)} ORDER BY created_at, i
 _UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {_among(OPEN)}"  # noqa: S608 - as above
 
 
+_UNPOSTED = f"""
+    SELECT * FROM job WHERE state = 'failed' AND state_at > :since
+        AND failure IN ({", ".join(f"'{failure}'" for failure in sorted(KEPT))})
+"""  # noqa: S608 - as above
+
+
 async def insert(transaction: Transaction, job: Job) -> Job:
     """Write a new job down. Whether it may be is decided before, in the same transaction."""
     rows = await transaction.rows(
@@ -183,6 +189,10 @@ class Jobs:
     async def unshown(self) -> list[Job]:
         """Jobs that are over and whose cards may not say so yet."""
         return _jobs(await self._database.read(_UNSHOWN))
+
+    async def unposted(self, since: datetime) -> list[Job]:
+        """Jobs that ended since then with a video that no place took."""
+        return _jobs(await self._database.read(_UNPOSTED, since=to_text(since)))
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""

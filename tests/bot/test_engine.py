@@ -74,20 +74,22 @@ async def test_a_posted_video_is_kept_if_that_is_wished(hall: Hall, kept_for: ti
 async def test_where_the_disk_is_full_videos_of_old_jobs_make_room(hall: Hall) -> None:
     await in_state(hall, S.DELIVERING)
     hall.files.video(1).touch()
+    hall.box.faults.append(Undeliverable("403"))  # nobody has this one yet
+    await hall.drive(await hall.promoted(5))
     for old in (2, 3):
         await hall.drive(await hall.promoted(old))
     hall.files._free = lambda _: hall.provider.resources.max_video_bytes - 1
     seen: list[list[bool]] = []
 
     async def download(*given: Any) -> None:
-        seen.append([hall.files.video(job_id).exists() for job_id in (1, 2, 3)])
+        seen.append([hall.files.video(job_id).exists() for job_id in (1, 5, 2, 3)])
         await Scripted.download(hall.provider, *given)
 
     hall.provider.download = download
     hall.provider.downloads.append(OSError(EIO, "Input/output error"))
     hall.provider.downloads.append(OSError(ENOSPC, "No space left on device"))
     assert (await hall.drive(await hall.promoted(4))).state is S.DELIVERED
-    assert seen == [[True] * 3, [True] * 3, [True, False, False]]
+    assert seen == [[True] * 4, [True] * 4, [True, True, False, False]]
 
 
 @pytest.mark.parametrize("state", [S.RUNNING, S.DOWNLOADING, S.DELIVERING])

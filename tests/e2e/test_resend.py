@@ -8,6 +8,8 @@ from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
 from bot.jobs import Job
+from bot.media.jobfiles import JobFiles
+from bot.settings import Settings
 from tests.e2e.conftest import World
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import sample_video
@@ -94,6 +96,17 @@ async def test_a_video_is_gone_where_none_is_kept(start: Start, vendor: EigenAIS
     world = await start(keep_days=0)
     await world.animate()
     await world.card_says("Video ready")
+    assert (await resend(world)).response.content == "That video is not kept here any more."
+
+
+async def test_what_a_cancelled_job_has_left_behind_is_nobodys(
+    start: Start, vendor: EigenAIServer, settings: Callable[..., Settings]
+) -> None:
+    world = await start()
+    vendor.finish_after(1000)
+    await world.animate()
+    await world.alice.click(world.card(), label="Cancel")
+    JobFiles(settings().data_dir / "jobs").video((await latest(world)).id).write_bytes(sample_video())
     assert (await resend(world)).response.content == "That video is not kept here any more."
 
 
