@@ -9,7 +9,7 @@ from av.error import MemoryError as AvMemoryError
 from PIL import Image
 
 from bot.media import _fit_video, _source, fitting
-from bot.media._fit_streams import chain
+from bot.media._fit_streams import Plan, chain
 from bot.media._wire import Refused
 from bot.media.child import ChildFailed, Children
 from bot.media.fitting import TooMuch
@@ -234,16 +234,16 @@ async def test_what_cannot_be_made_so_small_is_too_much_and_leaves_nothing(
     assert left(tmp_path) == [source.name]
 
 
-def described(size: tuple[int, int], rate: int) -> _source.Source:
+def described(width: int, height: int) -> _source.Source:
     return _source.Source(
         path=Path("x"),
         format="mp4",
-        size=size,
+        size=(width, height),
         rotation=0,
         start=0.0,
         seconds=10.0,
-        rate=Fraction(rate),
-        frames=10 * rate,
+        rate=Fraction(24),
+        frames=240,
         codec="h264",
         plain=False,
         ready=False,
@@ -253,12 +253,47 @@ def described(size: tuple[int, int], rate: int) -> _source.Source:
     )
 
 
-def test_sizes_step_down_from_the_first_that_is_not_ugly() -> None:
-    rich, poor = 20_000_000, 700_000
-    assert _fit_video.ladder(described((1920, 1080), 24), rich)[:2] == [(1920, 1080), (1440, 810)]
-    assert _fit_video.ladder(described((1920, 1080), 24), poor)[0] == (960, 540)
-    assert _fit_video.ladder(described((3840, 2160), 24), rich)[0] == (1928, 1084)
-    assert len(_fit_video.ladder(described((1920, 1080), 24), 1)) == 1
+def test_sizes_step_down_from_what_a_phone_decodes() -> None:
+    assert _fit_video.ladder(described(1920, 1080))[:3] == [(1920, 1080), (1440, 810), (960, 540)]
+    assert _fit_video.ladder(described(3840, 2160))[0] == (1920, 1080)
+    assert _fit_video.ladder(described(1080, 1920))[0] == (1080, 1920)
+    assert len(_fit_video.ladder(described(20, 20))) == 2
+
+
+MEGABYTE = 10**6
+
+
+@pytest.mark.parametrize(
+    ("needs", "limit", "sizes"),
+    [
+        (5 * MEGABYTE, 6 * MEGABYTE, ["1920 good"]),
+        (9 * MEGABYTE, 7 * MEGABYTE, ["1920 good", "1920 filled"]),
+        (2 * MEGABYTE, 3 * MEGABYTE, ["1920 good"]),
+        (4 * MEGABYTE, 3 * MEGABYTE, ["1920 good", "1440 good"]),
+        (30 * MEGABYTE, 3 * MEGABYTE, ["1920 good", "960 good", "960 filled"]),
+        (30 * MEGABYTE, 1 * MEGABYTE, ["1440 good", "720 good", "720 filled"]),
+    ],
+    ids=["good", "filled", "calm", "calmer", "smaller", "much smaller"],
+)
+def test_the_picture_shrinks_only_where_its_full_size_would_be_ugly(
+    monkeypatch: pytest.MonkeyPatch, needs: int, limit: int, sizes: list[str]
+) -> None:
+    """`needs` is what ten seconds of 1080p take at a good quality."""
+    tried: list[str] = []
+
+    def good(plan: Plan, _: object) -> int:
+        width, height = plan.size or (0, 0)
+        tried.append(f"{width} good")
+        return needs * width * height // (1920 * 1080)
+
+    def filled(plan: Plan, bits: int, _: object) -> int:
+        tried.append(f"{plan.size[0] if plan.size else 0} filled")
+        return int(bits * 10 / 8)
+
+    monkeypatch.setattr(_fit_video, "_good", good)
+    monkeypatch.setattr(_fit_video, "_filled", filled)
+    _fit_video._make(described(1920, 1080), Path("y"), limit, lambda _: None)
+    assert tried == sizes
 
 
 def bad(folder: Path, kind: str) -> Path:
