@@ -22,6 +22,8 @@ from tests.vendors.faults import status
 
 Run = Callable[..., int | str | None]
 
+MIGRATIONS = "0001_initial.sql, 0002_acts.sql, 0003_places.sql"
+
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
@@ -49,7 +51,7 @@ def test_check_says_a_line_about_each_thing_and_fails_if_one_is_wrong(
     assert run("check", DATA_DIR=str(tmp_path / "d")) == 1
     assert capsys.readouterr().out.splitlines() == [
         f"ok   The data folder {tmp_path / 'd'} can be written.",
-        "ok   The sqlite database can be used; a start will apply 0001_initial.sql, 0002_acts.sql, 0003_places.sql.",
+        f"ok   The sqlite database can be used; a start will apply {MIGRATIONS}.",
         "FAIL DISCORD_TOKEN is not set.",
         "ok   This machine is ready.",
     ]
@@ -147,7 +149,7 @@ def test_migrate_says_what_it_did(run: Run, capsys: pytest.CaptureFixture[str]) 
     assert run("migrate") == 0
     assert run("migrate") == 0
     assert capsys.readouterr().out.splitlines() == [
-        "Applied: 0001_initial.sql, 0002_acts.sql, 0003_places.sql.",
+        f"Applied: {MIGRATIONS}.",
         "The database is up to date.",
     ]
 
