@@ -409,6 +409,17 @@ async def a_newcomer_makes_a_video(tab: Tab) -> None:
     await shoot(tab, "5-quota")
 
 
+async def it_comes_again(tab: Tab) -> None:
+    channel = tab.locator("#channel-message-list")
+
+    await choose(tab, "jobs resend")
+    await fill(tab, "video", "slow zoom in")
+    await tab.locator("#send-message").click()
+    await expect(channel).to_contain_text("Here it is, as it was made.")
+    await expect(channel.locator("video")).to_have_count(2)
+    await shoot(tab, "6-again")
+
+
 async def a_moderator_cancels_one(tab: Tab) -> None:
     channel = tab.locator("#channel-message-list")
 
@@ -420,7 +431,7 @@ async def a_moderator_cancels_one(tab: Tab) -> None:
     await expect(channel).not_to_contain_text("6 of 7 credits")
     await cancel.click()
     await expect(channel).to_contain_text("Cancelled by @Grace, moderator")
-    await shoot(tab, "6-cancelled")
+    await shoot(tab, "7-cancelled")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
@@ -431,6 +442,7 @@ async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video() -
         await a_moderator_decides_how_much_a_role_and_everyone_get(tab)
         await become(tab, "Ada")
         await a_newcomer_makes_a_video(tab)
+        await it_comes_again(tab)
         await a_moderator_cancels_one(tab)
 
 
