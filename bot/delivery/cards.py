@@ -22,7 +22,7 @@ from bot.delivery.keeper import Keeper
 from bot.delivery.recent import NONCE_LIVES, own_message
 from bot.delivery.turns import Kind, Turns
 from bot.errors import Archived, DeliveryFault, Undelivered
-from bot.jobs import Job
+from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from bot.store.db import StoreError
@@ -120,7 +120,8 @@ class Cards:
                 # Known as gone until the job is over, or every new state would ask Discord for it again.
                 await keeper.over.wait()
                 await self._ending.insist(lambda: self._ending.retract(keeper.card))
-                await self._ending.insist(lambda: self._ending.tell(keeper.card))
+                if keeper.card.job.state is JobState.FAILED:
+                    await self._ending.insist(lambda: self._ending.tell(keeper.card))
             if not keeper.card.job.state.is_open:
                 await self._ending.insist(lambda: self._ending.note(keeper.card))
                 await self._store.jobs.close_card(job_id)

@@ -143,6 +143,17 @@ async def test_where_the_card_is_gone_a_failure_is_told_in_a_message_of_its_own(
     assert told.json["allowed_mentions"] == {"parse": [], "users": [ALICE]}
 
 
+async def test_where_no_card_could_be_posted_nothing_is_said_of_a_job_that_was_taken_back(
+    server: DiscordServer, letterbox: Delivery, store: Store, job: Job
+) -> None:
+    server.next("create", refusal(403, 50013))
+    assert await letterbox.open(card(job)) is None
+    letterbox.show(card(await store.jobs.move(job, JobState.CANCELLED)))
+    await eventually(lambda: closed(store))
+
+    assert server.world.messages == {}
+
+
 async def test_what_is_over_is_not_shown_as_it_was_before(
     server: DiscordServer, letterbox: Delivery, job: Job
 ) -> None:
