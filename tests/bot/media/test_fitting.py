@@ -1,3 +1,4 @@
+import errno
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from itertools import pairwise
@@ -5,7 +6,9 @@ from pathlib import Path
 
 import av
 import pytest
+from av.error import InvalidDataError
 from av.error import MemoryError as AvMemoryError
+from av.error import OSError as AvOSError
 from PIL import Image
 
 from bot.media import _fit_video, _source, fitting
@@ -353,3 +356,22 @@ def test_memory_that_runs_out_is_no_verdict(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(_fit_video.av, "open", full)
     with pytest.raises(MemoryError):
         fitted(source)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (AvMemoryError(errno.ENOMEM, "Cannot allocate memory"), MemoryError),
+        (AvOSError(errno.ENOSPC, "No space left on device"), OSError),
+        (InvalidDataError(1, "Invalid data found"), Refused),
+    ],
+)
+def test_what_this_machine_lacks_is_no_verdict_on_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, raised: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(_fit_video, "_run", fail)
+    with pytest.raises(raised):
+        _fit_video.make(write(tmp_path / "given.mp4"), tmp_path / "out.mp4", PLENTY, lambda _: None)
