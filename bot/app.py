@@ -127,6 +127,9 @@ class _App:
         encoders = Children(settings.encode_jobs)
         running.push_async_callback(encoders.close)
 
+        copiers = Children(1)
+        running.push_async_callback(copiers.close)
+
         session = await running.enter_async_context(open_session(settings.hosts))
         resources = Resources(
             session=session,
@@ -176,7 +179,7 @@ class _App:
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance)
         client.reports = Reports(store, catalogue, children, clock)
-        client.archive = Archive(store, files, delivery, encoders, clock)
+        client.archive = Archive(store, files, delivery, copiers, clock)
         await client.sync_commands(store)
         health = Health(settings.data_dir, client.report)
         await health.start()

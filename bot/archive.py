@@ -1,14 +1,15 @@
 """Videos that are over and still on disk: whose they are, and in which size a place takes them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from bot.cards import Letterbox
 from bot.clock import Clock
-from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow
+from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow, Undelivered
 from bot.jobs import KEPT, Job, JobState
 from bot.media.child import ChildFailed, Children
 from bot.media.fitting import TooMuch, fit
@@ -19,6 +20,7 @@ from bot.store import Store
 LONGEST = 720.0
 """Seconds; a command's reply has to come within fifteen minutes."""
 LISTED = 25
+_WITHOUT = "without `show`, you alone get it"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Archive:
     def __init__(
         self, store: Store, files: JobFiles, letterbox: Letterbox, encoders: Children, clock: Clock
     ) -> None:
+        """`encoders` are its own: nobody's new video waits for an old one."""
         self._store = store
         self._files = files
         self._letterbox = letterbox
@@ -41,6 +44,7 @@ class Archive:
         self._clock = clock
         self._busy: set[int] = set()
         """Members who are being sent something."""
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def of(self, guild_id: int, user_id: int) -> list[Job]:
         """The member's latest jobs in this server whose videos are still here, newest first."""
@@ -52,10 +56,14 @@ class Archive:
         is_whole = job.state is JobState.DELIVERED or job.failure in KEPT
         return is_whole and self._files.video(job.id).exists()
 
-    async def find(self, job_id: int, guild_id: int, user_id: int, *, moderator: bool) -> Job:
-        """A job whose video this person may have. Raises UserFault."""
+    async def find(self, job_id: int, guild_id: int, user_id: int, moderates: Callable[[int], bool]) -> Job:
+        """A job whose video this person may have: their own, or one of a channel that they moderate.
+
+        Raises UserFault.
+        """
         job = await self._store.jobs.get(job_id)
-        if job is None or job.guild_id != guild_id or (job.user_id != user_id and not moderator):
+        is_known = job is not None and job.guild_id == guild_id
+        if job is None or not is_known or (job.user_id != user_id and not moderates(job.channel_id)):
             raise NotNow("I know no such video of yours here; choose one of those I suggest.")
         if job.state.is_open:
             raise NotNow("This video is still under way; its card shows how it goes.")
@@ -63,21 +71,30 @@ class Archive:
             raise NotNow("That video is not kept here any more.")
         return job
 
-    async def check_showing(self, job: Job) -> None:
-        """Whether everybody may see it, too. Raises UserFault where moderators have decided otherwise."""
+    async def show(self, job: Job) -> None:
+        """Take the right to show it to everybody, which there is once. Raises UserFault."""
         rules = await self._store.acts.rules(job.guild_id, job.user_id)
         if rules.block(job.user_id, self._clock.now()) is not None:
-            raise NotAllowed("You may not post videos here now; without `show`, only you see it.")
-        if job.state is not JobState.DELIVERED:
-            return
+            raise NotAllowed(f"Videos of <@{job.user_id}> may not be posted now; {_WITHOUT}.")
+        if job.state is JobState.DELIVERED:
+            await self._check_post(job)
+        if not await self._store.jobs.show_once(job.id):
+            raise NotAllowed(f"It was shown once more already; {_WITHOUT}.")
+
+    async def show_no_more(self, job: Job) -> None:
+        """Give that right back: nobody was shown anything."""
+        await self._store.jobs.show_once(job.id, taken=False)
+
+    async def _check_post(self, job: Job) -> None:
+        """A post that a moderator has deleted is not made a second time."""
         try:
             is_there = await self._letterbox.is_there(job)
-        except DeliveryFault as fault:
+        except Undelivered as fault:
             raise NotNow("Discord does not answer just now. Try again in a minute.") from fault
+        except DeliveryFault as fault:
+            raise NotAllowed(f"I cannot see any more whether its post is still there; {_WITHOUT}.") from fault
         if not is_there:
-            raise NotAllowed(
-                "Its post was deleted, and I do not post it a second time; without `show`, only you see it."
-            )
+            raise NotAllowed(f"Its post was deleted, and I do not post it a second time; {_WITHOUT}.")
 
     @asynccontextmanager
     async def copy(self, job: Job, user_id: int, limit: int) -> AsyncGenerator[Copy]:
@@ -93,13 +110,17 @@ class Archive:
     async def _copy(self, job: Job, limit: int) -> Copy:
         original, fitted = self._files.video(job.id), self._files.fitted(job.id)
         try:
-            if original.stat().st_size <= limit:
+            if await asyncio.to_thread(_fits, original, limit):
                 return Copy(job, original, is_original=True)
-            if not fitted.exists() or fitted.stat().st_size > limit:
-                async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(LONGEST), self._locks.setdefault(job.id, asyncio.Lock()):
+                if not await asyncio.to_thread(_fits, fitted, limit):
                     await fit(self._encoders, original, fitted, limit)
             return Copy(job, fitted, is_original=False)
         except (TooMuch, BadVideo) as error:
             raise BadRequest("That video cannot be made small enough for this place.") from error
         except (ChildFailed, TimeoutError, OSError) as error:
             raise NotNow("I could not get that video ready just now. Try again later.") from error
+
+
+def _fits(path: Path, limit: int) -> bool:
+    return path.exists() and path.stat().st_size <= limit

@@ -61,25 +61,32 @@ class Letterbox(Protocol):
         """How many bytes a file may have at the job's place."""
         ...
 
-    async def announce(self, job: Job) -> Posted:
-        """Create the message that will carry the video, or find it if it was. Raises DeliveryFault."""
+    async def announce(self, job: Job, *, again: bool) -> Posted:
+        """Create the message that will carry the video; `again` says that there may be one already.
+
+        Raises DeliveryFault.
+        """
         ...
 
     async def attach(self, job: Job) -> None:
         """Put the video into that message; doing it again changes nothing. Raises DeliveryFault."""
         ...
 
-    async def withdraw(self, job: Job) -> bool:
-        """Take that message back; False if there was nothing to keep, True if the video is there after all.
+    async def withdraw(self, job: Job) -> bool | None:
+        """Take that message back, and say whether the video is there after all; None if nobody can tell.
 
-        Raises Undelivered if nobody can tell.
+        Raises Undelivered.
         """
         ...
 
     async def is_there(self, job: Job) -> bool:
-        """Whether the message with the video can still be seen. Raises Undelivered."""
+        """Whether the message with the video exists. Raises Undelivered, or Undeliverable out of sight."""
         ...
 
-    async def next_place(self, job: Job) -> tuple[Place, int | None] | None:
-        """Where a video goes that its place does not take, and the channel if that is known; None: none."""
+    async def next_place(self, job: Job, *, unwanted: bool) -> tuple[Place, int | None] | None:
+        """Where a video goes that its place does not take, and the channel if that is known; None: none.
+
+        `unwanted` says that its message was deleted where it was: then no other channel gets it. Raises
+        Undelivered while nobody can tell.
+        """
         ...

@@ -65,12 +65,15 @@ class Engine:
             await self._finish(job)
         return job
 
-    async def expire(self, job: Job) -> bool:
-        """End an open job whose time is up, and say whether it was."""
-        if self._clock.now() < self._deadline(job):
+    async def expire(self, job: Job, since: datetime | None = None) -> bool:
+        """End an open job whose time is up, and say whether it was; `since` then it has been driven."""
+        if self._clock.now() < (self._deadline(job) if since is None else self._give_up_at(job, since)):
             return False
+        # A video that is here already stays, and can be asked for.
+        is_here = job.state is JobState.DELIVERING
         with suppress(Moved):
-            await self._finish(await self._floor.fail(job, Failure.TIMED_OUT))
+            failure = Failure.UNDELIVERABLE if is_here else Failure.TIMED_OUT
+            await self._finish(await self._floor.fail(job, failure))
         return True
 
     async def divert(self, job: Job) -> bool:
@@ -100,7 +103,7 @@ class Engine:
         return cancelled
 
     async def _step(self, job: Job, started: datetime, *, promoted: bool) -> Job:
-        give_up_at = max(self._deadline(job), started + GRACE)
+        give_up_at = self._give_up_at(job, started)
         match job.state:
             case JobState.SUBMITTING if not promoted:
                 # Whoever made this move died before it could write down what came of it.
@@ -121,6 +124,9 @@ class Engine:
         if job.state is not JobState.FAILED or job.failure in REFUSED_BY_THE_VENDOR:
             return True
         return job.failure in KEPT and self._floor.files.video(job.id).exists()
+
+    def _give_up_at(self, job: Job, started: datetime) -> datetime:
+        return max(self._deadline(job), started + GRACE)
 
     def _deadline(self, job: Job) -> datetime:
         limits = TimeLimits()

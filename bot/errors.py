@@ -39,6 +39,8 @@ class DeliveryFault(Exception):
     DeliveryFault
     ├── Undelivered    not now: an outage, a cut connection, a rate limit; worth another try
     ├── Undeliverable  the channel, the permission or the message is gone
+    │   ├── Gone       the channel does not exist any more
+    │   │   └── MessageGone  the channel does, and somebody has deleted the message
     │   ├── Archived   the thread sleeps; a new message wakes it up, an edit does not
     │   └── NoReplies  the bot may post there, and not answer what it cannot read
     └── TooLarge       Discord does not take a file of this size here
@@ -50,6 +52,14 @@ class Undelivered(DeliveryFault):
 
 
 class Undeliverable(DeliveryFault):
+    pass
+
+
+class Gone(Undeliverable):
+    pass
+
+
+class MessageGone(Gone):
     pass
 
 

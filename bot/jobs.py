@@ -123,9 +123,13 @@ class Job:
     """The message that carries the video, or is about to."""
     parent_id: int | None = None
     """The channel of a public thread in which it was asked for: who sees the one may see the other."""
+    is_public: bool = False
+    """It was asked for where everybody in the server can look, without an age limit."""
     place: Place = Place.CHANNEL
     place_id: int | None = None
     """The channel of that place, where it is known; not set for the first."""
+    announcing_at: datetime | None = None
+    """When its message was first about to be created there: from then on there may be one."""
     failure: Failure | None = None
     quoted_micros: int | None = None
     """What the provider said it would cost, in millionths of a US dollar."""

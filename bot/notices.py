@@ -130,22 +130,25 @@ _READY = {
 }
 
 
-def announcement(job: Job, *, smaller: bool = False) -> str:
-    """What stands above a video; `smaller` says that it is not the file that was made."""
-    who = "" if job.place is Place.DIRECT else f"<@{job.user_id}> "
+def announcement(job: Job) -> str:
+    """What says that a video is about to come; its last line is `number`, by which it can be found again."""
+    return f"{_whose(job)}Your video is ready, and on its way here.\n{number(job)}"
+
+
+def above(job: Job, *, smaller: bool = False) -> str:
+    """What stands above a video; `smaller` says that the file that was made is larger, and still here."""
     why = "" if job.place is Place.CHANNEL else f" It could not be posted in <#{job.channel_id}>."
-    lines = [f"{who}Your video is ready.{why}"]
-    if smaller:
-        lines.append("-# Made to fit here; `/jobs resend` has it as it was.")
-    if job.place is not Place.CHANNEL or job.card_id is None:
-        # Where it answers no card, nothing else tells which video it is.
-        lines.append(number(job))
-    return "\n".join(lines)
+    hint = "\n-# Made to fit here; `/jobs resend` has it as it was." if smaller else ""
+    return f"{_whose(job)}Your video is ready.{why}{hint}"
 
 
 def number(job: Job) -> str:
-    """The line that tells which video it is, where nothing else does."""
+    """The line that tells which video it is, as long as nothing else does."""
     return f"-# Video {job.id}"
+
+
+def _whose(job: Job) -> str:
+    return "" if job.place is Place.DIRECT else f"<@{job.user_id}> "
 
 
 def note(job: Job, provider: str) -> str | None:

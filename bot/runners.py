@@ -5,6 +5,7 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -81,20 +82,21 @@ class Local:
     async def _drive(self, job: Job, *, promoted: bool) -> None:
         """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
         current: Job | None = job
+        since = self._clock.now()
         while current and current.state in UNDER_WAY and not self._engine.stopping.is_set():
             try:
                 current = await self._engine.drive(current, promoted=promoted)
             except Exception:
                 log.exception("the drive of job %d failed", job.id)
                 await self._clock.wait(self._engine.stopping, AFTER_TROUBLE)
-                current = await self._after_trouble(current)
+                current = await self._after_trouble(current, since)
             promoted = False
         self.wake()
 
-    async def _after_trouble(self, job: Job) -> Job | None:
+    async def _after_trouble(self, job: Job, since: datetime) -> Job | None:
         try:
             fresh = await self._store.jobs.get(job.id)
-            over = fresh is None or not fresh.state.is_open or await self._engine.expire(fresh)
+            over = fresh is None or not fresh.state.is_open or await self._engine.expire(fresh, since)
         except StoreError:
             log.exception("job %d cannot be read", job.id)
             return job

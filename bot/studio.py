@@ -58,6 +58,8 @@ class Order:
     """By field of VideoRequest: image, end_image, audio_file."""
     parent_id: int | None = None
     """The channel of the public thread it was asked for in."""
+    is_public: bool = False
+    """Everybody in the server can look there, and there is no age limit."""
 
     def wish(self) -> VideoRequest:
         """The request as far as it is known before any file is read: files stand in for themselves."""
@@ -283,6 +285,7 @@ class Studio:
             guild_id=order.guild_id,
             channel_id=order.channel_id,
             parent_id=order.parent_id,
+            is_public=order.is_public,
             user_id=order.user_id,
             provider=provider,
             request=request,

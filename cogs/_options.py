@@ -97,6 +97,7 @@ def order(
         user_id=interaction.user.id,
         role_ids=role_ids(interaction.user),
         parent_id=_parent(interaction.channel),
+        is_public=_is_public(interaction),
         prompt=prompt,
         provider=given.pop("provider", None),
         model=given.pop("model", None),
@@ -108,6 +109,18 @@ def order(
 def _parent(channel: object) -> int | None:
     """The channel of a public thread: a private one's members are fewer."""
     return channel.parent_id if isinstance(channel, discord.Thread) and not channel.is_private() else None
+
+
+def _is_public(interaction: Interaction) -> bool:
+    """Whether everybody in the server can look there, without an age limit; not if that is not known."""
+    channel, guild = interaction.channel, interaction.guild
+    if isinstance(channel, discord.Thread):
+        if channel.is_private():
+            return False
+        channel = channel.parent
+    if not isinstance(channel, discord.abc.GuildChannel) or guild is None or getattr(channel, "nsfw", True):
+        return False
+    return channel.permissions_for(guild.default_role).view_channel
 
 
 def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's

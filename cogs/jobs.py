@@ -1,5 +1,7 @@
 """`/jobs`: a member's latest videos, and a way to have one sent again."""
 
+import asyncio
+import logging
 from pathlib import Path
 
 import discord
@@ -10,14 +12,18 @@ from bot.client import Stillmotion
 from bot.delivery.calls import call
 from bot.delivery.limits import HIGHEST_TIER, STEP
 from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
-from bot.errors import DeliveryFault, NotNow, TooLarge
+from bot.errors import DeliveryFault, NotAllowed, NotNow, TooLarge, Undelivered, UserFault
 from bot.jobs import Job, JobState
 from bot.words import count
 from cogs._answer import Interaction, privately
 from cogs._cards import jump, short
 
+log = logging.getLogger(__name__)
+
 _LISTED = 10
 _LARGEST = 2**63 - 1
+_LONGEST = 840.0
+"""Seconds; a reply has to come within fifteen minutes."""
 _TRIES = 3
 """How often a video is made smaller because Discord refused it."""
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
@@ -55,20 +61,39 @@ class Jobs(commands.GroupCog, group_name="jobs"):
     ) -> str:
         """Have a video sent again, in its original size where that is possible."""
         archive, user_id = self.bot.archive, interaction.user.id
-        moderator = interaction.permissions.manage_messages
-        job = await archive.find(_number(video), interaction.guild_id or 0, user_id, moderator=moderator)
+        job = await archive.find(
+            _number(video), interaction.guild_id or 0, user_id, lambda place: _moderates(interaction, place)
+        )
         if show:
-            await archive.check_showing(job)
+            _check_may_post(interaction)
+            await archive.show(job)
+        try:
+            async with asyncio.timeout(_LONGEST):
+                return await self._resend(interaction, job, show=show)
+        except FileNotFoundError as swept:
+            raise NotNow("That video is not kept here any more.") from swept
+        except (TimeoutError, OSError, Undelivered) as error:
+            log.warning("job %d was not sent again: %r", job.id, error)
+            raise NotNow(
+                "I cannot tell whether Discord took the video. Try again if it is not there."
+            ) from error
+        except (DeliveryFault, UserFault) as fault:
+            if show:
+                await archive.show_no_more(job)
+            raise (
+                fault if isinstance(fault, UserFault) else NotNow("Discord does not take it here.")
+            ) from fault
+
+    async def _resend(self, interaction: Interaction, job: Job, *, show: bool) -> str:
+        """Send it, smaller each time that Discord finds it too large. Raises UserFault or DeliveryFault."""
         limit = min(interaction.filesize_limit, HIGHEST_TIER)
         for _ in range(_TRIES):
-            async with archive.copy(job, user_id, limit) as copy:
+            async with self.bot.archive.copy(job, interaction.user.id, limit) as copy:
                 try:
                     await _send(interaction, job, copy.path, show=show)
                 except TooLarge:
                     limit = int(min(limit, copy.path.stat().st_size) * STEP)
                     continue
-                except DeliveryFault as fault:
-                    raise NotNow("Discord did not take the video just now. Try again in a minute.") from fault
                 return "Here it is, as it was made." if copy.is_original else "Here it is, made to fit here."
         raise NotNow("Discord takes no file as large as this video here.")
 
@@ -86,6 +111,25 @@ class Jobs(commands.GroupCog, group_name="jobs"):
 def _number(typed: str) -> int:
     """The job that is meant; 0, which no job is, for what is no number."""
     return int(typed) if typed.isdecimal() and int(typed) <= _LARGEST else 0
+
+
+def _moderates(interaction: Interaction, channel_id: int) -> bool:
+    """Whether the person may manage a channel's messages; of one that is gone, who manages the server may."""
+    if interaction.permissions.manage_guild:
+        return True
+    guild, member = interaction.guild, interaction.user
+    channel = guild.get_channel_or_thread(channel_id) if guild else None
+    if channel is None or not isinstance(member, discord.Member):
+        return False
+    return channel.permissions_for(member).manage_messages
+
+
+def _check_may_post(interaction: Interaction) -> None:
+    """What the bot posts for somebody, they could post. Raises NotAllowed."""
+    theirs, is_thread = interaction.permissions, isinstance(interaction.channel, discord.Thread)
+    may_send = theirs.send_messages_in_threads if is_thread else theirs.send_messages
+    if not (may_send and theirs.attach_files):
+        raise NotAllowed("You may not post files in this channel; without `show`, you alone get it.")
 
 
 async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -> None:

@@ -18,5 +18,9 @@ class FastClock(Clock):
     def now(self) -> datetime:
         return self._start + timedelta(seconds=(time.perf_counter() - self._born) * self._speed)
 
+    def pass_by(self, span: timedelta) -> None:
+        """Let so much time be over."""
+        self._start += span
+
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         return await super().wait(event, seconds / self._speed)

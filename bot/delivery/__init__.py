@@ -32,7 +32,7 @@ class Delivery:
         upload_limit: int,
     ) -> None:
         self._turns = Turns(clock)
-        self._limits = UploadLimits(client, store, upload_limit)
+        self._limits = UploadLimits(client, store, clock, upload_limit)
         self._cards = Cards(client, store, files, clock, self._turns, render, card_seconds)
         self._videos = Videos(client, store, files, clock, self._turns, self._limits)
 
@@ -53,17 +53,17 @@ class Delivery:
     async def limit(self, job: Job) -> int:
         return await self._limits.of(job)
 
-    async def announce(self, job: Job) -> Posted:
-        return await self._videos.announce(job)
+    async def announce(self, job: Job, *, again: bool) -> Posted:
+        return await self._videos.announce(job, again=again)
 
     async def attach(self, job: Job) -> None:
         await self._videos.attach(job)
 
-    async def withdraw(self, job: Job) -> bool:
+    async def withdraw(self, job: Job) -> bool | None:
         return await self._videos.withdraw(job)
 
     async def is_there(self, job: Job) -> bool:
         return await self._videos.is_there(job)
 
-    async def next_place(self, job: Job) -> tuple[Place, int | None] | None:
-        return await self._videos.next_place(job)
+    async def next_place(self, job: Job, *, unwanted: bool) -> tuple[Place, int | None] | None:
+        return await self._videos.next_place(job, unwanted=unwanted)

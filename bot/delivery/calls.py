@@ -1,22 +1,39 @@
 """One call to Discord, and what each way of failing means for a delivery."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
 import aiohttp
 import discord
 
-from bot.errors import Archived, DeliveryFault, NoReplies, TooLarge, Undeliverable, Undelivered
+from bot.errors import (
+    Archived,
+    DeliveryFault,
+    Gone,
+    MessageGone,
+    NoReplies,
+    TooLarge,
+    Undeliverable,
+    Undelivered,
+)
 
 T = TypeVar("T")
 
 CALL_TIMEOUT = 60.0
 _TOO_LARGE = {40005, 50045}
-_TOO_OFTEN = {20016, 20028, 20029, 30046, 40003}
-"""Limits on writing, and on opening direct messages, that do not always come as a 429."""
-_ARCHIVED = 50083
-_NO_REPLIES = 160002
+_NOT_NOW = {20016, 20028, 20029, 30046, 40003, 40333}
+"""Limits on writing and on opening direct messages, and a wall before Discord: none always comes as a 429."""
+_KINDS: Mapping[int, type[DeliveryFault]] = {
+    10003: Gone,  # the channel
+    10004: Gone,  # the server
+    10008: MessageGone,
+    50083: Archived,
+    160002: NoReplies,
+}
+"""By Discord's own codes; what is not among them is Undeliverable."""
+_NOT_DISCORDS = 0
+"""What an error has that is not Discord's own: a page of what stands before it, or an unknown address."""
 
 
 async def call(making: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
@@ -30,13 +47,14 @@ async def call(making: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
         raise _fault(error) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Undelivered(repr(error)) from error
+    except (ValueError, LookupError) as error:
+        # An answer that was cut off, or is none of Discord's: discord.py could not read it.
+        raise Undelivered(f"an unreadable answer: {error!r}") from error
 
 
 def _fault(error: discord.HTTPException) -> DeliveryFault:
     if error.status == 413 or error.code in _TOO_LARGE:  # noqa: PLR2004 - HTTP's Content Too Large
         return TooLarge(str(error))
-    if error.status >= 500 or error.status in {401, 429} or error.code in _TOO_OFTEN:  # noqa: PLR2004 - HTTP's server errors
+    if error.status >= 500 or error.status in {401, 429} or error.code in {_NOT_DISCORDS, *_NOT_NOW}:  # noqa: PLR2004 - HTTP's server errors
         return Undelivered(str(error))
-    if error.code in {_ARCHIVED, _NO_REPLIES}:
-        return Archived(str(error)) if error.code == _ARCHIVED else NoReplies(str(error))
-    return Undeliverable(str(error))
+    return _KINDS.get(error.code, Undeliverable)(str(error))

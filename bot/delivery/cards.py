@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import discord
 from pydantic import TypeAdapter
@@ -19,9 +20,10 @@ from bot.clock import Clock
 from bot.delivery.calls import CALL_TIMEOUT, call
 from bot.delivery.ending import Ending
 from bot.delivery.keeper import Keeper
-from bot.delivery.recent import NONCE_LIVES, own_message
+from bot.delivery.recent import own_message
 from bot.delivery.turns import Kind, Turns
-from bot.errors import Archived, DeliveryFault, Undelivered
+from bot.delivery.videos import OLD
+from bot.errors import Archived, DeliveryFault, Gone, Undeliverable, Undelivered
 from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
@@ -33,8 +35,8 @@ log = logging.getLogger(__name__)
 THUMBNAIL = "picture.jpg"
 FLUSH = 5.0
 """Seconds that cards get to show their latest state when the bot stops."""
-OLD = 3600.0
-"""Seconds after which Discord allows a message fewer edits."""
+NONCE_LIVES = timedelta(minutes=1)
+"""For so long at least Discord itself recognises a message that is created a second time."""
 _SHOWN = "what the cards show"
 _DIGESTS = TypeAdapter(dict[int, str])
 
@@ -70,7 +72,7 @@ class Cards:
         self._turns = turns
         self._render = render
         self._card_seconds = card_seconds
-        self._ending = Ending(client, store, clock)
+        self._ending = Ending(client, store, clock, turns)
         self._keepers: dict[int, Keeper] = {}
         self._left: dict[int, str] = {}
         """What cards showed when they were last looked after, by job."""
@@ -108,7 +110,7 @@ class Cards:
         with suppress(StoreError):
             await self._store.notes.set(_SHOWN, _DIGESTS.dump_json(self._left).decode())
 
-    async def _keep(self, job_id: int, keeper: "Keeper") -> None:
+    async def _keep(self, job_id: int, keeper: Keeper) -> None:
         """Look after one card until it shows the end."""
         try:
             keeper.picture = await self._files.thumbnail(job_id)
@@ -119,19 +121,25 @@ class Cards:
                 keeper.settled.set()
                 # Known as gone until the job is over, or every new state would ask Discord for it again.
                 await keeper.over.wait()
-                await self._ending.insist(lambda: self._ending.retract(keeper.card))
-                if keeper.card.job.state is JobState.FAILED:
-                    await self._ending.insist(lambda: self._ending.tell(keeper.card))
-            if not keeper.card.job.state.is_open:
-                await self._ending.insist(lambda: self._ending.note(keeper.card))
+                await self._end_without_card(keeper, is_gone=isinstance(error, Gone))
+            if keeper.has_ended and await self._ending.insist(lambda: self._ending.note(keeper.card)):
                 await self._store.jobs.close_card(job_id)
         except StoreError as error:
             log.warning("card of job %d is shown again at the next start: %s", job_id, error)
         finally:
             keeper.settled.set()
             self._keepers.pop(job_id, None)
-            if keeper.shown is not None and keeper.card.job.state.is_open:
+            if keeper.shown is not None and not keeper.has_ended:
                 self._left[job_id] = keeper.shown
+
+    async def _end_without_card(self, keeper: Keeper, *, is_gone: bool) -> None:
+        """Say how it ended where the card could not follow; perhaps it can again by now."""
+        if keeper.message_id is not None and not is_gone:
+            await self._ending.insist(lambda: self._refresh(keeper))
+        if keeper.shown is None or is_gone:
+            await self._ending.insist(lambda: self._ending.retract(keeper.card))
+            if keeper.card.job.state is JobState.FAILED:
+                await self._ending.insist(lambda: self._ending.tell(keeper.card))
 
     async def _follow(self, keeper: "Keeper") -> None:
         """Show each state that is still the latest when its turn comes."""
@@ -154,26 +162,33 @@ class Cards:
                 return
             await self._clock.wait(keeper.over, self._pace(keeper.card))
 
-    async def _refresh(self, keeper: "Keeper") -> None:
+    async def _refresh(self, keeper: Keeper) -> None:
         """Bring the message up to date, if it is not."""
         if self._render(keeper.card).digest != keeper.shown:
-            kind = Kind.CREATE if keeper.message_id is None else Kind.EDIT
-            async with self._turns.take(
-                keeper.card.job.channel_id, kind, lambda: keeper.rank, old=self._is_old(keeper.card)
-            ):
-                # What has become of it while it waited is shown at once.
-                keeper.changed.clear()
-                await self._show_awake(keeper, keeper.card)
+            try:
+                await self._show_latest(keeper)
+            except Archived:
+                if not keeper.has_ended:
+                    return
+                # A message wakes the thread up, and then the card can be edited.
+                await self._ending.tell(keeper.card)
+                await self._show_latest(keeper)
         await self._ending.retract(keeper.card)
 
-    async def _show_awake(self, keeper: "Keeper", card: Card) -> None:
-        try:
-            await self._put(keeper, card)
-        except Archived:
-            if not card.job.state.is_open:
-                # A message wakes the thread up, and then the card can be edited.
-                await self._ending.tell(card)
-                await self._put(keeper, card)
+    async def _show_latest(self, keeper: Keeper) -> None:
+        """Wait for a turn, and show what is true by then; without the picture where none may be attached."""
+        kind = Kind.CREATE if keeper.message_id is None else Kind.EDIT
+        async with self._turns.take(
+            keeper.card.job.channel_id, kind, lambda: keeper.rank, old=self._is_old(keeper.card)
+        ):
+            keeper.changed.clear()
+            try:
+                await self._put(keeper, keeper.card)
+            except Undeliverable as error:
+                if keeper.picture is None or isinstance(error, Gone | Archived):
+                    raise
+                keeper.picture = None
+                await self._put(keeper, keeper.card)
 
     async def _put(self, keeper: "Keeper", card: Card) -> None:
         # The picture goes along each time: an edit that only refers to it shows it a second time, outside.
@@ -225,7 +240,7 @@ class Cards:
         return max(pace, 4.0 * neighbours) if self._is_old(card) else pace
 
     def _is_old(self, card: Card) -> bool:
-        return (self._clock.now() - card.job.created_at).total_seconds() > OLD
+        return self._clock.now() - card.job.created_at > OLD
 
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)

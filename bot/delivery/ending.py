@@ -13,6 +13,7 @@ from bot.cards import Card
 from bot.clock import Clock
 from bot.delivery.calls import call
 from bot.delivery.logs import post
+from bot.delivery.turns import Kind, Rank, Turns
 from bot.delivery.videos import requester
 from bot.errors import DeliveryFault, Undelivered
 from bot.jobs import JobState
@@ -26,10 +27,11 @@ INSISTS = 8
 
 
 class Ending:
-    def __init__(self, client: discord.Client, store: Store, clock: Clock) -> None:
+    def __init__(self, client: discord.Client, store: Store, clock: Clock, turns: Turns) -> None:
         self._client = client
         self._store = store
         self._clock = clock
+        self._turns = turns
         self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     async def retract(self, card: Card) -> None:
@@ -39,7 +41,8 @@ class Ending:
             channel = self._client.get_partial_messageable(job.place_id or job.channel_id)
             message = channel.get_partial_message(job.message_id)
             text = f"<@{job.user_id}> {ending(job, card.provider)}"
-            await call(message.edit(content=text, allowed_mentions=requester(job)))
+            async with self._turns.take(channel.id, Kind.EDIT, lambda: Rank.END):
+                await call(message.edit(content=text, allowed_mentions=requester(job)))
 
     async def tell(self, card: Card) -> None:
         """Where the card cannot say it, say in a message of its own that no video comes."""
@@ -48,7 +51,8 @@ class Ending:
             channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
             text = f"<@{job.user_id}> {ending(job, card.provider)}"
             nonce = f"end {job.id}"
-            await call(channel.send(text, nonce=nonce, allowed_mentions=requester(job)))
+            async with self._turns.take(channel.id, Kind.CREATE, lambda: Rank.END):
+                await call(channel.send(text, nonce=nonce, allowed_mentions=requester(job)))
 
     async def note(self, card: Card) -> None:
         """Tell the moderators what they may want to look into."""
@@ -57,15 +61,20 @@ class Ending:
         if text is not None and channel_id is not None:
             await post(self._client, card.job.guild_id, channel_id, text, nonce=f"log {card.job.id}")
 
-    async def insist(self, say: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Say something that is said once only, through an outage, too; what can never be said is let go."""
+    async def insist(self, say: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Say something that is said once only, through an outage, too; what can never be said is let go.
+
+        False if it is still to be said.
+        """
         for outages in range(1, INSISTS + 1):
             try:
-                return await say()
+                await say()
             except Undelivered as error:
                 log.info("Discord does not take a message: %s", error)
                 await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
             except DeliveryFault as error:
                 log.info("a message can no longer be shown: %s", error)
-                return None
-        return None
+                return True
+            else:
+                return True
+        return False

@@ -16,11 +16,10 @@ class Keeper:
         self.shown = shown
         """The digest of what the message shows; None if nobody knows."""
         self.picture: bytes | None = None
-        self.hurried = False
-        """The bot is being stopped."""
+        self.has_ended = False
         self.changed = asyncio.Event()
         self.over = asyncio.Event()
-        """Set when the latest state is the last one: it does not wait its turn."""
+        """Set when the latest state is the last one, or the bot is being stopped: it does not wait longer."""
         self.settled = asyncio.Event()
         """Set when the card has been shown once, or never will be."""
 
@@ -31,15 +30,15 @@ class Keeper:
         return Rank.FIRST if self.message_id is None else Rank.NEWS
 
     def take(self, card: Card) -> None:
-        if card.job.state.is_open and self.over.is_set() and not self.hurried:
+        if card.job.state.is_open and self.has_ended:
             return  # the end is the end, whatever was still on its way
         self.card = card
         self.changed.set()
         if not card.job.state.is_open:
+            self.has_ended = True
             self.over.set()
 
     def hurry(self) -> None:
         """Show what is there to be shown without waiting for a turn."""
-        self.hurried = True
         self.over.set()
         self.changed.set()

@@ -8,8 +8,6 @@ import discord
 from bot.delivery.calls import call
 from bot.errors import Undeliverable
 
-NONCE_LIVES = timedelta(minutes=1)
-"""For so long at least Discord itself recognises a message that is created a second time."""
 _LOOKED_AT = 300
 _SKEW = timedelta(minutes=1)
 """How far our clock may be from Discord's."""

@@ -99,11 +99,16 @@ class _Limit:
 
     def pause(self, now: datetime) -> float:
         """Seconds until one more may be made; infinite while nothing but answers are waited for."""
-        while self.ended and (now - self.ended[0]).total_seconds() >= self.seconds:
-            self.ended.popleft()
-        if self.under_way + len(self.ended) < self.most:
+        if self.counts(now) < self.most:
             return 0.0
         return self.seconds - (now - self.ended[0]).total_seconds() if self.ended else math.inf
+
+    def counts(self, now: datetime) -> int:
+        """How many calls count now."""
+        # A clock that was put back would let the future count for long.
+        while self.ended and abs((now - self.ended[0]).total_seconds()) >= self.seconds:
+            self.ended.popleft()
+        return self.under_way + len(self.ended)
 
 
 @dataclass(eq=False)
@@ -150,6 +155,4 @@ class _Line:
         self.news.set()
 
     def is_idle(self, now: datetime) -> bool:
-        return not self.waiting and all(
-            limit.pause(now) <= 0 and not limit.under_way for limit in self.limits
-        )
+        return not self.waiting and not any(limit.counts(now) for limit in self.limits)

@@ -3,6 +3,8 @@
 import asyncio
 import functools
 from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from weakref import WeakValueDictionary
 
 import discord
@@ -11,16 +13,19 @@ from bot.cards import Posted
 from bot.clock import Clock
 from bot.delivery.calls import call
 from bot.delivery.limits import UploadLimits
-from bot.delivery.recent import NONCE_LIVES, own_message
+from bot.delivery.recent import own_message
 from bot.delivery.turns import Kind, Rank, Turns
-from bot.errors import NoReplies, TooLarge, Undeliverable
+from bot.errors import Gone, NoReplies, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Job, Place
 from bot.media.jobfiles import JobFiles
-from bot.notices import announcement, number
+from bot.notices import above, announcement, number
 from bot.rules import Elsewhere
 from bot.store import Store
 
-UPLOAD_TIMEOUT = 600.0
+UPLOAD_TIMEOUT = 300.0
+"""Seconds; aiohttp gives discord.py no more."""
+OLD = timedelta(hours=1)
+"""After which Discord allows a message fewer edits."""
 UPLOADS = 3
 """At once in one channel. Each takes one of its five edits until it is through, and cards need some, too."""
 NAME = "stillmotion.mp4"
@@ -44,61 +49,60 @@ class Videos:
         self._limits = limits
         self._uploads: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def announce(self, job: Job) -> Posted:
+    async def announce(self, job: Job, *, again: bool) -> Posted:
         await self._check_size(job)
         channel = await self._channel(job)
-        # As long as Discord knows the nonce, a second call returns the first call's message.
-        is_fresh = self._clock.now() - job.state_at < NONCE_LIVES
-        found = (
-            None
-            if is_fresh
-            else await own_message(self._client, channel, job.state_at, functools.partial(_announces, job))
-        )
+        # For some minutes Discord itself finds the first message by its nonce; we look however long it is.
+        found = await self._find(job, channel) if again else None
         message = found or await self._create(job, channel)
         return Posted(channel.id, message.id)
 
     async def attach(self, job: Job) -> None:
         await self._check_size(job)
-        channel, path = await self._channel(job), self._files.outgoing(job.id)
+        channel = await self._channel(job)
         async with (
             self._uploads.setdefault(channel.id, asyncio.Semaphore(UPLOADS)),
-            self._turns.take(channel.id, Kind.EDIT, lambda: Rank.END),
+            self._turns.take(channel.id, Kind.EDIT, lambda: Rank.END, old=self._is_old(job)),
         ):
-            video = await asyncio.to_thread(
-                discord.File, path, filename=NAME, description=job.request.prompt[:1024]
-            )
+            video, words, size = await asyncio.to_thread(self._load, job)
             message = channel.get_partial_message(job.message_id or 0)
-            editing = message.edit(
-                content=self._words(job), attachments=[video], allowed_mentions=requester(job)
-            )
+            editing = message.edit(content=words, attachments=[video], allowed_mentions=requester(job))
             try:
                 await call(editing, UPLOAD_TIMEOUT)
             except TooLarge:
-                await self._limits.learn(job, path.stat().st_size)
+                await self._limits.learn(job, size)
                 raise
 
-    async def withdraw(self, job: Job) -> bool:
-        if job.message_id is None:
-            return False
-        if await self.is_there(job):
-            return True
-        message = (await self._channel(job)).get_partial_message(job.message_id)
-        with suppress(Undeliverable):
-            await call(message.delete())
+    async def withdraw(self, job: Job) -> bool | None:
+        channel = await self._channel(job)
+        message_id = job.message_id
+        if message_id is None:
+            found = await self._find(job, channel) if job.announcing_at else None
+            if found is None:
+                return False
+            message_id = found.id
+        message = channel.get_partial_message(message_id)
+        try:
+            if await self.is_there(replace(job, message_id=message_id)):
+                return True
+        except Undeliverable:
+            is_gone = await self._delete(message)
+            return False if is_gone else None
+        await self._delete(message)
         return False
 
     async def is_there(self, job: Job) -> bool:
         try:
             message = (await self._channel(job)).get_partial_message(job.message_id or 0)
             found = await call(message.fetch())
-        except Undeliverable:  # it is gone, or out of sight
+        except Gone:
             return False
         return any(attached.filename == NAME for attached in found.attachments)
 
-    async def next_place(self, job: Job) -> tuple[Place, int | None] | None:
+    async def next_place(self, job: Job, *, unwanted: bool) -> tuple[Place, int | None] | None:
         if job.place is Place.DIRECT:
             return None
-        if job.place is Place.CHANNEL:
+        if job.place is Place.CHANNEL and not unwanted:
             rules = await self._store.acts.rules(job.guild_id)
             other = self._elsewhere(job, rules.elsewhere)
             if other not in {None, job.channel_id}:
@@ -106,18 +110,29 @@ class Videos:
         return Place.DIRECT, None
 
     def _elsewhere(self, job: Job, rule: Elsewhere) -> int | None:
-        """The other channel in the server that may have the video, if there is any."""
+        """The other channel in the server that may have the video: one where nobody sees more than before."""
         if rule is Elsewhere.NOWHERE:
             return None
         if job.parent_id is not None or rule is Elsewhere.PARENT:
             return job.parent_id
+        if not job.is_public:
+            return None
         guild = self._client.get_guild(job.guild_id)
+        if (guild is None and not self._client.is_ready()) or (guild is not None and guild.unavailable):
+            raise Undelivered("the server is not known now")
         return guild.system_channel.id if guild is not None and guild.system_channel else None
+
+    async def _find(self, job: Job, channel: discord.PartialMessageable) -> discord.Message | None:
+        line = number(job)
+        began = job.announcing_at or job.state_at
+        return await own_message(self._client, channel, began, lambda message: message.content.endswith(line))
 
     async def _create(self, job: Job, channel: discord.PartialMessageable) -> discord.Message:
         # Discord may compare nonces over all channels: each place has its own.
         nonce = str(job.id) if job.place is Place.CHANNEL else f"{job.id} {job.place[:1]}"
-        send = functools.partial(channel.send, self._words(job), nonce=nonce, allowed_mentions=requester(job))
+        send = functools.partial(
+            channel.send, announcement(job), nonce=nonce, allowed_mentions=requester(job)
+        )
         card = job.card_id if job.place is Place.CHANNEL else None
         async with self._turns.take(channel.id, Kind.CREATE, lambda: Rank.END):
             if card is not None:
@@ -125,17 +140,35 @@ class Videos:
                     return await call(send(reference=_answering(card, channel)))
             return await call(send())
 
+    async def _delete(self, message: discord.PartialMessage) -> bool:
+        """Whether the message is gone now."""
+        try:
+            await call(message.delete())
+        except Undeliverable as error:
+            return isinstance(error, Gone)
+        return True
+
     async def _channel(self, job: Job) -> discord.PartialMessageable:
         if job.place is Place.DIRECT:
             direct_id = job.place_id or (await call(self._client.create_dm(discord.Object(job.user_id)))).id
             return self._client.get_partial_messageable(direct_id)
         return self._client.get_partial_messageable(job.place_id or job.channel_id, guild_id=job.guild_id)
 
-    def _words(self, job: Job) -> str:
-        return announcement(job, smaller=self._files.fitted(job.id).exists())
+    def _load(self, job: Job) -> tuple[discord.File, str, int]:
+        """The file that is posted, the words above it, and its size."""
+        path = self._files.outgoing(job.id)
+        size, original = path.stat().st_size, self._files.video(job.id)
+        # What could only be copied is no smaller, and what is not kept cannot be sent again.
+        smaller = path != original and bool(self._files.kept_for) and size != original.stat().st_size
+        file = discord.File(path, filename=NAME, description=job.request.prompt[:1024])
+        return file, above(job, smaller=smaller), size
+
+    def _is_old(self, job: Job) -> bool:
+        began = job.announcing_at or job.state_at
+        return self._clock.now() - began > OLD
 
     async def _check_size(self, job: Job) -> None:
-        size = (await asyncio.to_thread(self._files.outgoing(job.id).stat)).st_size
+        size = await asyncio.to_thread(lambda: self._files.outgoing(job.id).stat().st_size)
         if size > await self._limits.of(job):
             raise TooLarge(f"{size} bytes")
 
@@ -150,10 +183,3 @@ def requester(job: Job) -> discord.AllowedMentions:
 def _answering(message_id: int, channel: discord.PartialMessageable) -> discord.MessageReference:
     """What is answered; where it is gone, the answer stands alone."""
     return discord.MessageReference(message_id=message_id, channel_id=channel.id, fail_if_not_exists=False)
-
-
-def _announces(job: Job, message: discord.Message) -> bool:
-    """Whether a message of the bot's is the one that announces this job's video."""
-    answers = message.reference.message_id if message.reference else None
-    is_reply = answers is not None and answers == job.card_id
-    return (is_reply and not message.embeds) or message.content.endswith(number(job))

@@ -47,8 +47,7 @@ async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             await floor.still(job)
             log.warning("job %d: the download failed: %s", job.id, error)
             asked_wait = error.retry_after if isinstance(error, Overloaded) else None
-            if isinstance(error, OSError) and error.errno in _DISK_FULL:
-                await make_room(floor, job)
+            await make_room_if_full(floor, job, error)
         failures += 1
         if floor.clock.now() >= give_up_at:
             return await floor.fail(job, Failure.TIMED_OUT)
@@ -68,8 +67,10 @@ async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:
     log.info("job %d: %s", job.id, facts)
 
 
-async def make_room(floor: Floor, job: Job) -> None:
-    """Give up old videos: they are kept for convenience, and this one is paid for."""
+async def make_room_if_full(floor: Floor, job: Job, error: Exception) -> None:
+    """Give up old videos where the disk is full: they are kept for convenience, and this one is paid for."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+        return
     provider = floor.catalogue.providers.get(job.provider)
     needed = provider.resources.max_video_bytes if provider else 0
     now = floor.clock.now()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import shutil
-from datetime import datetime
 from pathlib import Path
 
 from bot.jobs import Job
@@ -18,10 +17,11 @@ log = logging.getLogger(__name__)
 __all__ = ["TooMuch", "pack"]
 
 
-async def pack(floor: Floor, job: Job, give_up_at: datetime) -> None:
+async def pack(floor: Floor, job: Job) -> None:
     """See that what is posted fits its channel and plays in place; the download itself stays as it is.
 
-    Raises TooMuch, or BadVideo for what turns out not to decode.
+    It may wait for others whose videos are worked on; its own work is bounded. Raises TooMuch, or BadVideo
+    for what turns out not to decode.
     """
     limit = await floor.letterbox.limit(job)
     source, target = floor.files.video(job.id), floor.files.fitted(job.id)
@@ -33,14 +33,14 @@ async def pack(floor: Floor, job: Job, give_up_at: datetime) -> None:
         return
     report = await floor.reporter(job)
     try:
-        await floor.within(give_up_at, fit(floor.encoders, source, target, limit, report))
+        await fit(floor.encoders, source, target, limit, report)
     except ChildrenClosed:
         raise
-    except (TooMuch, ChildFailed, TimeoutError) as error:
+    except (TooMuch, ChildFailed) as error:
         if not fits:
             raise TooMuch(str(error)) from error
         # Some players will not show it, but what is not posted is shown by none. The copy is not tried again.
-        log.warning("job %d is posted as it came: %s", job.id, str(error) or "no time was left")
+        log.warning("job %d is posted as it came: %s", job.id, error)
         await asyncio.to_thread(_copy, source, target)
 
 

@@ -36,6 +36,7 @@ class Changes(TypedDict, total=False):
     message_id: int | None
     place: Place
     place_id: int | None
+    announcing_at: datetime | None
     failure: Failure
     detail: str
     ended_by: int
@@ -111,9 +112,11 @@ async def insert(transaction: Transaction, job: Job) -> Job:
     rows = await transaction.rows(
         """
         INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
-            quoted_micros, cost_micros, may_fall_over, parent_id, created_at, state_at, not_before)
+            quoted_micros, cost_micros, may_fall_over, parent_id, is_public, created_at, state_at,
+            not_before)
         VALUES (:id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state, :price, :price,
-            :quoted_micros, :cost_micros, :may_fall_over, :parent_id, :created_at, :created_at, :created_at)
+            :quoted_micros, :cost_micros, :may_fall_over, :parent_id, :is_public, :created_at,
+            :created_at, :created_at)
         RETURNING *
         """,
         id=job.id,
@@ -129,6 +132,7 @@ async def insert(transaction: Transaction, job: Job) -> Job:
         cost_micros=job.cost_micros,
         may_fall_over=int(job.may_fall_over),
         parent_id=job.parent_id,
+        is_public=int(job.is_public),
         created_at=to_text(job.created_at),
     )
     return job_of(rows[0])
@@ -173,6 +177,11 @@ class Jobs:
         """Remember the message that shows the job. It is no part of the job's life, so any state will do."""
         sql = "UPDATE job SET card_id = :message_id WHERE id = :id RETURNING id"
         await self._database.write(lambda on: on.rows(sql, id=job_id, message_id=message_id))
+
+    async def show_once(self, job_id: int, *, taken: bool = True) -> bool:
+        """Take the one right to show a job's video again to everybody, or give it back; False if it is so."""
+        sql = "UPDATE job SET shown = :new WHERE id = :id AND shown <> :new RETURNING id"
+        return bool(await self._database.write(lambda on: on.rows(sql, id=job_id, new=int(taken))))
 
     async def get(self, job_id: int) -> Job | None:
         return await find(self._database.read, job_id)

@@ -93,7 +93,7 @@ class Box:
     """Bytes, each for one question; the last one stays."""
     places: deque[tuple[Place, int | None]] = field(default_factory=deque[tuple[Place, int | None]])
     """Where a video can go that its channel does not take."""
-    there: bool | Exception = False
+    there: bool | Exception | None = False
     """Whether the video turns out to be where it was not thought to be."""
     withdrawn: list[int | None] = field(default_factory=list[int | None])
 
@@ -107,7 +107,7 @@ class Box:
     async def limit(self, job: Job) -> int:
         return self.limits.popleft() if len(self.limits) > 1 else self.limits[0]
 
-    async def announce(self, job: Job) -> Posted:
+    async def announce(self, job: Job, *, again: bool) -> Posted:
         if self.faults:
             raise self.faults.popleft()
         self.announced.append(job.id)
@@ -118,16 +118,16 @@ class Box:
             raise self.faults.popleft()
         self.attached.append((job.id, job.message_id or 0))
 
-    async def withdraw(self, job: Job) -> bool:
+    async def withdraw(self, job: Job) -> bool | None:
         if isinstance(self.there, Exception):
             raise self.there
         self.withdrawn.append(job.message_id)
         return self.there
 
     async def is_there(self, job: Job) -> bool:
-        return await self.withdraw(job)
+        return bool(await self.withdraw(job))
 
-    async def next_place(self, job: Job) -> tuple[Place, int | None] | None:
+    async def next_place(self, job: Job, *, unwanted: bool) -> tuple[Place, int | None] | None:
         return self.places.popleft() if self.places else None
 
     def states(self, job_id: int) -> list[JobState]:
@@ -193,6 +193,11 @@ class Hall:
         job = await self.store.jobs.get(job_id)
         assert job is not None
         return job
+
+    async def ended(self, job_id: int = 1) -> Job | None:
+        """The job, once it is over."""
+        job = await self.job(job_id)
+        return None if job.state.is_open else job
 
 
 Make = Callable[..., Awaitable[Hall]]

@@ -92,6 +92,42 @@ async def test_where_the_disk_is_full_videos_of_old_jobs_make_room(hall: Hall) -
     assert seen == [[True] * 4, [True] * 4, [True, True, False, False]]
 
 
+async def test_a_hiccup_of_the_database_long_after_the_deadline_loses_no_video(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_state(hall, S.DELIVERING)
+    hall.clock.pass_by(timedelta(hours=2))
+    move, refusals = Jobs.move, iter(range(1))
+
+    async def failing(self: Jobs, job: Job, state: JobState, **changes: object) -> Job:
+        if state is S.DELIVERED and next(refusals, None) is not None:
+            raise StoreError("database is locked")
+        return await move(self, job, state, **changes)
+
+    monkeypatch.setattr(Jobs, "move", failing)
+    await hall.runner.start()
+    assert (await eventually(hall.ended)).state is S.DELIVERED
+    assert hall.box.announced == [1]
+
+
+async def test_what_cannot_be_written_down_for_too_long_is_kept(
+    hasty_hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall, move = hasty_hall, Jobs.move
+    await in_state(hall, S.DELIVERING)
+
+    async def failing(self: Jobs, job: Job, state: JobState, **changes: object) -> Job:
+        if state is S.DELIVERED:
+            raise StoreError("database is locked")
+        return await move(self, job, state, **changes)
+
+    monkeypatch.setattr(Jobs, "move", failing)
+    await hall.runner.start()
+    job = await eventually(hall.ended)
+    assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
+    assert hall.files.video(1).exists()
+
+
 @pytest.mark.parametrize("state", [S.RUNNING, S.DOWNLOADING, S.DELIVERING])
 async def test_a_job_found_after_a_crash_takes_the_same_path(hall: Hall, state: JobState) -> None:
     job = await in_state(hall, state)

@@ -187,12 +187,11 @@ async def test_what_was_found_out_and_is_lost_is_found_out_again(
     assert posted == [noise()]
 
 
-@pytest.mark.parametrize("error", [ChildFailed("out of memory"), TimeoutError()])
 async def test_a_small_file_that_could_not_be_worked_on_is_posted_as_it_came(
-    hall: Hall, posted: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    hall: Hall, posted: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = write(tmp_path / "given.mp4", "libvpx-vp9").read_bytes()
-    tries = failing(monkeypatch, error)
+    tries = failing(monkeypatch, ChildFailed("out of memory"))
     hall.box.faults.append(Undelivered("502"))
     job = await hall.engine.drive(await finished(hall, given))
     assert (job.state, job.charged) == (JobState.DELIVERED, 1)
@@ -250,8 +249,8 @@ async def test_what_discord_refuses_is_made_smaller_once_more(hall: Hall, posted
     refusals: list[Any] = [TooLarge("413")]
     announce = hall.box.announce
 
-    async def announced(job: Job) -> Posted:
-        message = await announce(job)
+    async def announced(job: Job, *, again: bool) -> Posted:
+        message = await announce(job, again=again)
         hall.box.faults.extend(refusals)  # for the attach that follows
         return message
 

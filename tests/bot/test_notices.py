@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.jobs import OPEN, Failure, Job, JobState, Place
-from bot.notices import NOT_CHARGED, announcement, ending, note, phase, refusal
+from bot.notices import NOT_CHARGED, above, announcement, ending, note, number, phase, refusal
 from bot.quotas import (
     Allowance,
     Block,
@@ -51,31 +51,36 @@ def test_every_failure_has_sentences_that_say_what_to_do_and_that_nothing_was_ch
 
 
 @pytest.mark.parametrize(
-    ("place", "above", "on_the_card"),
+    ("place", "words", "on_the_card"),
     [
         (Place.CHANNEL, "<@4> Your video is ready.", "Your video is ready."),
         (
             Place.SERVER,
-            "<@4> Your video is ready. It could not be posted in <#3>.\n-# Video 1",
+            "<@4> Your video is ready. It could not be posted in <#3>.",
             "Your video is ready. It is in <#9>, as it could not be posted here.",
         ),
         (
             Place.DIRECT,
-            "Your video is ready. It could not be posted in <#3>.\n-# Video 1",
+            "Your video is ready. It could not be posted in <#3>.",
             "Your video is ready. It was sent to you directly, as it could not be posted here.",
         ),
     ],
 )
 def test_a_video_in_another_place_says_where_it_was_meant_to_be(
-    place: Place, above: str, on_the_card: str
+    place: Place, words: str, on_the_card: str
 ) -> None:
     job = replace(JOB, state=JobState.DELIVERED, card_id=7, place=place, place_id=9)
-    assert announcement(job) == above
+    assert above(job) == words
     assert ending(job, "X") == on_the_card
 
 
+def test_an_announcement_ends_in_what_it_is_found_by() -> None:
+    assert announcement(JOB) == "<@4> Your video is ready, and on its way here.\n-# Video 1"
+    assert announcement(JOB).endswith(number(JOB))
+
+
 def test_a_video_that_was_made_smaller_says_how_to_get_it_as_it_was() -> None:
-    assert announcement(replace(JOB, card_id=7), smaller=True).endswith("`/jobs resend` has it as it was.")
+    assert above(JOB, smaller=True).endswith("`/jobs resend` has it as it was.")
 
 
 def test_moderators_are_told_of_what_they_can_do_something_about() -> None:

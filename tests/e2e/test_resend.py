@@ -1,12 +1,17 @@
 """`/jobs resend`: a video that was made comes again, to whom it belongs."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
+import discord
 import pytest
 from simcord.actors import MemberActor
 from simcord.results import InteractionResult
 
+from bot.errors import NotNow, TooLarge, Undeliverable
 from bot.jobs import Job
 from bot.media.jobfiles import JobFiles
 from bot.settings import Settings
@@ -117,9 +122,106 @@ async def test_a_post_that_moderators_deleted_is_not_shown_again(made: World) ->
     assert len((await resend(made)).response.attachments) == 1
 
 
+async def test_a_video_is_shown_once_more_and_no_more(made: World) -> None:
+    await resend(made, show=True)
+    await made.moderator.delete(made.videos()[-1])
+    assert "It was shown once more already" in (await resend(made, show=True)).response.content
+    assert len(made.videos()) == 1
+
+
+async def test_what_could_not_be_shown_may_be_shown_later(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(sys.modules["cogs.jobs"], "_send", refusing)
+        assert "Discord does not take it here" in (await resend(made, show=True)).response.content
+    await resend(made, show=True)
+    assert len(made.videos()) == 2
+
+
+async def refusing(*_: object, **__: object) -> None:
+    raise Undeliverable("403")
+
+
+async def test_who_may_not_post_files_here_shows_none(made: World) -> None:
+    forbidden = discord.PermissionOverwrite(attach_files=False)
+    channel = made.guild.create_text_channel("talk", overwrites={made.guild.default_role: forbidden})
+    video = str((await latest(made)).id)
+    reply = await made.alice.slash(channel, "jobs resend", video=video, show=True)
+    assert "You may not post files in this channel" in reply.response.content
+    assert not channel.history()
+
+
+async def test_who_moderates_another_channel_gets_nothing_of_this_one(made: World) -> None:
+    rights = discord.PermissionOverwrite(manage_messages=True)
+    channel = made.guild.create_text_channel("bobs-own", overwrites={made.bob: rights})
+    video = str((await latest(made)).id)
+    reply = await made.bob.slash(channel, "jobs resend", video=video)
+    assert "I know no such video" in reply.response.content
+    assert (await resend(made, made.admin)).response.attachments
+
+
+async def filling(_: object, __: Path, target: Path, limit: int) -> None:
+    """In place of an encoder: a file of just that size."""
+    await asyncio.to_thread(target.write_bytes, bytes(limit))
+
+
+async def test_two_who_want_the_same_smaller_file_wait_for_each_other(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work: list[Path] = []
+    most = 0
+
+    async def fit(_: object, source: Path, target: Path, limit: int) -> None:
+        nonlocal most
+        at_work.append(target)
+        most = max(most, len(at_work))
+        await filling(None, source, target, limit)
+        at_work.remove(target)
+
+    async def get(user_id: int) -> None:
+        async with made.bot.archive.copy(job, user_id, limit=100):
+            pass
+
+    job = await latest(made)
+    monkeypatch.setattr("bot.archive.fit", fit)
+    await asyncio.gather(get(1), get(2))
+    assert most == 1
+    with pytest.raises(NotNow):
+        await asyncio.gather(get(3), get(3))
+
+
+async def test_a_video_that_is_swept_just_now_is_said_to_be_gone(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def swept(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(sys.modules["cogs.jobs"], "_send", swept)
+    assert (await resend(made)).response.content == "That video is not kept here any more."
+
+
+async def test_what_discord_finds_too_large_is_made_smaller(
+    made: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["cogs.jobs"]
+    send, refusals = module._send, iter(range(2))
+
+    async def refused(*given: Any, **named: Any) -> None:
+        if next(refusals, None) is not None:
+            raise TooLarge("413")
+        await send(*given, **named)
+
+    monkeypatch.setattr(module, "_send", refused)
+    monkeypatch.setattr("bot.archive.fit", filling)
+    reply = await resend(made)
+    assert reply.response.content == "Here it is, made to fit here."
+    assert reply.response.attachments[0].size == int(int(len(sample_video()) * 0.8) * 0.8)
+
+
 async def test_who_is_blocked_shows_nothing(made: World) -> None:
     await made.administer("quota-admin block", member=made.alice)
-    assert "You may not post videos here now" in (await resend(made, show=True)).response.content
+    assert "may not be posted now" in (await resend(made, show=True)).response.content
     assert len(made.videos()) == 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import discord
 import pytest
+from aiohttp import web
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
@@ -26,7 +27,7 @@ from tests.clock import NOON, FastClock
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import ALICE, CHANNEL, GUILD, TOKEN
 from tests.helpers import eventually
-from tests.vendors.faults import sample_video
+from tests.vendors.faults import Exchange, sample_video
 
 MEGABYTE = 1024 * 1024
 LIMIT = 20 * MEGABYTE
@@ -119,6 +120,7 @@ async def book(store: Store, folder: Path, **changes: object) -> Job:
         created_at=NOON,
         state_at=NOON,
         not_before=NOON,
+        is_public=True,
     )
     new = replace(new, **changes)  # type: ignore[arg-type] # by whoever calls
     files = folder / "jobs" / str(new.id)
@@ -140,8 +142,13 @@ def at(job: Job, state: JobState, **changes: object) -> Job:
 
 async def announced(letterbox: Delivery, job: Job) -> Job:
     """The job with the message that is to carry its video."""
-    posted = await letterbox.announce(job)
+    posted = await letterbox.announce(job, again=False)
     return replace(job, message_id=posted.message_id, place_id=posted.channel_id)
+
+
+async def cut_answer(_: Exchange) -> web.StreamResponse:
+    """Half of what Discord says, as if that were all."""
+    return web.Response(body=b'{"id": "12', content_type="application/json")
 
 
 def shown(server: DiscordServer) -> str:

@@ -11,14 +11,16 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
+from bot.delivery.keeper import Keeper
 from bot.jobs import Failure, Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from bot.store.db import StoreError
 from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, SPEED, at, card, shown
+from tests.bot.delivery.conftest import LIMIT, SPEED, at, card, cut_answer, shown
 from tests.clock import FastClock
 from tests.discord_server.faults import after_accepting, cut, late, refusal
+from tests.discord_server.places import Fate
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import ALICE, CHANNEL
 from tests.helpers import eventually
@@ -121,7 +123,7 @@ async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
 async def test_a_card_that_cannot_be_posted_does_not_hold_up_the_job(
     server: DiscordServer, letterbox: Delivery, job: Job, clock: FastClock
 ) -> None:
-    server.next("create", refusal(403, 50013))
+    server.next("create", *[refusal(403, 50013)] * 2)
     started = clock.now()
 
     assert await letterbox.open(card(job)) is None
@@ -146,12 +148,54 @@ async def test_where_the_card_is_gone_a_failure_is_told_in_a_message_of_its_own(
 async def test_where_no_card_could_be_posted_nothing_is_said_of_a_job_that_was_taken_back(
     server: DiscordServer, letterbox: Delivery, store: Store, job: Job
 ) -> None:
-    server.next("create", refusal(403, 50013))
+    server.next("create", *[refusal(403, 50013)] * 2)
     assert await letterbox.open(card(job)) is None
     letterbox.show(card(await store.jobs.move(job, JobState.CANCELLED)))
     await eventually(lambda: closed(store))
 
     assert server.world.messages == {}
+
+
+async def test_a_card_that_may_carry_no_picture_any_more_goes_on_without(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    await letterbox.open(card(job))
+    server.world.fates[CHANNEL] = Fate.FILELESS
+    letterbox.show(card(at(job, JobState.RUNNING)))
+    await eventually(lambda: "is making the video" in shown(server))
+
+    assert "thumbnail" not in server.world.cards()[0]["embeds"][0]
+
+
+async def test_a_card_that_was_out_of_reach_for_a_while_shows_the_end(
+    server: DiscordServer, letterbox: Delivery, store: Store, job: Job
+) -> None:
+    await letterbox.open(card(job))
+    server.world.fates[CHANNEL] = Fate.HIDDEN
+    letterbox.show(card(at(job, JobState.RUNNING)))
+    await eventually(lambda: len(server.seen("edit")) == 2)
+    server.world.fates.clear()
+    letterbox.show(card(await store.jobs.move(job, JobState.CANCELLED)))
+    await eventually(lambda: "Cancelled" in shown(server))
+
+
+async def test_an_answer_that_nobody_can_read_does_not_end_a_card(
+    server: DiscordServer, letterbox: Delivery, job: Job
+) -> None:
+    await letterbox.open(card(job))
+    server.next("edit", cut_answer)
+    letterbox.show(card(at(job, JobState.CANCELLED)))
+    await eventually(lambda: "Cancelled" in shown(server))
+
+
+async def test_the_end_of_a_card_stays_the_end_while_the_bot_stops(job: Job) -> None:
+    keeper = Keeper(1, None)
+    keeper.take(card(at(job, JobState.RUNNING)))
+    keeper.hurry()
+    keeper.take(card(at(job, JobState.CANCELLED)))
+    keeper.take(card(at(job, JobState.RUNNING), progress=0.5))
+
+    assert keeper.card.job.state is JobState.CANCELLED
 
 
 async def test_what_is_over_is_not_shown_as_it_was_before(

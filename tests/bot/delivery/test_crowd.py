@@ -47,7 +47,7 @@ async def live(letterbox: Delivery, store: Store, job: Job, ready: asyncio.Event
     for step in range(1, 9):
         letterbox.show(card(replace(job, state=JobState.RUNNING), progress=step / 10))
     await ready.wait()
-    posted = await letterbox.announce(job)
+    posted = await letterbox.announce(job, again=False)
     job = replace(job, message_id=posted.message_id, state=JobState.DELIVERED)
     await letterbox.attach(job)
     letterbox.show(card(job))

@@ -10,9 +10,9 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
-from bot.delivery.limits import HIGHEST_TIER
+from bot.delivery.limits import HIGHEST_TIER, LEAST
 from bot.errors import TooLarge
-from bot.jobs import Job
+from bot.jobs import Job, Place
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from cogs._cards import render
@@ -53,7 +53,7 @@ async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
 ) -> None:
     os.truncate(tmp_path / "jobs" / "42" / "video.mp4", LIMIT + 1)
     with pytest.raises(TooLarge):
-        await letterbox.announce(job)
+        await letterbox.announce(job, again=False)
     with pytest.raises(TooLarge):
         await letterbox.attach(replace(job, message_id=1))
 
@@ -69,18 +69,49 @@ async def test_of_a_server_that_is_not_known_now_discord_itself_has_to_say(
     assert await letterbox.limit(job) == HIGHEST_TIER
 
 
-async def test_what_discord_has_refused_is_remembered_until_the_server_takes_more(
+async def test_what_discord_has_refused_is_held_against_that_upload(
     server: DiscordServer, client: discord.Client, letterbox: Delivery, job: Job, tmp_path: Path
 ) -> None:
-    assert await letterbox.limit(job) == LIMIT
     job = await announced(letterbox, job)
     size = (tmp_path / "jobs" / "42" / "video.mp4").stat().st_size
     server.next("edit", refusal(413, 40005))
     with pytest.raises(TooLarge):
         await letterbox.attach(job)
+
     assert await letterbox.limit(job) == int(size * 0.8)
+    assert await letterbox.limit(replace(job, id=43)) == LEAST, "every place takes that"
+
+
+@pytest.mark.parametrize("place", [Place.CHANNEL, Place.DIRECT])
+async def test_what_a_place_refuses_is_remembered_for_a_day_and_until_it_takes_more(
+    server: DiscordServer,
+    client: discord.Client,
+    letterbox: Delivery,
+    clock: FastClock,
+    job: Job,
+    place: Place,
+) -> None:
+    job = replace(job, place=place)
+    another = replace(job, id=43)
+    for refused in (18, 12, 15):
+        await letterbox._limits.learn(job, refused * MEGABYTE)
+    assert await letterbox.limit(another) == int(12 * MEGABYTE * 0.8), "the least of all"
+
+    elsewhere = replace(another, place=Place.CHANNEL if place is Place.DIRECT else Place.DIRECT)
+    assert await letterbox.limit(elsewhere) == LIMIT
+    clock.pass_by(timedelta(days=1))
+    assert await letterbox.limit(another) == LIMIT
+
+
+async def test_a_server_that_is_boosted_starts_anew(
+    server: DiscordServer, client: discord.Client, letterbox: Delivery, job: Job
+) -> None:
     await boosted(server, client, 2)
-    assert await letterbox.limit(job) == 50 * MEGABYTE
+    await letterbox._limits.learn(job, 30 * MEGABYTE)
+    assert await letterbox.limit(replace(job, id=43)) == LIMIT, "the tier was wrong, not the base"
+    assert await letterbox.limit(replace(job, place=Place.DIRECT, id=43)) == LIMIT
+    await boosted(server, client, 3)
+    assert await letterbox.limit(replace(job, id=43)) == 100 * MEGABYTE
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
 """Whatever becomes of its channel, a video arrives at the next place, or is kept and not charged."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from errno import ENOSPC
 from pathlib import Path
 
 import discord
 import pytest
+from aiohttp import web
 
 from bot.catalogue import Catalogue
 from bot.delivery import Delivery
@@ -17,10 +20,10 @@ from bot.stages.deliver import deliver
 from bot.stages.floor import Floor
 from bot.store import Store
 from providers.base import Succeeded
-from tests.bot.delivery.conftest import book, card, connected
+from tests.bot.delivery.conftest import announced, book, card, connected, cut_answer
 from tests.clock import NOON, FastClock
 from tests.discord_server.faults import after_accepting, cut, html, refusal, too_many
-from tests.discord_server.places import Fate, direct
+from tests.discord_server.places import BOB, Fate, direct, user
 from tests.discord_server.server import DiscordServer, carries_video
 from tests.discord_server.world import (
     ALICE,
@@ -33,7 +36,7 @@ from tests.discord_server.world import (
     Message,
 )
 from tests.helpers import AtHome, eventually
-from tests.vendors.faults import Fault, sample_video
+from tests.vendors.faults import Exchange, Fault, sample_video
 
 S = JobState
 Send = Callable[[Job], Awaitable[Job]]
@@ -115,6 +118,26 @@ async def test_a_server_may_have_it_in_its_system_channel(
     assert posts(server)[0]["content"].startswith(f"<@{ALICE}> Your video is ready.")
 
 
+async def test_the_system_channel_gets_nothing_that_was_not_for_everybody(
+    server: DiscordServer, store: Store, letterbox: Delivery, tmp_path: Path, send: Send
+) -> None:
+    await decide(store, SetElsewhere(where=Elsewhere.SYSTEM))
+    server.world.fates[CHANNEL] = Fate.FILELESS
+    await send(await finished(store, letterbox, await book(store, tmp_path, is_public=False)))
+
+    assert where(server) == [direct(ALICE)]
+
+
+async def test_what_a_moderator_deletes_while_it_arrives_comes_directly_and_to_no_other_channel(
+    server: DiscordServer, store: Store, threaded: Job, letterbox: Delivery, send: Send
+) -> None:
+    job = await announced(letterbox, threaded)
+    server.world.delete(THREAD, job.message_id or 0)
+    job = await send(job)
+
+    assert (job.place, where(server)) == (Place.DIRECT, [direct(ALICE)])
+
+
 async def test_where_the_system_channel_does_not_take_it_either_it_comes_directly(
     server: DiscordServer, store: Store, waiting: Job, send: Send
 ) -> None:
@@ -194,8 +217,18 @@ async def closed(store: Store) -> bool:
 
 @pytest.mark.parametrize(
     "fault",
-    [refusal(503), html(520), cut, after_accepting(cut), too_many(0.1), refusal(400, 20028)],
-    ids=["503", "a page", "cut", "cut after accepting", "429", "20028"],
+    [
+        refusal(503),
+        html(520),
+        html(403),
+        cut,
+        after_accepting(cut),
+        cut_answer,
+        too_many(0.1),
+        refusal(400, 20028),
+        refusal(403, 40333),
+    ],
+    ids=["503", "a page", "403 page", "cut", "cut after accepting", "half", "429", "20028", "40333"],
 )
 @pytest.mark.parametrize("move", ["create", "edit"])
 async def test_an_outage_keeps_the_video_in_its_channel_and_makes_no_second_post(
@@ -243,6 +276,25 @@ async def test_an_announcement_is_taken_back_before_another_place_is_tried(
     assert [m["channel_id"] for m in server.world.replies()] == [str(direct(ALICE))]
 
 
+@pytest.mark.parametrize("seen", ["hidden", "unread"])
+async def test_a_post_that_is_out_of_sight_is_not_made_a_second_time(
+    server: DiscordServer, waiting: Job, send: Send, seen: str
+) -> None:
+    async def accept_and_hide(exchange: Exchange) -> web.StreamResponse:
+        server.world.fates[CHANNEL] = Fate.HIDDEN if seen == "hidden" else Fate.NO_HISTORY
+        server.next("edit", *[refusal(403, 50013)] * 9, when=lambda asked: not asked.json.get("embeds"))
+        server.next("delete", refusal(403, 50001))
+        return await after_accepting(cut)(exchange)
+
+    fate = server.world.fates
+    server.next("edit", accept_and_hide, when=carries_video)
+    job = await send(waiting)
+    fate.clear()
+
+    assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
+    assert len(where(server)) <= 1
+
+
 async def test_where_nobody_can_tell_whether_it_was_posted_it_is_not_posted_elsewhere(
     server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock
 ) -> None:
@@ -251,6 +303,31 @@ async def test_where_nobody_can_tell_whether_it_was_posted_it_is_not_posted_else
     job = await deliver(floor, waiting, clock.now())
 
     assert (job.failure, job.charged, where(server)) == (Failure.UNDELIVERABLE, 0, [CHANNEL])
+
+
+async def test_a_full_disk_loses_no_video(
+    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bot.stages.deliver.pack", full)
+    job = await deliver(floor, waiting, clock.now())
+
+    assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
+
+
+async def test_waiting_for_others_to_be_encoded_is_no_reason_to_give_up(
+    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits(*_: object) -> None:
+        await clock.wait(asyncio.Event(), 10)
+
+    monkeypatch.setattr("bot.stages.deliver.pack", waits)
+    server.next("create", refusal(400, 20028), when=lambda asked: not asked.json.get("embeds"))
+    job = await deliver(floor, waiting, clock.now() + timedelta(seconds=5))
+
+    assert (job.state, where(server)) == (S.DELIVERED, [CHANNEL])
 
 
 async def test_a_channel_that_takes_less_than_thought_gets_a_smaller_file(
@@ -265,7 +342,7 @@ async def test_a_channel_that_takes_less_than_thought_gets_a_smaller_file(
     assert "`/jobs resend` has it as it was" in posts(server)[0]["content"]
 
 
-@pytest.mark.parametrize("card_is", ["there", "deleted"])
+@pytest.mark.parametrize("card_is", ["there", "deleted", "never posted"])
 @pytest.mark.parametrize("place", [Place.CHANNEL, Place.SERVER, Place.DIRECT])
 async def test_a_message_whose_id_was_lost_is_found_when_discord_has_forgotten_its_nonce(
     server: DiscordServer,
@@ -277,19 +354,41 @@ async def test_a_message_whose_id_was_lost_is_found_when_discord_has_forgotten_i
     card_is: str,
 ) -> None:
     server.world.nonce_seconds = 0
-    old = replace(
-        waiting,
-        place=place,
-        place_id=SYSTEM_CHANNEL if place is Place.SERVER else None,
-        card_id=waiting.card_id if card_is == "there" else None,
-        state_at=waiting.state_at - timedelta(minutes=2),
-    )
-    first = await letterbox.announce(old)
-    another = await book(store, tmp_path, id=43)
-    await letterbox.announce(replace(old, id=another.id, card_id=None))
+    job = replace(waiting, place=place, place_id=SYSTEM_CHANNEL if place is Place.SERVER else None)
+    if card_is == "deleted":
+        server.world.delete(CHANNEL, job.card_id or 0)
+    elif card_is == "never posted":
+        job = replace(job, card_id=None)
+    first = await letterbox.announce(job, again=False)
+    another = replace(await book(store, tmp_path, id=142), place=place, place_id=job.place_id)
+    await letterbox.announce(another, again=False)
 
-    assert await letterbox.announce(old) == first
+    assert await letterbox.announce(job, again=True) == first
     assert len(server.world.replies()) == 2
+
+
+async def test_a_lost_message_is_found_among_hundreds_that_came_before_it(
+    server: DiscordServer, store: Store, letterbox: Delivery, waiting: Job, send: Send, clock: FastClock
+) -> None:
+    server.world.nonce_seconds = 0
+    chatter(server, 320)
+    server.next("create", after_accepting(cut), when=lambda asked: not asked.json.get("embeds"))
+    await send(waiting)
+
+    assert len([message for message in server.world.replies() if is_own(message)]) == 1
+
+
+def chatter(server: DiscordServer, count: int) -> None:
+    """Members have been talking in the channel, before the bot had anything to say."""
+    for number in range(count):
+        message = server.world._new_message(CHANNEL)
+        before = discord.utils.time_snowflake(NOON - timedelta(hours=1)) + number
+        message |= {"author": user(BOB), "id": str(before)}
+        server.world.messages[before] = message
+
+
+def is_own(message: Message) -> bool:
+    return bool(message["author"]["bot"])
 
 
 async def test_a_card_whose_id_was_lost_is_found_when_discord_has_forgotten_its_nonce(
@@ -297,6 +396,7 @@ async def test_a_card_whose_id_was_lost_is_found_when_discord_has_forgotten_its_
 ) -> None:
     server.world.nonce_seconds = 0
     old = replace(job, created_at=job.created_at - timedelta(minutes=2))
+    chatter(server, 5)
     card_id = await letterbox.open(card(old))
     await letterbox.close()
     letterbox.show(card(replace(old, state=S.RUNNING)))

@@ -90,6 +90,38 @@ def test_who_waits_no_longer_is_passed_over_and_costs_nothing() -> None:
     assert served(line, at(5)) == [callers[6]]
 
 
+def test_a_clock_that_is_put_back_stops_nobody_for_long() -> None:
+    line = _Line()
+    for caller in [asks(line) for _ in range(5)]:
+        served(line, at(3600))
+        line.leave(caller, at(3600))
+    late = asks(line)
+    assert served(line, at(0)) == [late]
+
+
+async def test_what_was_written_here_counts_although_others_write_elsewhere(turns: Turns) -> None:
+    for _ in range(4):
+        async with turns.take(HERE, Kind.EDIT, lambda: Rank.NEWS):
+            pass
+    async with turns.take(THERE, Kind.EDIT, lambda: Rank.NEWS):
+        pass
+    callers = [Caller(turns) for _ in range(2)]
+    await callers[0].has_it.wait()
+    assert not callers[1].has_it.is_set()
+    for caller in callers:
+        caller.task.cancel()
+
+
+async def test_lines_of_channels_where_nothing_happens_are_forgotten(turns: Turns, clock: FastClock) -> None:
+    for channel in range(100):
+        async with turns.take(channel, Kind.EDIT, lambda: Rank.NEWS):
+            pass
+    clock.pass_by(timedelta(seconds=6))
+    async with turns.take(HERE - 1000, Kind.EDIT, lambda: Rank.NEWS):
+        pass
+    assert len(turns._lines) == 1
+
+
 def test_a_line_is_forgotten_when_nothing_of_it_counts_any_more() -> None:
     line = _Line()
     caller = asks(line)
