@@ -57,9 +57,8 @@ class Order:
     files: Mapping[str, Attached] = field(default_factory=dict[str, Attached])
     """By field of VideoRequest: image, end_image, audio_file."""
     parent_id: int | None = None
-    """The channel of the public thread it was asked for in."""
     is_public: bool = False
-    """Everybody in the server can look there, and there is no age limit."""
+    """Both as in the job's row."""
 
     def wish(self) -> VideoRequest:
         """The request as far as it is known before any file is read: files stand in for themselves."""

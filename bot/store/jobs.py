@@ -1,18 +1,16 @@
 """The jobs: booking one, moving it, finding it again. `move` is the one place where a job changes."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypedDict, Unpack, cast
-
-from pydantic import TypeAdapter
 
 from bot.clock import Clock
 from bot.jobs import AT_THE_PROVIDER, KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
 from bot.rules import SetCaps
 from bot.store.acts import Rows, caps_in
-from bot.store.db import Database, Row, Transaction, Value, clean, to_text
+from bot.store.db import Database, Row, Transaction, Value, to_text
+from bot.store.rows import job_of, jobs_of, time_of, to_value
 from providers.base import Operation, Succeeded
 from providers.errors import Advice
 from providers.specs import VideoRequest
@@ -175,37 +173,34 @@ class Jobs:
 
     async def record_card(self, job_id: int, message_id: int) -> None:
         """Remember the message that shows the job. It is no part of the job's life, so any state will do."""
-        sql = "UPDATE job SET card_id = :message_id WHERE id = :id RETURNING id"
-        await self._database.write(lambda on: on.rows(sql, id=job_id, message_id=message_id))
+        await self._set("card_id = :message_id", job_id, message_id=message_id)
 
     async def show_once(self, job_id: int, *, taken: bool = True) -> bool:
         """Take the one right to show a job's video again to everybody, or give it back; False if it is so."""
-        sql = "UPDATE job SET shown = :new WHERE id = :id AND shown <> :new RETURNING id"
-        return bool(await self._database.write(lambda on: on.rows(sql, id=job_id, new=int(taken))))
+        return await self._set("shown = :new", job_id, "shown <> :new", new=int(taken))
 
     async def get(self, job_id: int) -> Job | None:
         return await find(self._database.read, job_id)
 
     async def open(self) -> list[Job]:
         """Every job that is not over, oldest first."""
-        return _jobs(await self._database.read(_OPEN))
+        return jobs_of(await self._database.read(_OPEN))
 
     async def close_card(self, job_id: int) -> None:
         """Remember that the card shows the job's end, or never will."""
-        sql = "UPDATE job SET card_closed = 1 WHERE id = :id RETURNING id"
-        await self._database.write(lambda transaction: transaction.rows(sql, id=job_id))
+        await self._set("card_closed = 1", job_id)
 
     async def unshown(self) -> list[Job]:
         """Jobs that are over and whose cards may not say so yet."""
-        return _jobs(await self._database.read(_UNSHOWN))
+        return jobs_of(await self._database.read(_UNSHOWN))
 
     async def unposted(self, since: datetime) -> list[Job]:
         """Jobs that ended since then with a video that no place took."""
-        return _jobs(await self._database.read(_UNPOSTED, since=to_text(since)))
+        return jobs_of(await self._database.read(_UNPOSTED, since=to_text(since)))
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""
-        return _jobs(await self._database.read(_QUEUE, given_up_since=self._given_up_since()))
+        return jobs_of(await self._database.read(_QUEUE, given_up_since=self._given_up_since()))
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""
@@ -218,7 +213,7 @@ class Jobs:
             user_id=user_id,
             limit=limit,
         )
-        return _jobs(rows)
+        return jobs_of(rows)
 
     async def durations(self, provider: str, model: str, limit: int = 20) -> list[float]:
         """Seconds from submit to finished of this model's latest videos, newest first."""
@@ -232,7 +227,12 @@ class Jobs:
             model=model,
             limit=limit,
         )
-        return [(_time(row["ready_at"]) - _time(row["submitted_at"])).total_seconds() for row in rows]
+        return [(time_of(row["ready_at"]) - time_of(row["submitted_at"])).total_seconds() for row in rows]
+
+    async def _set(self, what: str, job_id: int, where: str = "1 = 1", **values: Value) -> bool:
+        """Change what is no part of a job's life; whether there was such a row."""
+        sql = f"UPDATE job SET {what} WHERE id = :id AND {where} RETURNING id"  # noqa: S608 - own words
+        return bool(await self._database.write(lambda on: on.rows(sql, id=job_id, **values)))
 
     def _given_up_since(self) -> str:
         return to_text(self._clock.now() - STILL_THERE)
@@ -240,7 +240,7 @@ class Jobs:
     async def _move(self, transaction: Transaction, job: Job, state: JobState, changes: Changes) -> Job:
         if state not in MOVES[job.state]:
             raise ValueError(f"a job cannot move from {job.state} to {state}")
-        values: dict[str, Value] = {name: _to_value(value) for name, value in changes.items()}
+        values: dict[str, Value] = {name: to_value(value) for name, value in changes.items()}
         values["state"] = state
         if state is not job.state:
             values["state_at"] = to_text(self._clock.now())
@@ -266,37 +266,3 @@ def _fits(row: Row, caps: Caps, decided: Mapping[int, SetCaps]) -> bool:
         and cast("int", row["server_jobs"]) < (here.server or caps.server)
         and (cap is None or cast("int", row["vendor_jobs"]) + given_up < cap)
     )
-
-
-def _to_value(value: object) -> Value:
-    match value:
-        case datetime():
-            return to_text(value)
-        case Succeeded() | VideoRequest() | Advice():
-            return value.model_dump_json(exclude_none=True)
-        case dict():
-            return json.dumps(value)
-        case str():
-            return clean(value)
-        case int() | None:
-            return value
-        case _:
-            raise TypeError(f"no column takes a {type(value).__name__}")
-
-
-def _time(value: Value) -> datetime:
-    return datetime.fromisoformat(str(value))
-
-
-def _jobs(rows: Sequence[Row]) -> list[Job]:
-    return [job_of(row) for row in rows]
-
-
-_JOB = TypeAdapter(Job)
-_COLUMNS = tuple(field.name for field in fields(Job))
-_JSON_COLUMNS = ("request", "operation", "video", "advice")
-
-
-def job_of(row: Row) -> Job:
-    parsed = {name: json.loads(str(row[name])) for name in _JSON_COLUMNS if row[name] is not None}
-    return _JOB.validate_python({name: row[name] for name in _COLUMNS} | parsed)
