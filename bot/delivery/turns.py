@@ -12,6 +12,10 @@ from enum import IntEnum, StrEnum
 from bot.clock import Clock
 from bot.tasks import Tasks
 
+WRITES, WINDOW = 5, 5.0
+"""Calls of one kind in one channel, and seconds, as observed (discord-api-docs#2761)."""
+OLD_WRITES, OLD_WINDOW = 3, 6.0
+"""Edits of messages of more than an hour; these stand in no header of Discord's."""
 LONGEST_PAUSE = 60.0
 
 
@@ -123,8 +127,7 @@ class _Waiting:
 
 class _Line:
     def __init__(self) -> None:
-        # As observed; the second, for old messages, stands in no header of Discord's.
-        self.limits = [_Limit(5, 5.0), _Limit(3, 6.0)]
+        self.limits = [_Limit(WRITES, WINDOW), _Limit(OLD_WRITES, OLD_WINDOW)]
         self.waiting: list[_Waiting] = []
         self.news = asyncio.Event()
         """Somebody came or went."""

@@ -21,6 +21,7 @@ from discord.http import Route
 from yarl import URL
 
 from bot.__main__ import main as command_line
+from bot.delivery import turns
 from bot.store import db
 from providers.base import Provider
 from tests.discord_server.server import DiscordServer
@@ -128,6 +129,7 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
     if extra := environment.get("EXTRA_MIGRATIONS"):
         migrations = [*db._migrations(), *sorted(Path(extra).glob("*.sql"))]
         db._migrations = lambda: migrations
-    # Politeness towards vendors would be most of the time that these tests take.
+    # Politeness towards vendors and Discord would be most of the time that these tests take.
     Provider.shortest_wait = 0.1
+    turns.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
     command_line(["run"])

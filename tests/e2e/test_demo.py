@@ -393,7 +393,6 @@ async def a_newcomer_makes_a_video(tab: Tab) -> None:
     await tab.evaluate(WATCH)
     await tab.locator(PROMPT).press("Enter")
     await tab.wait_for_function("() => window.seen.includes('Making your video')")
-    await tab.wait_for_function("() => window.seen.includes('░')")
     await shoot(tab, "3-card")
     await expect(channel).to_contain_text("Video ready")
 

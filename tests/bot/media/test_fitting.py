@@ -221,9 +221,9 @@ def test_a_video_over_the_limit_fills_it(tmp_path: Path) -> None:
 
 
 def test_where_bits_are_few_the_picture_shrinks(tmp_path: Path) -> None:
-    source = write(tmp_path / "given.mp4", size=(640, 480), times=list(range(48)), sound="aac")
-    facts = fitted(source, 80_000)[1]
-    assert facts.width < 640
+    source = write(tmp_path / "given.mp4", size=(320, 240), times=list(range(24)), sound="aac")
+    facts = fitted(source, 20_000)[1]
+    assert facts.width < 320
     assert facts.audio_codec == "aac"
 
 

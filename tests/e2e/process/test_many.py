@@ -97,6 +97,7 @@ async def test_fifty_jobs_in_every_state_go_on_after_a_stop_and_their_cards_say_
 
     # Discord's own limits hold for this promise, and would only be waited for in the rest.
     discord.enforce()
+    stage.bot.settings["DISCORD_WINDOW"] = "5"
     async with asyncio.timeout(SOON):
         await stage.bot.start()
         await eventually(lambda: crowd.states() == {"delivered": 24, "running": 26} and not crowd.untrue())
