@@ -419,20 +419,6 @@ async def it_comes_again(tab: Tab) -> None:
     await shoot(tab, "6-again")
 
 
-async def a_moderator_cancels_one(tab: Tab) -> None:
-    channel = tab.locator("#channel-message-list")
-
-    await animate(tab, "tilt up", seconds=8)
-    await tab.locator(PROMPT).press("Enter")
-    cancel = channel.get_by_role("button", name="Cancel")
-    await expect(cancel).to_be_visible()
-    await tab.locator("#viewer-picker").select_option(label="Grace, moderator")
-    await expect(channel).not_to_contain_text("6 of 7 credits")
-    await cancel.click()
-    await expect(channel).to_contain_text("Cancelled by @Grace, moderator")
-    await shoot(tab, "7-cancelled")
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.timeout(120)
 async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video() -> None:
@@ -442,7 +428,6 @@ async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video() -
         await become(tab, "Ada")
         await a_newcomer_makes_a_video(tab)
         await it_comes_again(tab)
-        await a_moderator_cancels_one(tab)
 
 
 async def test_moderators_are_offered_what_members_are_not() -> None:
