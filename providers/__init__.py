@@ -3,22 +3,26 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from providers.base import Provider, ProviderConfig, Resources
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-AnyProvider = Provider[Any]
+    from providers.base import Provider, ProviderConfig, Resources
+
+AnyProvider: TypeAlias = "Provider[Any]"
 """A provider whose settings are its own business."""
 
 _CONTRACT = {"base", "errors", "http", "limits", "options", "specs"}
 
 
 @cache
-def discover() -> Mapping[str, type[AnyProvider]]:
+def discover() -> "Mapping[str, type[AnyProvider]]":
     """Every provider class in this package by name, whether enabled or not, in alphabetical order."""
+    from providers.base import Provider  # noqa: PLC0415 - a child that renders needs none of it
+
     found: dict[str, type[AnyProvider]] = {}
     for module_info in pkgutil.iter_modules(__path__):
         if module_info.name in _CONTRACT or module_info.name.startswith("_"):
@@ -31,7 +35,7 @@ def discover() -> Mapping[str, type[AnyProvider]]:
     return found
 
 
-def create(configs: Mapping[str, ProviderConfig], resources: Resources) -> dict[str, AnyProvider]:
+def create(configs: "Mapping[str, ProviderConfig]", resources: "Resources") -> "dict[str, AnyProvider]":
     """The enabled providers, each with a folder of its own below `resources.folder`."""
     known = discover()
     return {

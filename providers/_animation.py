@@ -22,7 +22,7 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
-from providers.local import PICTURE, RECIPE, VIDEO, Recipe
+from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom, in fractions of pixels: whole pixels would make slow moves jump."""

@@ -18,18 +18,14 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
+from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
-from providers.options import Choice, Frozen, Span
+from providers.options import Choice, Span
 from providers.specs import Mode, ModelSpec, VideoRequest
 
 Resolution: TypeAlias = Literal["288p", "480p", "720p"]
 AspectRatio: TypeAlias = Literal["16:9", "9:16", "1:1", "4:3", "3:4"]
-
-PICTURE = "picture"
-RECIPE = "recipe.json"
-VIDEO = "video.mp4"
-"""What lies in an operation's folder; the video only once it is whole."""
 
 TIME_LIMIT = 600.0
 """Seconds for one render: slow machines need minutes, and a stuck one must not hold its place for ever."""
@@ -52,18 +48,6 @@ class LocalConfig(ProviderConfig):
     @property
     def enabled(self) -> bool:
         return self.on
-
-
-class Recipe(Frozen):
-    """All that a render depends on beside the picture."""
-
-    prompt: str
-    seconds: int
-    short_side: int
-    """Pixels."""
-    ratio: float | None
-    """Width to height; the picture's own if None."""
-    seed: int
 
 
 class Local(Provider[LocalConfig]):

@@ -26,7 +26,7 @@ from providers._animation import (
     render,
     restrain,
 )
-from providers.local import PICTURE, RECIPE, VIDEO, Recipe
+from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
 from tests.helpers import eventually
 
 RATIOS = [16 / 9, 9 / 16, 1, 4 / 3, 3 / 4]

@@ -16,9 +16,10 @@ from pydantic import ValidationError
 
 import providers.local
 from providers._animation import ORPHANED
+from providers._local_recipe import VIDEO, Recipe
 from providers.base import Failed, Pending, Resources, Succeeded
 from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
-from providers.local import CHUNK, VIDEO, Local, LocalConfig, Recipe, _forget_old
+from providers.local import CHUNK, Local, LocalConfig, _forget_old
 from providers.options import SourceImage
 from providers.specs import OptionRefused, VideoRequest
 from tests.helpers import eventually
