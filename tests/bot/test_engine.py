@@ -515,7 +515,8 @@ async def test_what_is_no_video_is_believed_neither_soon_nor_at_once(
     assert (await hall.engine.drive(await in_state(hall, S.DOWNLOADING))).state is S.DELIVERED
 
 
-async def test_what_is_never_a_video_is_a_provider_failure(hall: Hall) -> None:
+async def test_what_is_never_a_video_is_a_provider_failure(make_hall: Make) -> None:
+    hall = await make_hall(speed=300)
     hall.provider.downloads.extend([b"<html>"] * 20)
     job = await hall.engine.drive(await in_state(hall, S.DOWNLOADING))
     assert (job.failure, job.charged) == (Failure.BAD_VIDEO, 0)
@@ -524,7 +525,8 @@ async def test_what_is_never_a_video_is_a_provider_failure(hall: Hall) -> None:
     assert hall.box.announced == []
 
 
-async def test_a_download_is_repeated_when_the_vendor_wants_it(hall: Hall) -> None:
+async def test_a_download_is_repeated_when_the_vendor_wants_it(make_hall: Make) -> None:
+    hall = await make_hall(speed=500)
     hall.provider.downloads.append(Overloaded("429", retry_after=200))
     job = await in_state(hall, S.DOWNLOADING)
     asked = hall.clock.now()
