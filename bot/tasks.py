@@ -34,8 +34,8 @@ class Tasks:
         """Give the tasks so many seconds to end by themselves, cancel the rest, and await every one."""
         if self._running and patience > 0:
             await asyncio.wait(self._running, timeout=patience)
-        while self._running:
-            tasks = list(self._running)
+        # Those that are done are forgotten a moment later; waiting for them gives that moment no chance to come.
+        while tasks := [task for task in self._running if not task.done()]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

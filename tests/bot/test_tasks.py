@@ -105,3 +105,12 @@ async def test_closing_awaits_what_a_task_starts_on_its_way_out() -> None:
 
 async def test_closing_with_nothing_under_way_is_nothing() -> None:
     await Tasks().close(patience=10)
+
+
+async def test_closing_just_when_a_task_has_ended_comes_to_an_end() -> None:
+    tasks = Tasks()
+    ended = tasks.spawn(place(), "a")
+    while not ended.done():
+        await asyncio.sleep(0)
+    await tasks.close()
+    assert ended.result() == "nowhere"
