@@ -34,7 +34,7 @@ class Tasks:
         """Give the tasks so many seconds to end by themselves, cancel the rest, and await every one."""
         if self._running and patience > 0:
             await asyncio.wait(self._running, timeout=patience)
-        # Those that are done are forgotten a moment later; waiting for them gives that moment no chance to come.
+        # Those that are done are forgotten a moment later, to which waiting for them would never lead.
         while tasks := [task for task in self._running if not task.done()]:
             for task in tasks:
                 task.cancel()
