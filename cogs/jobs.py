@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _LISTED = 10
 _LARGEST = 2**63 - 1
+_FREE = "Sending a video again is never charged."
 _LONGEST = 840.0
 """Seconds; a reply has to come within fifteen minutes."""
 _TRIES = 3
@@ -60,9 +61,16 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         self, interaction: Interaction, video: app_commands.Range[str, 1, 20], *, show: bool = False
     ) -> str:
         """Have a video sent again, in its original size where that is possible."""
+        try:
+            return await self._again(interaction, _number(video), show=show)
+        except UserFault as fault:
+            raise type(fault)(f"{fault} {_FREE}") from fault
+
+    async def _again(self, interaction: Interaction, job_id: int, *, show: bool) -> str:
+        """Find the video, and send it. Raises UserFault."""
         archive, user_id = self.bot.archive, interaction.user.id
         job = await archive.find(
-            _number(video), interaction.guild_id or 0, user_id, lambda place: _moderates(interaction, place)
+            job_id, interaction.guild_id or 0, user_id, lambda place: _moderates(interaction, place)
         )
         if show:
             _check_may_post(interaction)
@@ -81,7 +89,9 @@ class Jobs(commands.GroupCog, group_name="jobs"):
             if show:
                 await archive.show_no_more(job)
             raise (
-                fault if isinstance(fault, UserFault) else NotNow("Discord does not take it here.")
+                fault
+                if isinstance(fault, UserFault)
+                else NotNow("Discord does not take it here. Try it in another channel.")
             ) from fault
 
     async def _resend(self, interaction: Interaction, job: Job, *, show: bool) -> str:

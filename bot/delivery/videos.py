@@ -74,7 +74,10 @@ class Videos:
                 raise
 
     async def withdraw(self, job: Job) -> bool | None:
-        channel = await self._channel(job)
+        try:
+            channel = await self._channel(job)
+        except Undeliverable:  # direct messages that cannot even be opened hold none of ours
+            return False
         message_id = job.message_id
         if message_id is None:
             found = await self._find(job, channel) if job.announcing_at else None

@@ -56,7 +56,7 @@ class Copy:
 
     def __init__(self, made: OutputContainer, stream: VideoStream | AudioStream, start: float) -> None:
         # PyAV leaves its **kwargs without a type; none are given.
-        add = made.add_stream_from_template  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        add = made.add_stream_from_template  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its **kwargs
         self._stream = add(stream, opaque=True)
         self._start = start
 
@@ -78,7 +78,7 @@ class Pictures:
         self.decoded = 0
         self._stream = stream
         self._plan = plan
-        add = made.add_stream  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        add = made.add_stream  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its **kwargs
         source, rate = stream.codec_context, plan.source.rate
         self._encoder = add("libx264", rate, dict(plan.options))
         self._encoder.width, self._encoder.height = plan.size or (0, 0)
@@ -146,7 +146,7 @@ class Sound:
     def __init__(self, made: OutputContainer, stream: AudioStream, plan: Plan) -> None:
         self._stream = stream
         self._start = plan.source.start
-        add = made.add_stream  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        add = made.add_stream  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its **kwargs
         self._encoder = add("aac", SOUND_RATE)
         self._encoder.bit_rate = plan.sound_bits or 0
         self._graph: Graph | None = None

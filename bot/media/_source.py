@@ -247,7 +247,7 @@ def decode(video: VideoStream, packet: Packet) -> list[VideoFrame]:
 
 
 def _upright(width: int, height: int, aspect: Fraction | None, rotation: int) -> tuple[int, int]:
-    wide = round(width * aspect) if aspect and Fraction(1, 8) < aspect < 8 else width  # noqa: PLR2004
+    wide = round(width * aspect) if aspect and Fraction(1, 8) < aspect < 8 else width  # noqa: PLR2004 - what no video is
     return (height, wide) if rotation % 180 else (wide, height)
 
 
@@ -257,6 +257,6 @@ def _rate(gaps: list[float], video: VideoStream) -> Fraction:
     usual = median(gaps)
     stated = video.average_rate
     # Containers that count in milliseconds round every gap; their header knows better.
-    if stated and abs(float(stated) * usual - 1) < 0.05:  # noqa: PLR2004
+    if stated and abs(float(stated) * usual - 1) < 0.05:  # noqa: PLR2004 - about the same
         return min(MAX_RATE, stated)
     return max(Fraction(1), min(MAX_RATE, Fraction(1 / usual).limit_denominator(100)))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.cadence import backoff
 from bot.errors import DeliveryFault, MessageGone, TooLarge, Undeliverable, Undelivered
-from bot.jobs import Failure, Job, JobState
+from bot.jobs import Failure, Job, JobState, Place
 from bot.media.child import ChildFailed
 from bot.media.videos import BadVideo
 from bot.stages.fetch import download, make_room_if_full
@@ -111,8 +111,7 @@ async def _elsewhere(
         is_there = await floor.letterbox.withdraw(job)
         if is_there:
             return await floor.store.jobs.move(job, JobState.DELIVERED)
-        unwanted = isinstance(refusal, MessageGone)
-        place = await floor.letterbox.next_place(job, unwanted=unwanted)
+        place = await _next_place(floor, job, refusal, is_late=is_late)
     except Undelivered as error:
         if not is_late:
             await floor.pause(backoff(1, None, floor.chance()))
@@ -132,3 +131,15 @@ async def _elsewhere(
         announcing_at=None,
         detail=detail,
     )
+
+
+async def _next_place(
+    floor: Floor, job: Job, refusal: DeliveryFault, *, is_late: bool
+) -> tuple[Place, int | None] | None:
+    """The next place; when the time is up, one that is not known now is passed over."""
+    try:
+        return await floor.letterbox.next_place(job, unwanted=isinstance(refusal, MessageGone))
+    except Undelivered:
+        if not is_late:
+            raise
+        return await floor.letterbox.next_place(job, unwanted=True)

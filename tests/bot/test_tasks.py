@@ -110,7 +110,7 @@ async def test_closing_with_nothing_under_way_is_nothing() -> None:
 async def test_closing_just_when_a_task_has_ended_comes_to_an_end() -> None:
     tasks = Tasks()
     ended = tasks.spawn(place(), "a")
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # one step of the loop, no time: after two it would be forgotten already
     assert ended.done(), "and nobody has been told yet"
     await tasks.close()
     assert ended.result() == "nowhere"

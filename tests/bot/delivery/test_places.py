@@ -193,6 +193,30 @@ async def test_what_no_place_takes_is_kept_and_not_charged_and_the_row_says_why(
     assert where(server) == []
 
 
+@pytest.mark.parametrize("code", [50007, 50278])
+async def test_direct_messages_that_cannot_even_be_opened_are_the_end_of_the_way(
+    server: DiscordServer, waiting: Job, send: Send, code: int
+) -> None:
+    server.world.fates[CHANNEL] = Fate.MUTE
+    server.next("direct", *[refusal(403, code)] * 9)
+    job = await send(waiting)
+
+    assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
+    assert "direct: 403" in (job.detail or "")
+
+
+async def test_a_server_that_is_not_known_until_the_time_is_up_is_passed_over(
+    server: DiscordServer, store: Store, floor: Floor, waiting: Job, clock: FastClock, client: discord.Client
+) -> None:
+    await decide(store, SetElsewhere(where=Elsewhere.SYSTEM))
+    server.world.fates[CHANNEL] = Fate.MUTE
+    await server.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
+    await eventually(lambda: (known := client.get_guild(GUILD)) is None or known.unavailable)
+    job = await deliver(floor, waiting, clock.now())
+
+    assert (job.state, where(server)) == (S.DELIVERED, [direct(ALICE)])
+
+
 async def test_the_moderators_log_tells_of_what_no_place_takes(
     server: DiscordServer, store: Store, letterbox: Delivery, waiting: Job, send: Send
 ) -> None:

@@ -91,7 +91,7 @@ async def test_cancelled_in_the_middle_of_a_step(
     await inside.wait()
     for _ in range(2):
         task.cancel()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # one step of the loop, no time: the cancellation arrives
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await task
