@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import aiohttp
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from yarl import URL
 
 from providers.errors import NO_ADVICE, Advice
@@ -35,6 +35,8 @@ class Succeeded(Frozen):
     url: str | None = None
     cost_micros: int | None = Field(default=None, ge=0)
     """What it has cost, in millionths of a US dollar, where the vendor's answer tells."""
+    expires_at: AwareDatetime | None = None
+    """When the vendor deletes the file, where its answer says so."""
 
 
 class Failed(Frozen):
@@ -135,6 +137,8 @@ class Provider(ABC, Generic[C]):
     hopeless_after: ClassVar[float | None] = None
     """Seconds of looks answered with 500 alone that mean a failed video, where a vendor says it that way."""
 
+    keeps_for: ClassVar[float] = 86_400.0
+    """Seconds for which the vendor keeps a finished video: downloads are tried for as long."""
     quotes: ClassVar[bool] = False
     """Whether the vendor is asked for each price: None from `quote` then means that it cannot be had now."""
     last_resort: ClassVar[bool] = False

@@ -22,7 +22,7 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import Forbidden, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
-from providers.http import Api, JsonObject
+from providers.http import Api, JsonObject, link_expiry
 from providers.options import Choice, Decimals, Span
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 
@@ -125,7 +125,11 @@ class EcoHash(Provider[EcoHashConfig]):
         )
         match str(job.status).lower():
             case "completed" if isinstance(job.video_url, str) and job.video_url:
-                return Succeeded(url=job.video_url, cost_micros=self._cost(operation, job))
+                return Succeeded(
+                    url=job.video_url,
+                    cost_micros=self._cost(operation, job),
+                    expires_at=link_expiry(job.video_url),
+                )
             case "completed":
                 return Failed(detail="completed without a video")
             case "failed":

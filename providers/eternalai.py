@@ -38,7 +38,7 @@ from providers.errors import (
     Uncertain,
     Unusable,
 )
-from providers.http import Api, JsonObject
+from providers.http import Api, JsonObject, link_expiry
 from providers.options import Choice, Decimals, Flag, ImageLimits, SourceImage, Span, Text
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 
@@ -137,7 +137,7 @@ class EternalAI(Provider[EternalAIConfig]):
         if answers.read(answer, "encrypted_aes_key") is not None:
             return Failed(detail="the video is encrypted", advice=Advice(problem=Problem.ENCRYPTED))
         if isinstance(link, str) and "://" in link:
-            return Succeeded(url=link)
+            return Succeeded(url=link, expires_at=link_expiry(link))
         if word in answers.DONE:
             return Failed(detail=f"{word}, but without a link to the video")
         if word in answers.FAILED:

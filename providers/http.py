@@ -5,8 +5,8 @@ addresses, few redirects, each looked at again, capped in size and in silence.
 """
 
 import json as json_format
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from io import BytesIO
 from typing import TypeAlias
 
@@ -15,7 +15,6 @@ from pydantic import JsonValue
 from yarl import URL
 
 from providers._http_answers import (
-    OBJECT,
     JsonObject,
     error_text,
     find_text,
@@ -25,31 +24,34 @@ from providers._http_answers import (
     object_in,
     retry_after,
 )
+from providers._http_body import REDIRECTS, next_chunk, read, read_object, translated
+from providers._http_expiry import instant, link_expiry
 from providers._http_links import PublicResolver, may_be_public, meant_by, open_session
 from providers._http_ranges import UNSATISFIABLE, begun, rest_of
 from providers.base import RemoteConfig, Resources, Sink
-from providers.errors import ProviderError, Uncertain, Unreachable, Unusable
+from providers.errors import ProviderError, Uncertain, Unusable
 from providers.limits import Breather, Budget
 
-__all__ = ["Api", "JsonObject", "PublicResolver", "Refine", "error_text", "open_session", "retry_after"]
+__all__ = [
+    "Api",
+    "JsonObject",
+    "PublicResolver",
+    "Refine",
+    "error_text",
+    "instant",
+    "link_expiry",
+    "open_session",
+    "retry_after",
+]
 
 Refine: TypeAlias = Callable[[ProviderError, JsonObject], ProviderError]
 """Makes more of an error, from the JSON object that came with it."""
 
 CONNECT_TIMEOUT = 15.0
-MAX_BODY = 8 * 1024 * 1024
-MAX_REDIRECTS = 4
-CHUNK = 256 * 1024
+MAXREDIRECTS = 4
 _HEAD = 8
 """So many bytes tell an MP4 from all else."""
-_REDIRECTS = {301, 302, 303, 307, 308}
 _TEXT_TYPES = ("application/json", "text/")
-_NOTHING_SENT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientSSLError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
 
 
 class Api:
@@ -78,7 +80,7 @@ class Api:
         """POST a purchase. Anything but a readable 2xx answer or a proven refusal is Uncertain."""
         timeout = self._timeout(self._config.transfer_timeout)
         async with self._request("POST", self._url(path), timeout=timeout, data=data, json=json) as response:
-            return await _read_object(response)
+            return await read_object(response)
 
     async def ask(
         self,
@@ -92,7 +94,7 @@ class Api:
         timeout = self._timeout(self._config.request_timeout)
         url = self._url(path).with_query(params or {})
         async with self._request(method, url, timeout=timeout, json=json) as response:
-            return await _read_object(response)
+            return await read_object(response)
 
     async def ask_any(self, path: str, *, params: Mapping[str, str] | None = None) -> JsonValue:
         """A GET that may be repeated and whose answer may be any JSON, such as a list."""
@@ -100,13 +102,13 @@ class Api:
         async with self._request(
             "GET", self._url(path).with_query(params or {}), timeout=timeout
         ) as response:
-            return json_in(await _read(response))
+            return json_in(await read(response))
 
     async def ask_bytes(self, path: str, *, json: JsonObject) -> bytes:
         """A POST that may be repeated, and its answer as it came: for who must see each digit."""
         timeout = self._timeout(self._config.request_timeout)
         async with self._request("POST", self._url(path), timeout=timeout, json=json) as response:
-            return await _read(response)
+            return await read(response)
 
     async def ask_or_file(
         self, path: str, *, json: JsonObject, budget: Budget | None = None
@@ -120,12 +122,12 @@ class Api:
         async with self._request("POST", url, timeout=timeout, json=json, budget=budget) as response:
             head = b""
             if not (is_file := response.content_type.startswith("video/")):
-                while len(head) < _HEAD and (chunk := await _next_chunk(response)):
+                while len(head) < _HEAD and (chunk := await next_chunk(response)):
                     head += chunk
             if is_file or is_mp4(head):
                 response.close()
                 return None
-            return await _read_object(response, head)
+            return await read_object(response, head)
 
     async def delete(self, link: str) -> None:
         """Ask for what a link leads to to be deleted; what is answered does not matter."""
@@ -170,7 +172,7 @@ class Api:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
         )
-        for _ in range(MAX_REDIRECTS + 1):
+        for _ in range(MAXREDIRECTS + 1):
             self._guard(url)
             method, rest = ("GET", rest_of(sink)) if json is None else ("POST", {})
             # Compressed on the way, a file has other offsets than here.
@@ -178,13 +180,13 @@ class Api:
             async with self._request(
                 method, url, timeout=timeout, json=json, budget=budget, headers=headers
             ) as response:
-                if response.status in _REDIRECTS:
+                if response.status in REDIRECTS:
                     url = meant_by(response.headers.get("Location", ""), seen_from=url)
                     json = budget = None  # a redirect leads to the file itself
                     continue
                 await self._copy(response, sink, sink.size if rest else 0)
                 return
-        raise Unusable(f"more than {MAX_REDIRECTS} redirects")
+        raise Unusable(f"more than {MAXREDIRECTS} redirects")
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._base}{path}")
@@ -224,7 +226,7 @@ class Api:
         async with self._breather.watch() if self._breather and is_own else nullcontext():
             if budget is not None:  # last, so that calls are spaced as their turns are
                 await budget.spend()
-            with _translated(url):
+            with translated(url):
                 response = await self._resources.session.request(
                     method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
                 )
@@ -245,7 +247,7 @@ class Api:
             said, _ = await self._said(response)
             raise Unusable(f"{response.content_type} in place of a video: {said}")
         total = await begun(response, sink, start)
-        while chunk := await _next_chunk(response):
+        while chunk := await next_chunk(response):
             if sink.size + len(chunk) > self._resources.max_video_bytes:
                 raise Unusable(f"the file is larger than {self._resources.max_video_bytes} bytes")
             await sink.write(chunk)
@@ -255,42 +257,7 @@ class Api:
     async def _said(self, response: aiohttp.ClientResponse) -> tuple[str, JsonObject]:
         """What an unwelcome answer says. Where that cannot be read, its status still stands."""
         try:
-            body = await _read(response)
+            body = await read(response)
         except Uncertain as error:
             return error.detail, {}
         return self.quote(error_text(body)), object_in(body)
-
-
-@contextmanager
-def _translated(url: URL) -> Generator[None]:
-    """Says in our words what aiohttp raises. It wraps aiohttp's calls alone: a full disk is no outage."""
-    try:
-        yield
-    except _NOTHING_SENT as error:
-        raise Unreachable(f"{type(error).__name__} at {url.host}") from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Uncertain(f"{type(error).__name__} at {url.host}") from error
-
-
-async def _next_chunk(response: aiohttp.ClientResponse) -> bytes:
-    with _translated(response.url):
-        return await response.content.read(CHUNK)
-
-
-async def _read(response: aiohttp.ClientResponse, head: bytes = b"") -> bytes:
-    body = bytearray(head)
-    while chunk := await _next_chunk(response):
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Uncertain(f"an answer of more than {MAX_BODY} bytes", status=response.status)
-    return bytes(body)
-
-
-async def _read_object(response: aiohttp.ClientResponse, head: bytes = b"") -> JsonObject:
-    if response.status in _REDIRECTS:
-        raise Uncertain(f"HTTP {response.status}: calls follow no redirects", status=response.status)
-    body = await _read(response, head)
-    try:
-        return OBJECT.validate_json(body)
-    except ValueError as error:
-        raise Uncertain(f"HTTP {response.status} without a JSON object", status=response.status) from error

@@ -56,6 +56,7 @@ class Local(Provider[LocalConfig]):
     last_resort = True
     Config = LocalConfig
     shortest_wait: ClassVar[float] = 0.5
+    keeps_for: ClassVar[float] = KEEP_SECONDS
 
     def __init__(self, config: LocalConfig, resources: Resources) -> None:
         super().__init__(config, resources)

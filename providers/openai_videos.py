@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from io import BytesIO
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import NotFound, Uncertain
-from providers.http import Api, JsonObject
+from providers.http import Api, JsonObject, instant, link_expiry
 from providers.options import Choice, Decimals, Span, Text
 from providers.specs import Mode, ModelSpec, VideoRequest
 
@@ -76,6 +77,7 @@ class _Job(_Answer):
     status: JsonValue = None
     progress: JsonValue = None
     error: JsonValue = None
+    expires_at: JsonValue = None
     url: JsonValue = None
     """Where SGLang has uploaded the file, if it does not keep it."""
 
@@ -135,7 +137,7 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
         job = _Job.model_validate(await self._api.ask("GET", _path(operation)))
         match str(job.status).lower():
             case word if word in DONE:
-                return Succeeded(url=_link(job.url))
+                return Succeeded(url=_link(job.url), expires_at=_expiry(job))
             case word if word in OVER:
                 return Failed(detail=self._api.quote(job.error or f"{word}: no reason given"))
             case _:
@@ -230,6 +232,11 @@ def _form(fields: JsonObject, request: VideoRequest) -> aiohttp.FormData:
 
 def _link(said: JsonValue) -> str | None:
     return said if isinstance(said, str) and said.startswith(("https://", "http://")) else None
+
+
+def _expiry(job: _Job) -> datetime | None:
+    link = _link(job.url)
+    return instant(job.expires_at) or (link_expiry(link) if link else None)
 
 
 def _progress(said: JsonValue) -> float | None:

@@ -36,7 +36,7 @@ from providers.errors import (
     Unauthorized,
     Uncertain,
 )
-from providers.http import Api, JsonObject
+from providers.http import Api, JsonObject, link_expiry
 from providers.limits import Breather, Budget
 from providers.specs import ModelSpec, VideoRequest
 
@@ -120,11 +120,11 @@ class Venice(Provider[VeniceConfig]):
                 raise
             return verdict(error)
         if answer is None:
-            return Succeeded()
+            return _succeeded(operation)
         found = Status.model_validate(answer)
         word = str(found.status).lower()
         if word == "completed":
-            return Succeeded()
+            return _succeeded(operation)
         if word in _OVER:
             said = InvalidRequest(self._api.quote(found.error or "no reason given"), status=UNPROCESSABLE)
             error = self._refined(said, answer if isinstance(found.error, dict) else {**answer, "error": {}})
@@ -168,3 +168,8 @@ class Venice(Provider[VeniceConfig]):
 
     def _refined(self, error: ProviderError, body: JsonObject) -> ProviderError:
         return refined(error, body, lambda said: self._api.quote(said, limit=_LONGEST_PROMPT))
+
+
+def _succeeded(operation: Operation) -> Succeeded:
+    link = operation.get("download_url")
+    return Succeeded(expires_at=link_expiry(link) if isinstance(link, str) else None)

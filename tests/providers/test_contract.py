@@ -4,9 +4,11 @@ A provider that speaks several APIs has an entry for each: its name, a word of i
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -331,6 +333,35 @@ DOWNLOADS: Mapping[str, tuple[Fault, type[ProviderError]]] = {
     "http link": (redirect("http://example.com/v.mp4"), Unusable),
     "private link": (redirect("https://10.0.0.1/v.mp4"), Unusable),
 }
+
+
+def test_every_provider_says_for_how_long_it_keeps_a_video() -> None:
+    assert all(cls.keeps_for >= 3600 for cls in providers.discover().values())
+
+
+EXPIRY = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=5)
+SIGNED = f"https://files.example.com/v.mp4?Expires={int(EXPIRY.timestamp())}"
+STATED: Mapping[str, Mapping[str, object]] = {
+    "ecohash": {"status": "completed", "video_url": SIGNED},
+    "eternalai": {"status": "success", "result_url": SIGNED},
+    "eternalai image-to-video": {"status": True, "result": {"status": "completed", "video_url": SIGNED}},
+    "openai_videos": {"status": "completed", "expires_at": int(EXPIRY.timestamp())},
+    "openai_videos sglang": {"status": "completed", "url": SIGNED},
+    "venice": {"status": "COMPLETED"},
+}
+"""Answers that say until when the file is there; Venice's link is in the operation."""
+
+
+@pytest.mark.parametrize("vendor", sorted(STATED), indirect=True)
+async def test_when_a_file_is_deleted_is_known_where_the_vendor_says_it(
+    name: str, provider: AnyProvider, vendor: VendorServer, operation: Operation
+) -> None:
+    vendor.next("poll", says(json.dumps(STATED[name]).encode()))
+    link = {"download_url": SIGNED} if name == "venice" else {}
+    verdict = await provider.poll({**operation, **link})
+    assert isinstance(verdict, Succeeded)
+    assert verdict.expires_at == EXPIRY
+    assert Succeeded.model_validate_json(verdict.model_dump_json()) == verdict
 
 
 @pytest.fixture

@@ -416,7 +416,7 @@ async def test_a_status_is_a_status_whatever_it_is_called(venice: Venice, vendor
 async def test_a_finished_file_is_not_read_to_see_that_it_is_finished(
     venice: Venice, vendor: VeniceServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("providers.http.MAX_BODY", 100)
+    monkeypatch.setattr("providers._http_body.MAX_BODY", 100)
     vendor.next("poll", says(sample_video(), "video/mp4"))
     assert await venice.poll(JOB) == Succeeded()
 
