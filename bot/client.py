@@ -15,6 +15,7 @@ from discord.ext import commands
 
 from bot.archive import Archive
 from bot.cards import Card
+from bot.commands import command_payload
 from bot.delivery import Face
 from bot.moderation import Moderation
 from bot.store import Store
@@ -138,11 +139,11 @@ class Stillmotion(commands.Bot):
 
     async def sync_commands(self, store: Store) -> None:
         """Tell Discord about the commands, if they are not those it was told last."""
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        payload = command_payload(self.tree)
         digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
         name = f"commands of {self.application_id}"
         if await store.notes.get(name) != digest:
-            await self.tree.sync()
+            await self.http.bulk_upsert_global_commands(self.application_id or 0, payload=payload)
             await store.notes.set(name, digest)
             log.info("told Discord about %d commands", len(payload))
 

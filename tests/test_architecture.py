@@ -16,7 +16,7 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 DELIVERY = {f"bot/delivery/{path.name}" for path in (ROOT / "bot" / "delivery").glob("*.py")}
-DISCORD = {f"bot/{name}.py" for name in ("app", "client", "demo")} | DELIVERY
+DISCORD = {f"bot/{name}.py" for name in ("app", "client", "commands", "demo")} | DELIVERY
 HTTP = {"bot/delivery/calls.py", "bot/demo.py"}
 PURE = {
     "bot/jobs.py",
