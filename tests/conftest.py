@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ from filelock import FileLock
 from psycopg import sql
 
 from bot.store import sqlite
+from tests.postgres_proxy import PostgresProxy
 
 with warnings.catch_warnings():
     # It looks for a folder that only a login session has, and warns where there is none.
@@ -108,6 +109,13 @@ def postgres_url(postgres: str, own_database: psycopg.Connection[Any]) -> str:
     for (table,) in own_database.execute(tables).fetchall():
         own_database.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
     return postgres.replace("/postgres?", f"/{own_database.info.dbname}?")
+
+
+@pytest.fixture
+async def postgres_proxy(postgres_url: str) -> AsyncIterator[PostgresProxy]:
+    """A way to that database on which connections can be refused, cut and silenced."""
+    async with PostgresProxy(postgres_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

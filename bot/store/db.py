@@ -18,7 +18,11 @@ CLOSING_PATIENCE = 10.0
 
 
 class StoreError(Exception):
-    """The database could not do what was asked; nothing of the transaction was kept."""
+    """The database could not do what was asked. Nothing of the transaction was kept, unless `Unanswered`."""
+
+
+class Unanswered(StoreError):
+    """The answer to a COMMIT did not arrive: the transaction may have been kept. Read before you conclude."""
 
 
 class Transaction(Protocol):

@@ -1,15 +1,17 @@
 """PostgreSQL, where one machine is not enough. Needs the extra `postgres`."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, LiteralString, cast
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from bot.store.db import Database, Row, StoreError, T, Transaction, Value
+from bot.store.db import Database, Row, StoreError, T, Transaction, Unanswered, Value
 
 CONNECT_TIMEOUT = 10
 """Seconds."""
@@ -35,16 +37,22 @@ class PostgreSQL(Database):
         await self._pool.open()
 
     async def read(self, sql: str, /, **values: Value) -> list[Row]:
-        try:
-            async with self._pool.connection() as connection:
-                return await _rows(connection, sql, values)
-        except _TROUBLE as error:
-            raise StoreError(str(error)) from error
+        async with self._connection() as connection:
+            return await _rows(connection, sql, values)
 
     async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        async with self._connection() as connection:
+            await connection.execute("BEGIN")
+            result = await work(_PostgreSQLTransaction(connection))
+            await _commit(connection)
+            return result
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection[DictRow]]:
+        """A connection of the pool; on an error it takes back the transaction that is open."""
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                return await work(_PostgreSQLTransaction(connection))
+            async with self._pool.connection() as connection:
+                yield connection
         except _TROUBLE as error:
             raise StoreError(str(error)) from error
 
@@ -74,6 +82,18 @@ class _PostgreSQLTransaction:
 
     async def lock(self, name: str) -> None:
         await self.rows("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=name)
+
+
+async def _commit(connection: psycopg.AsyncConnection[DictRow]) -> None:
+    """Raises Unanswered, unless the server says that nothing was kept."""
+    try:
+        cursor = await connection.execute("COMMIT")
+    except _TROUBLE as error:
+        if connection.info.transaction_status is TransactionStatus.IDLE:
+            raise  # the server lives, and has taken the transaction back
+        raise Unanswered(str(error)) from error
+    if cursor.statusmessage != "COMMIT":
+        raise StoreError("a statement of the transaction had failed")
 
 
 async def _rows(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from bot.store.db import Database, Row, StoreError, T, Transaction, Value
+from bot.store.db import Database, Row, StoreError, T, Transaction, Unanswered, Value
 
 _PRAGMAS = (
     # A commit that a power cut could take back would allow a second paid submission.
@@ -46,12 +46,21 @@ class SQLite(Database):
             await _rows(self._writer, "BEGIN IMMEDIATE", {})
             try:
                 result = await work(_SQLiteTransaction(self._writer))
-                await _rows(self._writer, "COMMIT", {})
+                await self._commit()
             except BaseException:
                 if self._writer.in_transaction:
                     await _rows(self._writer, "ROLLBACK", {})
                 raise
             return result
+
+    async def _commit(self) -> None:
+        try:
+            await _rows(self._writer, "COMMIT", {})
+        except StoreError as error:
+            if self._writer.in_transaction:
+                raise
+            # What broke on the disk may be found there all the same, when the file is opened again.
+            raise Unanswered(str(error)) from error
 
     async def _close(self) -> None:
         while self._connections:
