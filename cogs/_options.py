@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Value: TypeAlias = str | int | float
 Suggestions: TypeAlias = list[app_commands.Choice[Value]]
-PROMPT = app_commands.Range[str, 1, 2000]
+PROMPT = app_commands.Range[str, 1, specs.LONGEST_PROMPT]
 NAME = app_commands.Range[str, 1, 100]
 OPTIONS: Mapping[str, tuple[Any, str]] = {
     "provider": (NAME, "Who makes the video"),

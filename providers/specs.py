@@ -22,6 +22,8 @@ from providers.options import (
     Text,
 )
 
+LONGEST_PROMPT = 6000
+"""Characters; people cannot type more into an option of a command."""
 _LONGEST_NAME = 60
 
 
@@ -121,8 +123,8 @@ class ModelSpec(Frozen):
     name: Annotated[str, AfterValidator(_plain)]
     """As people read it: whatever a vendor's list says, it formats, mentions and links nothing."""
     mode: Mode
-    prompt_limit: int = 1500
-    """Characters."""
+    prompt_limit: int = LONGEST_PROMPT
+    """Characters; where a vendor states no limit, nobody has to write less than they can type."""
     image: ImageLimits = ImageLimits()
     """For the picture that an image-to-video model starts from."""
     duration: Choice[int] | None = None
