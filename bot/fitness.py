@@ -8,10 +8,16 @@ from providers.errors import OutOfFunds, Overloaded, ProviderError, Unauthorized
 
 IN_A_ROW = 5
 """So many outages in a row, and a provider is left alone for a while."""
+ONE_OUTAGE = timedelta(seconds=10)
+"""Failures this close together are one outage, however many jobs meet it."""
 REST = timedelta(minutes=1)
 LONGEST_REST = timedelta(minutes=15)
 PAUSE = timedelta(minutes=10)
 """How long a provider that refuses our key or our money is left alone before its key is tried again."""
+_SLACK = timedelta(seconds=10)
+"""By less than this, clocks are put back all the time; by more, and what was to end then ends at once."""
+_DOUBLINGS = 10
+"""More than enough for the longest rest."""
 
 
 @dataclass
@@ -20,31 +26,34 @@ class Fitness:
 
     outages: int = 0
     """In a row."""
+    counted_at: datetime | None = None
+    """When the latest of them was met."""
     broken: set[int] = field(default_factory=set[int])
     """The jobs that met them while they were looked at."""
     rests: int = 0
     """In a row; each is twice as long as the one before."""
+    rests_from: datetime | None = None
     rests_until: datetime | None = None
     paused: Failure | None = None
     """Why nobody is sent there: the operator has to see to its key or to its balance."""
     paused_until: datetime | None = None
 
     def fit(self, now: datetime) -> bool:
-        return self.paused is None and (self.rests_until is None or now >= self.rests_until)
+        return self.paused is None and not self._rests(now)
 
     def seen(self) -> None:
-        """It has answered a look: that ends a row of outages, but says nothing of keys and money."""
-        self.outages = 0
-        self.broken.clear()
+        """It has answered: that ends outages and their rest, but says nothing of keys and money."""
+        self._begin_count()
+        self.rests = 0
+        self.rests_from = self.rests_until = None
 
     def heard(self) -> None:
-        """It has taken a job, or its key was tried and works."""
+        """Its key was tried and works: that ends a pause, too."""
         self.seen()
-        self.rests = 0
-        self.rests_until = self.paused = self.paused_until = None
+        self.paused = self.paused_until = None
 
     def failed(self, error: ProviderError, now: datetime, job_id: int | None = None) -> None:
-        """It has not; what follows depends on how.
+        """It has not answered as it should; what follows depends on how.
 
         An error of its own counts once for each job that was looked at: it may be that job's alone.
         """
@@ -59,24 +68,41 @@ class Fitness:
             case Uncertain(status=int()) if job_id in self.broken:
                 pass
             case Overloaded() | Unreachable() | Uncertain():
-                if job_id is not None:
-                    self.broken.add(job_id)
-                self.outages += 1
-                if self.outages >= IN_A_ROW:
-                    self.rests_until = now + min(LONGEST_REST, REST * 2**self.rests)
-                    self.rests += 1
-                    self.outages = 0
-                    self.broken.clear()
+                self._count(now, job_id)
             case _:
                 self.seen()
 
     def due(self, now: datetime) -> bool:
         """Whether a paused provider's key should be tried again."""
-        return self.paused_until is not None and now >= self.paused_until
+        return self.paused_until is not None and not now < self.paused_until <= now + PAUSE + _SLACK
 
     def wait(self, now: datetime) -> None:
         """Its key was tried and still does not work."""
         self.paused_until = now + PAUSE
+
+    def _count(self, now: datetime, job_id: int | None) -> None:
+        """Count an outage, once, and not while it rests for those before."""
+        if self._rests(now) or (self.counted_at and self.counted_at <= now < self.counted_at + ONE_OUTAGE):
+            return
+        self.outages += 1
+        self.counted_at = now
+        if job_id is not None:
+            self.broken.add(job_id)
+        if self.outages >= IN_A_ROW:
+            self._begin_count()
+            self.rests_from = now
+            self.rests_until = now + min(LONGEST_REST, REST * 2 ** min(self.rests, _DOUBLINGS))
+            self.rests += 1
+
+    def _begin_count(self) -> None:
+        self.outages = 0
+        self.counted_at = None
+        self.broken.clear()
+
+    def _rests(self, now: datetime) -> bool:
+        if self.rests_until is None or now >= self.rests_until:
+            return False
+        return self.rests_from is None or now > self.rests_from - _SLACK
 
 
 @dataclass

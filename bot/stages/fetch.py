@@ -63,6 +63,7 @@ async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:
     floor.files.facts(job.id).unlink(missing_ok=True)
     async with FileSink(floor.files.video(job.id)) as sink:
         await floor.within(give_up_at, provider.download(job.operation or {}, job.video, sink))
+    floor.heard(job.provider, None)
     facts = await look(floor, job)
     log.info("job %d: %s", job.id, facts)
 

@@ -77,7 +77,7 @@ class Floor:
         """
         fitness = self.catalogue.ward[provider]
         if error is None:
-            fitness.heard()
+            fitness.seen()
             return
         paused, rests = fitness.paused, fitness.rests
         fitness.failed(error, self.clock.now(), job_id)

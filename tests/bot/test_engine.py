@@ -201,8 +201,6 @@ async def test_what_a_submit_tells_of_its_provider_is_remembered(hall: Hall) -> 
     hall.provider.submits.append(OutOfFunds("402"))
     await hall.drive(await hall.promoted(1))
     assert fitness.paused is Failure.OUT_OF_FUNDS
-    await hall.drive(await hall.promoted(2))
-    assert fitness.paused is None
 
 
 async def test_a_submit_without_its_picture_is_not_made(hall: Hall) -> None:
