@@ -1,4 +1,4 @@
-"""The body of a vendor's answer: read up to a cap, and what each way of failing on the way means."""
+"""What each way of failing on the way to an answer means; and its body, read up to a cap."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,28 +7,41 @@ import aiohttp
 from yarl import URL
 
 from providers._http_answers import OBJECT, JsonObject
-from providers.errors import Uncertain, Unreachable
+from providers._http_trace import Sent
+from providers.errors import InvalidRequest, Uncertain, Unreachable
 
 MAX_BODY = 8 * 1024 * 1024
 REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 256 * 1024
-_NOTHING_SENT = (
+_NO_CONNECTION = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientSSLError,
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
 )
+"""Nothing was sent, whether or not the session can tell."""
 
 
 @contextmanager
-def translated(url: URL) -> Generator[None]:
-    """Says in our words what aiohttp raises. It wraps aiohttp's calls alone: a full disk is no outage."""
+def translated(url: URL, sent: Sent | None = None) -> Generator[None]:
+    """Says in our words what aiohttp raises. It wraps aiohttp's calls alone: a full disk is no outage.
+
+    Whatever it is, it is in doubt only where a byte may have left. `sent` is that of a call to be made.
+    """
     try:
         yield
-    except _NOTHING_SENT as error:
-        raise Unreachable(f"{type(error).__name__} at {url.host}") from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Uncertain(f"{type(error).__name__} at {url.host}") from error
+    except _NO_CONNECTION as error:
+        raise Unreachable(_words(error, url)) from error
+    except Exception as error:
+        if sent is None or sent.began:
+            raise Uncertain(_words(error, url)) from error
+        if isinstance(error, ValueError | TypeError):  # what cannot be written now never can be
+            raise InvalidRequest(f"it cannot be sent: {_words(error, url)}") from error
+        raise Unreachable(_words(error, url)) from error
+
+
+def _words(error: Exception, url: URL) -> str:
+    return f"{type(error).__name__} at {url.host}"
 
 
 async def next_chunk(response: aiohttp.ClientResponse) -> bytes:

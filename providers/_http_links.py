@@ -8,6 +8,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from providers._http_trace import trace
 from providers.errors import Unusable
 
 
@@ -36,7 +37,9 @@ class PublicResolver(AbstractResolver):
 def open_session(trusted_hosts: Iterable[str]) -> aiohttp.ClientSession:
     """A session for every provider. Only the named hosts may have private addresses."""
     connector = aiohttp.TCPConnector(resolver=PublicResolver(trusted_hosts))
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[trace()]
+    )
 
 
 def may_be_public(host: str) -> bool:

@@ -14,6 +14,7 @@ import aiohttp
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from yarl import URL
 
+from providers._base_calls import CALLS, unreadable_is_uncertain
 from providers.errors import NO_ADVICE, Advice
 from providers.options import Frozen
 from providers.specs import ModelSpec, Per, VideoRequest
@@ -82,6 +83,12 @@ class ProviderConfig(BaseModel):
         return True
 
 
+def _one_line(key: SecretStr) -> SecretStr:
+    if not key.get_secret_value().isprintable():
+        raise ValueError("should be one line of plain characters: no header can carry another")
+    return key
+
+
 def _base_url(value: str) -> str:
     url = URL(value)
     if url.scheme not in {"http", "https"} or not url.host or url.user or url.query_string or url.fragment:
@@ -96,7 +103,7 @@ BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
 class RemoteConfig(ProviderConfig):
     """What every vendor reached over HTTP with a key has."""
 
-    api_key: SecretStr | None = None
+    api_key: Annotated[SecretStr, AfterValidator(_one_line)] | None = None
     request_timeout: float = Field(default=60, gt=0)
     """Seconds for one status call."""
     transfer_timeout: float = Field(default=300, gt=0)
@@ -123,7 +130,10 @@ class Resources:
 
 
 class Provider(ABC, Generic[C]):
-    """One vendor. An instance is made once and used by many jobs at a time."""
+    """One vendor. An instance is made once and used by many jobs at a time.
+
+    What its calls raise is a ProviderError: where reading an answer fails in any other way, it is Uncertain.
+    """
 
     name: ClassVar[str]
     """The module's name: what people type, the settings' prefix, the value in the store."""
@@ -143,6 +153,12 @@ class Provider(ABC, Generic[C]):
     """Whether the vendor is asked for each price: None from `quote` then means that it cannot be had now."""
     last_resort: ClassVar[bool] = False
     """Chosen for people only where no other provider can do what they ask."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in CALLS:
+            if (call := vars(cls).get(name)) is not None:
+                setattr(cls, name, unreadable_is_uncertain(call))
 
     def __init__(self, config: C, resources: Resources) -> None:
         self.config = config

@@ -28,6 +28,7 @@ from providers._http_body import REDIRECTS, next_chunk, read, read_object, trans
 from providers._http_expiry import instant, link_expiry
 from providers._http_links import PublicResolver, may_be_public, meant_by, open_session
 from providers._http_ranges import UNSATISFIABLE, begun, rest_of
+from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
 from providers.errors import ProviderError, Uncertain, Unusable
 from providers.limits import Breather, Budget
@@ -220,15 +221,22 @@ class Api:
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         is_own = self._is_own(url)
         headers = {**(headers or {}), **(self._headers if is_own else {})}
-        body = data if json is None else BytesIO(json_format.dumps(json).encode())
         if json is not None:
             headers["Content-Type"] = "application/json"
         async with self._breather.watch() if self._breather and is_own else nullcontext():
             if budget is not None:  # last, so that calls are spaced as their turns are
                 await budget.spend()
-            with translated(url):
-                response = await self._resources.session.request(
-                    method, url, headers=headers, data=body, timeout=timeout, allow_redirects=False
+            session, sent = self._resources.session, Sent()
+            sent.began = not (session.closed or is_traced(session))
+            with translated(url, sent):
+                response = await session.request(
+                    method,
+                    url,
+                    headers=headers,
+                    data=data if json is None else _encoded(json),
+                    timeout=timeout,
+                    allow_redirects=False,
+                    trace_request_ctx=sent,
                 )
             if response.status >= 400:  # noqa: PLR2004 - the first error status of HTTP
                 async with response:
@@ -261,3 +269,7 @@ class Api:
         except Uncertain as error:
             return error.detail, {}
         return self.quote(error_text(body)), object_in(body)
+
+
+def _encoded(json: JsonObject) -> BytesIO:
+    return BytesIO(json_format.dumps(json, allow_nan=False).encode())

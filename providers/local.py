@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from errno import EAGAIN, EMFILE, ENFILE, ENOMEM, ENOSPC
 from pathlib import Path
 from random import SystemRandom
 from typing import ClassVar, Literal, TypeAlias, cast, get_args
@@ -20,7 +21,7 @@ from pydantic import Field
 
 from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
-from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
+from providers.errors import InvalidRequest, NotFound, ProviderError, Unreachable, Unusable
 from providers.options import Choice, Span
 from providers.specs import Mode, ModelSpec, VideoRequest
 
@@ -32,6 +33,8 @@ TIME_LIMIT = 600.0
 CHUNK = 256 * 1024
 TAIL = 2000
 _SEEDS = Span(low=0, high=2**31 - 1)
+_SCARCE = {EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC}
+"""Errors of a machine that is too busy just now."""
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
 """All that the child needs: it decodes strangers' pictures and gets no keys."""
 
@@ -92,8 +95,12 @@ class Local(Provider[LocalConfig]):
         except BaseException as error:
             # A thread cannot be interrupted, and no one will ever ask for this folder.
             await asyncio.wait([saving])
-            await asyncio.to_thread(_remove, folder)
-            if isinstance(error, OSError):
+            with suppress(RuntimeError):  # where no thread can be started; it is removed as an old one later
+                await asyncio.to_thread(_remove, folder)
+            # Nothing was bought, whatever went wrong.
+            if isinstance(error, ValueError | TypeError):
+                raise InvalidRequest(f"it cannot be written down: {type(error).__name__}") from error
+            if isinstance(error, Exception) and not isinstance(error, ProviderError):
                 raise Unreachable(f"the picture cannot be stored: {error}") from error
             raise
         return {"id": folder.name}
@@ -102,7 +109,11 @@ class Local(Provider[LocalConfig]):
         folder = self._folder(operation)
         render = self._renders.get(folder.name)
         if render is not None:
-            return render.verdict()
+            try:
+                return render.verdict()
+            except _Scarce:
+                self._renders.pop(folder.name, None)  # the next look starts it again
+                raise
         if _holds(folder, VIDEO):
             return Succeeded()
         if not _holds(folder, RECIPE):
@@ -173,6 +184,10 @@ class Local(Provider[LocalConfig]):
         self._renders.pop(folder.name, None)
 
 
+class _Scarce(Unreachable):
+    """This machine has too little of something now to start a render."""
+
+
 class _Render:
     """One child process and the task that owns it."""
 
@@ -196,8 +211,10 @@ class _Render:
     async def _run(self, folder: Path) -> Succeeded | Failed:
         try:
             process = self.process = await _start_child(folder)
-        except OSError as error:
-            return Failed(detail=f"the renderer does not start: {error}")
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno not in _SCARCE:
+                return Failed(detail=f"the renderer does not start: {error}")
+            raise _Scarce(f"the renderer does not start now: {error}") from error
         try:
             async with asyncio.timeout(TIME_LIMIT):
                 _, complaint = await asyncio.gather(self._follow(process), _last_words(process))
@@ -213,7 +230,8 @@ class _Render:
 
     async def _follow(self, process: asyncio.subprocess.Process) -> None:
         async for line in cast("asyncio.StreamReader", process.stdout):
-            self.progress = float(line)
+            with suppress(ValueError):  # a library's own words, in between
+                self.progress = min(1.0, max(0.0, float(line)))
 
 
 async def _start_child(folder: Path) -> asyncio.subprocess.Process:
@@ -247,8 +265,9 @@ def _forget_old(folder: Path) -> None:
     """Remove renders that nobody has asked for since: their job was lost between two writes."""
     oldest = time.time() - KEEP_SECONDS
     for other in folder.iterdir() if folder.is_dir() else ():
-        if other.stat().st_mtime < oldest:
-            _remove(other)
+        with suppress(OSError):  # such as one that another submit removes just now
+            if other.stat().st_mtime < oldest:
+                _remove(other)
 
 
 def _save(folder: Path, recipe: Recipe, picture: bytes) -> None:

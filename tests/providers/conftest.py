@@ -1,6 +1,9 @@
 """What tests of providers share: a session, resources, a picture, a request, and a place for downloads."""
 
-from collections.abc import AsyncIterator, Callable
+import os
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -15,6 +18,18 @@ from providers.options import SourceImage
 from providers.specs import VideoRequest
 from tests.vendors.base import VendorServer
 from tests.vendors.faults import sample_video
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process cannot open another file, as when too many are open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class FileHost(VendorServer):

@@ -1,7 +1,12 @@
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
-from providers.base import Pending, ProviderConfig
+from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
+from providers.errors import Refused, Uncertain, Unreachable
+from providers.http import open_session
 from providers.options import Choice, SourceImage, Span
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
@@ -78,3 +83,56 @@ def test_progress_is_a_fraction() -> None:
 
 def test_a_provider_without_a_key_is_enabled() -> None:
     assert ProviderConfig().enabled
+
+
+class Stumbling(Provider[ProviderConfig]):
+    """Finds nothing where it looks in an answer."""
+
+    name = "stumbling"
+    label = "Stumbling"
+    Config = ProviderConfig
+    error: Exception = KeyError("id")
+
+    async def models(self) -> Sequence[ModelSpec]:
+        raise self.error
+
+    async def submit(self, request: VideoRequest) -> Operation:
+        raise self.error
+
+    async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
+        raise self.error
+
+    async def download(self, operation: Operation, video: Succeeded, sink: Sink) -> None:
+        raise self.error
+
+    async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("id"), TypeError(), AttributeError(), RecursionError(), UnicodeDecodeError("u", b"", 0, 0, "")],
+)
+async def test_an_answer_that_a_provider_stumbles_over_is_in_doubt(error: Exception, tmp_path: Path) -> None:
+    async with open_session([]) as session:
+        stumbling = Stumbling(ProviderConfig(), Resources(session, tmp_path))
+        stumbling.error = error
+        calls = (
+            stumbling.models(),
+            stumbling.verify(),
+            stumbling.submit(request()),
+            stumbling.poll({}),
+            stumbling.quote(request(), SPEC),
+        )
+        for call in calls:
+            with pytest.raises(Uncertain, match=type(error).__name__):
+                await call
+
+
+async def test_what_is_no_answer_is_raised_as_it_is(tmp_path: Path) -> None:
+    async with open_session([]) as session:
+        stumbling = Stumbling(ProviderConfig(), Resources(session, tmp_path))
+        for error in (OSError("disk"), Refused("no"), Unreachable("down")):
+            stumbling.error = error
+            with pytest.raises(type(error), match=str(error)):
+                await stumbling.poll({})

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -319,6 +320,42 @@ async def test_a_failure_is_returned_with_the_vendors_words_but_not_our_key(
     assert isinstance(verdict, Failed)
     assert "out of memory" in verdict.detail
     assert vendor.KEY not in verdict.detail
+
+
+ODD: Mapping[str, object] = {
+    "lists for words": {name: [] for name in ("id", "task_id", "queue_id", "request_id", "status", "data")},
+    "numbers for objects": dict.fromkeys(("data", "result", "error", "model_spec", "progress"), 7),
+    "objects for words": {name: {"a": {}} for name in ("status", "id", "error", "url", "video_url", "quote")},
+    "no words at all": {"status": None, "data": None, "result": None, "error": None},
+    "huge": {
+        "progress": 1e308,
+        "average_execution_time": -1e308,
+        "execution_duration": 1e308,
+        "quote": 1e308,
+    },
+    "odd models": {"data": [None, 7, "x", [], {"id": []}, {"id": "a", "model_spec": 5}]},
+}
+"""Answers that are JSON and nothing that was ever documented."""
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+async def test_an_odd_answer_is_at_worst_a_doubt(
+    provider: AnyProvider, vendor: VendorServer, wish: VideoRequest, operation: Operation, odd: object
+) -> None:
+    spec = (await provider.models())[0]
+    answer = says(json.dumps(odd).encode())
+    for route in ("submit", "poll", "models", "catalogue", "effects", "quote", "limits", "balance"):
+        vendor.next(route, answer, answer)
+    calls = (
+        lambda: provider.submit(wish),
+        lambda: provider.poll(operation),
+        provider.models,
+        lambda: provider.quote(wish, spec),
+        provider.verify,
+    )
+    for call in calls:
+        with suppress(ProviderError):
+            await call()
 
 
 DOWNLOADS: Mapping[str, tuple[Fault, type[ProviderError]]] = {

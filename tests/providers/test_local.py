@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from errno import ENOSPC
 from io import BytesIO
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from providers.local import CHUNK, Local, LocalConfig, _forget_old
 from providers.options import SourceImage
 from providers.specs import OptionRefused, VideoRequest
 from tests.helpers import eventually
-from tests.providers.conftest import Received
+from tests.providers.conftest import Received, no_more_files
 
 PATIENCE = 45
 """Seconds. Renders stand back behind all else, so on a crowded machine they take their time."""
@@ -271,6 +272,62 @@ async def test_a_full_disk_is_an_outage_that_bought_nothing(own: Resources) -> N
         assert not local._renders
 
 
+async def test_without_a_file_to_open_nothing_was_bought(local: Local) -> None:
+    with no_more_files(), pytest.raises(Unreachable):
+        await local.submit(SMALL)
+    assert not local._renders
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(ENOSPC, "No space left on device"), Unreachable),
+        (RuntimeError("can't start new thread"), Unreachable),
+        (MemoryError(), Unreachable),
+        (UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "surrogates not allowed"), InvalidRequest),
+    ],
+)
+async def test_whatever_goes_wrong_here_nothing_was_bought(
+    local: Local, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: type[Exception]
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(providers.local, "_save", fails)
+    with pytest.raises(kind):
+        await local.submit(SMALL)
+    assert not local._renders
+
+
+async def test_a_child_that_cannot_start_just_now_is_started_by_a_later_look(local: Local) -> None:
+    operation = await local.submit(SMALL)
+
+    async def is_scarce() -> bool:
+        try:
+            return not isinstance(await local.poll(operation), Pending)
+        except Unreachable:
+            return True
+
+    with no_more_files():
+        await eventually(is_scarce)
+    assert isinstance(await over(local, operation), Succeeded)
+
+
+async def test_words_between_the_numbers_of_a_child_are_passed_over(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = providers.local._start_child
+
+    async def start_talking(folder: Path) -> asyncio.subprocess.Process:
+        process = await start(folder)
+        assert process.stdout is not None
+        process.stdout.feed_data(b"deprecated, says a library\n")
+        return process
+
+    monkeypatch.setattr(providers.local, "_start_child", start_talking)
+    assert isinstance(await over(local, await local.submit(SMALL)), Succeeded)
+
+
 @pytest.mark.parametrize("operation", [{}, {"id": 7}, {"id": "../../etc"}, UNKNOWN])
 async def test_an_operation_from_elsewhere_is_not_found(
     local: Local, operation: dict[str, object], sink: Received
@@ -345,3 +402,8 @@ async def test_a_render_that_nobody_ever_asked_for_is_forgotten(tmp_path: Path) 
     _forget_old(tmp_path)
     assert not lost.exists()
     assert young.exists()
+
+
+def test_an_old_render_that_is_gone_already_holds_up_nobody(tmp_path: Path) -> None:
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    _forget_old(tmp_path)
