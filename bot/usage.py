@@ -90,17 +90,15 @@ class Reports:
         rules = await self._store.acts.rules(guild_id)
         now = self._clock.now()
         days = days_of(period, now, rules.zone)
-        found = [
-            await self._store.usage.by_provider(guild_id, *_bounds(day, day, rules.zone)) for day in days
-        ]
+        midnights = _midnights(days, rules.zone)
+        found = await self._store.usage.by_day(guild_id, midnights)
         names = sorted({name for day in found for name in day})
-        start, end = _bounds(days[0], days[-1], rules.zone)
         month = window_at(WindowKind.MONTH, now, rules.zone)
         spent = await self._store.accounts.spent(guild_id, month)
         return UsageReport(
             days=days,
             credits={self._catalogue.label(name): tuple(day.get(name, 0) for day in found) for name in names},
-            members=await self._store.usage.by_member(guild_id, start, end),
+            members=await self._store.usage.by_member(guild_id, midnights[0], midnights[-1]),
             spent=spent,
             budget=None if rules.budget is None else Budget(rules.budget, spent, month),
         )
@@ -124,9 +122,9 @@ class Reports:
         """The jobs of the period as CSV, the latest MOST_ROWS of them, in UTF-8."""
         rules = await self._store.acts.rules(guild_id)
         days = days_of(period, self._clock.now(), rules.zone)
-        bounds = _bounds(days[0], days[-1], rules.zone)
-        rows = await self._store.usage.rows(guild_id, *bounds, MOST_ROWS)
-        total = await self._store.usage.count(guild_id, *bounds)
+        start, *_, end = _midnights(days, rules.zone)
+        rows = await self._store.usage.rows(guild_id, start, end, MOST_ROWS)
+        total = await self._store.usage.count(guild_id, start, end)
         return Export(await asyncio.to_thread(_csv, rows, rules.zone), len(rows), total)
 
 
@@ -148,12 +146,11 @@ def days_of(period: Period, now: datetime, zone: ZoneInfo) -> tuple[date, ...]:
     return tuple(first + timedelta(days=number) for number in range((today - first).days + 1))
 
 
-def _bounds(first: date, last: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """From the first day's beginning to the last one's end, in UTC."""
-    start, end = (
-        datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, last + timedelta(days=1))
-    )
-    return start, end
+def _midnights(days: Sequence[date], zone: ZoneInfo) -> list[datetime]:
+    """The beginning of each of these days in a row, and the end of the last, in UTC."""
+    return [
+        datetime.combine(day, time(), zone).astimezone(UTC) for day in (*days, days[-1] + timedelta(days=1))
+    ]
 
 
 def _csv(rows: Sequence[Row], zone: ZoneInfo) -> bytes:

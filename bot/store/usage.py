@@ -1,5 +1,6 @@
 """What was used in a server, summed up for its moderators."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,19 +21,25 @@ class Usage:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def by_provider(self, guild_id: int, start: datetime, end: datetime) -> dict[str, int]:
-        """Credits by provider from `start` to before `end`."""
+    async def by_day(self, guild_id: int, midnights: Sequence[datetime]) -> list[dict[str, int]]:
+        """Credits by provider for each day; a day is from one of the midnights to before the next."""
+        days = range(len(midnights) - 1)
+        # One question, in which each day is a range of the index.
+        ranges = ", ".join(f"({day}, :at{day}, :at{day + 1})" for day in days)
         rows = await self._database.read(
-            """
-            SELECT provider, SUM(charged) AS credits FROM job
-            WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end AND charged > 0
-            GROUP BY provider
-            """,
+            f"""
+            WITH day (number, start, stop) AS (VALUES {ranges})
+            SELECT number, provider, SUM(charged) AS credits FROM day JOIN job
+                ON guild_id = :guild_id AND created_at >= start AND created_at < stop AND charged > 0
+            GROUP BY number, provider
+            """,  # noqa: S608 - numbers of ours
             guild_id=guild_id,
-            start=to_text(start),
-            end=to_text(end),
+            **{f"at{number}": to_text(midnight) for number, midnight in enumerate(midnights)},
         )
-        return {str(row["provider"]): int(row["credits"] or 0) for row in rows}
+        used: list[dict[str, int]] = [{} for _ in days]
+        for row in rows:
+            used[int(row["number"] or 0)][str(row["provider"])] = int(row["credits"] or 0)
+        return used
 
     async def by_member(self, guild_id: int, start: datetime, end: datetime) -> list[MemberUsage]:
         """Everybody with something charged from `start` to before `end`, who used most first."""

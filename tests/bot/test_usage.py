@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.usage import Period, _bounds, _csv, days_of
+from bot.usage import Period, _csv, _midnights, days_of
 
 BERLIN, TOKYO = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
 MAY_20 = datetime(2026, 5, 20, 22, 30, tzinfo=UTC)
@@ -42,7 +42,7 @@ def test_the_month_before_january_is_december() -> None:
 
 @pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25)])
 def test_a_day_is_as_long_as_the_clock_there_makes_it(day: date, hours: int) -> None:
-    start, end = _bounds(day, day, BERLIN)
+    start, end = _midnights([day], BERLIN)
     assert (end - start).total_seconds() == hours * 3600
 
 
