@@ -30,10 +30,14 @@ class Tasks:
         """Run to the end in an empty context, even if whoever waits for it is cancelled."""
         return await asyncio.shield(self._start(work, name))
 
-    async def close(self, patience: float = 0.0) -> None:
-        """Give the tasks so many seconds to end by themselves, cancel the rest, and await every one."""
+    async def wait(self, patience: float) -> None:
+        """Give the tasks so many seconds to end by themselves."""
         if self._running and patience > 0:
             await asyncio.wait(self._running, timeout=patience)
+
+    async def close(self, patience: float = 0.0) -> None:
+        """Give the tasks so many seconds to end by themselves, cancel the rest, and await every one."""
+        await self.wait(patience)
         # Those that are done are forgotten a moment later, to which waiting for them would never lead.
         while tasks := [task for task in self._running if not task.done()]:
             for task in tasks:

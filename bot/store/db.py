@@ -13,6 +13,10 @@ Value: TypeAlias = str | int | None
 Row: TypeAlias = dict[str, Value]
 T = TypeVar("T")
 
+CALL_LIMIT = 10.0
+"""Seconds that a read or a whole transaction gets; then the database is taken for one that hangs."""
+MIGRATION_LIMIT = 600.0
+"""The same for migrations."""
 CLOSING_PATIENCE = 10.0
 """Seconds that transactions under way get when the database is closed."""
 
@@ -43,13 +47,20 @@ class Database(ABC):
     def __init__(self) -> None:
         self._tasks = Tasks()
 
-    async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Transaction], Awaitable[T]], *, limit: float | None = None) -> T:
         """Run `work` in one transaction and return its result, committed. Raises StoreError."""
-        return await self._tasks.detached(self._transaction(work), "transaction")
+        within = CALL_LIMIT if limit is None else limit
+        return await self._tasks.detached(self._transaction(work, within), "transaction")
 
-    async def close(self) -> None:
-        await self._tasks.close(patience=CLOSING_PATIENCE)
+    async def close(self, patience: float | None = None) -> None:
+        """Let transactions under way end for so many seconds; then they are taken back."""
+        await self._tasks.wait(CLOSING_PATIENCE if patience is None else patience)
+        self._abort()
+        await self._tasks.close()
         await self._close()
+
+    def _abort(self) -> None:  # noqa: B027 - most databases need nothing
+        """End what is under way at once, where that takes more than cancelling it."""
 
     @abstractmethod
     async def open(self) -> None: ...
@@ -59,7 +70,7 @@ class Database(ABC):
         """One SELECT that sees only what is committed. Raises StoreError."""
 
     @abstractmethod
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T: ...
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]], limit: float) -> T: ...
 
     @abstractmethod
     async def _close(self) -> None: ...
@@ -98,7 +109,7 @@ async def pending(database: Database) -> list[str]:
 
 async def migrate(database: Database) -> list[str]:
     """Bring the schema up to date, all or nothing, and return the names of the migrations applied."""
-    return await database.write(_apply_missing)
+    return await database.write(_apply_missing, limit=MIGRATION_LIMIT)
 
 
 async def _apply_missing(transaction: Transaction) -> list[str]:

@@ -1,58 +1,103 @@
 """PostgreSQL, where one machine is not enough. Needs the extra `postgres`."""
 
+import asyncio
+import logging
+import os
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, TypeAlias, cast
 
 import psycopg
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from bot.store import db
 from bot.store.db import Database, Row, StoreError, T, Transaction, Unanswered, Value
 
+log = logging.getLogger(__name__)
+
+CONNECTIONS = 10
 CONNECT_TIMEOUT = 10
-"""Seconds."""
+"""Seconds; also for the attempts to replace a connection that was lost."""
+POOL_TIMEOUT = 5.0
+"""Seconds until whoever finds no free connection hears so."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds that attempts to connect get to end; the rest ends with the loop."""
+ABANDONED = 60
+"""Seconds after which the server takes back a transaction whose client says nothing any more."""
+_BEGIN = sql.SQL(
+    "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}"
+)
+"""One round trip. Settings of the session would meet others behind a pooler."""
 _TROUBLE = (psycopg.Error, OSError)
+_Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+OPTIONS: Mapping[str, Any] = {
+    "autocommit": True,
+    "connect_timeout": CONNECT_TIMEOUT,
+    # A prepared `SELECT *` fails once its table has got a column.
+    "prepare_threshold": None,
+    # Who has lost the other side without a word finds out; what hangs behind a proxy is cut by us.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""How we connect."""
 
 
 class PostgreSQL(Database):
     def __init__(self, url: str) -> None:
         super().__init__()
         self._url = url
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
             url,
             connection_class=psycopg.AsyncConnection[DictRow],
             min_size=1,
-            max_size=10,
-            timeout=15,
+            max_size=CONNECTIONS,
+            timeout=POOL_TIMEOUT,
+            # Later attempts would come ever more seldom; who needs a connection starts new ones.
+            reconnect_timeout=CONNECT_TIMEOUT,
+            check=_notice_the_end,
             open=False,
-            kwargs={"row_factory": dict_row, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT},
+            kwargs={"row_factory": dict_row, **OPTIONS},
         )
+        self._in_use: set[_Connection] = set()
 
     async def open(self) -> None:
         await self._greet()
         await self._pool.open()
 
     async def read(self, sql: str, /, **values: Value) -> list[Row]:
-        async with self._connection() as connection:
+        async with self._connection(db.CALL_LIMIT) as connection:
             return await _rows(connection, sql, values)
 
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._connection() as connection:
-            await connection.execute("BEGIN")
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]], limit: float) -> T:
+        async with self._connection(limit) as connection:
+            await connection.execute(
+                _BEGIN.format(sql.Literal(int(limit * 1000)), sql.Literal(ABANDONED * 1000))
+            )
             result = await work(_PostgreSQLTransaction(connection))
             await _commit(connection)
             return result
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection[DictRow]]:
-        """A connection of the pool; on an error it takes back the transaction that is open."""
+    async def _connection(self, limit: float) -> AsyncGenerator[_Connection]:
+        """A connection of the pool, for so many seconds; on an error it takes back what is open."""
+        loop = asyncio.get_running_loop()
         try:
             async with self._pool.connection() as connection:
-                yield connection
+                self._in_use.add(connection)
+                end = loop.call_later(limit, _give_up, connection, limit)
+                try:
+                    yield connection
+                finally:
+                    end.cancel()
+                    self._in_use.discard(connection)
         except _TROUBLE as error:
             raise StoreError(str(error)) from error
 
@@ -69,12 +114,16 @@ class PostgreSQL(Database):
         except _TROUBLE as error:
             raise StoreError(f"cannot reach the database: {error}") from error
 
+    def _abort(self) -> None:
+        for connection in self._in_use:
+            cut(connection)
+
     async def _close(self) -> None:
-        await self._pool.close()
+        await self._pool.close(CLOSE_TIMEOUT)
 
 
 class _PostgreSQLTransaction:
-    def __init__(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self._connection = connection
 
     async def rows(self, sql: str, /, **values: Value) -> list[Row]:
@@ -84,7 +133,24 @@ class _PostgreSQLTransaction:
         await self.rows("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=name)
 
 
-async def _commit(connection: psycopg.AsyncConnection[DictRow]) -> None:
+async def _notice_the_end(connection: _Connection) -> None:
+    """Raise if the server has closed this connection while nobody used it; costs no round trip."""
+    for _ in range(2):  # its reason to close comes first, then the end
+        connection.pgconn.consume_input()
+
+
+def cut(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Let whoever waits for the server fail now: psycopg itself waits for it to agree to an end."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _give_up(connection: _Connection, limit: float) -> None:
+    log.warning("the database has not answered for %.0f s: that connection is given up", limit)
+    cut(connection)
+
+
+async def _commit(connection: _Connection) -> None:
     """Raises Unanswered, unless the server says that nothing was kept."""
     try:
         cursor = await connection.execute("COMMIT")
@@ -96,9 +162,7 @@ async def _commit(connection: psycopg.AsyncConnection[DictRow]) -> None:
         raise StoreError("a statement of the transaction had failed")
 
 
-async def _rows(
-    connection: psycopg.AsyncConnection[DictRow], sql: str, values: dict[str, Value]
-) -> list[dict[str, Any]]:
+async def _rows(connection: _Connection, sql: str, values: dict[str, Value]) -> list[dict[str, Any]]:
     cursor = await connection.execute(_translated(sql), values)
     return await cursor.fetchall() if cursor.description else []
 

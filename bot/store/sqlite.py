@@ -3,8 +3,8 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import aiosqlite
@@ -41,8 +41,8 @@ class SQLite(Database):
     async def read(self, sql: str, /, **values: Value) -> list[Row]:
         return await _rows(self._reader, sql, values)
 
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._one_writer:
+    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]], limit: float) -> T:
+        async with self._turn(limit):
             await _rows(self._writer, "BEGIN IMMEDIATE", {})
             try:
                 result = await work(_SQLiteTransaction(self._writer))
@@ -52,6 +52,19 @@ class SQLite(Database):
                     await _rows(self._writer, "ROLLBACK", {})
                 raise
             return result
+
+    @asynccontextmanager
+    async def _turn(self, limit: float) -> AsyncGenerator[None]:
+        """Be the one who writes. Raises StoreError if others take too long."""
+        try:
+            async with asyncio.timeout(limit):
+                await self._one_writer.acquire()
+        except TimeoutError:
+            raise StoreError("the database is busy") from None
+        try:
+            yield
+        finally:
+            self._one_writer.release()
 
     async def _commit(self) -> None:
         try:
