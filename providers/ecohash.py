@@ -23,6 +23,7 @@ from providers.base import (
 )
 from providers.errors import Forbidden, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
 from providers.http import Api, JsonObject, link_expiry
+from providers.limits import Budget, rate_below
 from providers.options import Choice, Decimals, Span
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 
@@ -30,6 +31,8 @@ FPS = 16
 """Wan makes 4n + 1 frames, here 81 at most: at 16 a second, 16 s + 1 of them last s seconds and a frame."""
 _LONGEST = 600
 """Seconds; no video of these models lasts longer."""
+CALLS_PER_MINUTE = 200
+"""For one key, of every kind."""
 JOBS = "/v1/video/generations"
 CATALOGUE = "/platform/models"
 UNSOLD_FOR = 6 * 3600.0
@@ -85,7 +88,7 @@ class EcoHash(Provider[EcoHashConfig]):
     name = "ecohash"
     label = "EcoHash"
     Config = EcoHashConfig
-    looks_per_minute = 180  # of the 200 calls that a key has; the rest are for everything else
+    looks_per_minute = rate_below(CALLS_PER_MINUTE) * 9 // 10  # the rest are for everything else
 
     def __init__(
         self, config: EcoHashConfig, resources: Resources, *, time: Callable[[], float] = monotonic
@@ -93,7 +96,8 @@ class EcoHash(Provider[EcoHashConfig]):
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
-        self._api = Api(resources, config, config.base_url, headers, refine=_refined)
+        calls = Budget(CALLS_PER_MINUTE)
+        self._api = Api(resources, config, config.base_url, headers, refine=_refined, budget=calls)
         # S3 takes no key, and a file kept on the vendor's own host would be sent it.
         self._files = Api(resources, config, config.base_url, {})
         self._listed: Sequence[ModelSpec] = ()

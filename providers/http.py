@@ -66,6 +66,7 @@ class Api:
         headers: Mapping[str, str],
         *,
         breather: Breather | None = None,
+        budget: Budget | None = None,
         refine: Refine | None = None,
     ) -> None:
         self._resources = resources
@@ -73,6 +74,8 @@ class Api:
         self._base = URL(base_url.rstrip("/"))
         self._headers = dict(headers)
         self._breather = breather
+        self._budget = budget
+        """Of every call to the vendor itself; some calls have one of their own besides."""
         self._refine = refine
 
     async def submit(
@@ -224,8 +227,12 @@ class Api:
         if json is not None:
             headers["Content-Type"] = "application/json"
         async with self._breather.watch() if self._breather and is_own else nullcontext():
-            if budget is not None:  # last, so that calls are spaced as their turns are
-                await budget.spend()
+            for limit in (
+                budget,
+                self._budget if is_own else None,
+            ):  # last: calls are spaced as their turns are
+                if limit is not None:
+                    await limit.spend()
             session, sent = self._resources.session, Sent()
             sent.began = not (session.closed or is_traced(session))
             with translated(url, sent):

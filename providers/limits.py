@@ -1,5 +1,8 @@
 """A vendor's limits on calls, kept by everybody who shares one key.
 
+What is given here is what the vendor publishes; what is kept is a little less (MARGIN), since its clock is not
+ours, and calls do not arrive as evenly as they leave.
+
 Nobody waits for long: who would wait beyond `patience` is told Overloaded, and nothing was sent then.
 """
 
@@ -11,21 +14,35 @@ from time import monotonic
 
 from providers.errors import Overloaded, ProviderError
 
+MARGIN = 0.03
+"""The share that stays unused, of the calls and of the time alike."""
+
+
+def below(published: int, margin: float = MARGIN) -> int:
+    """How many of the calls that a vendor allows are made: one at least."""
+    return max(1, int(published * (1 - margin)))
+
+
+def rate_below(published: int) -> int:
+    """How many calls a minute keep within a Budget of so many, without waiting for it."""
+    return max(1, int(below(published) / (1 + MARGIN)))
+
 
 class Budget:
-    """At most so many calls in any stretch of so many seconds; callers wait their turn, in order."""
+    """A little less than the calls allowed in any stretch of so many seconds; callers wait in order."""
 
     def __init__(
         self,
         calls: int,
         seconds: float = 60.0,
         *,
+        margin: float = MARGIN,
         patience: float = 20.0,
         time: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._calls = calls
-        self._seconds = seconds
+        self._calls = below(calls, margin)
+        self._seconds = seconds * (1 + margin)
         self._patience = patience
         self._time = time
         self._sleep = sleep
@@ -51,15 +68,17 @@ class Budget:
 
 
 class Breather:
-    """Keeps failures below so many in any stretch of so many seconds, before the vendor locks us out.
+    """Keeps failures below what a vendor allows in any stretch of so many seconds, before it locks us out.
 
     A call without an answer yet may be a failure, too: no more are under way than may still fail.
     """
 
-    def __init__(self, failures: int, seconds: float, *, patience: float = 20.0) -> None:
-        self._seconds = seconds
+    def __init__(
+        self, failures: int, seconds: float, *, margin: float = MARGIN, patience: float = 20.0
+    ) -> None:
+        self._seconds = seconds * (1 + margin)
         self._patience = patience
-        self._left = asyncio.Semaphore(failures)
+        self._left = asyncio.Semaphore(below(failures, margin))
 
     @asynccontextmanager
     async def watch(self) -> AsyncGenerator[None]:

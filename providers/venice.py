@@ -37,13 +37,13 @@ from providers.errors import (
     Uncertain,
 )
 from providers.http import Api, JsonObject, link_expiry
-from providers.limits import Breather, Budget
+from providers.limits import Breather, Budget, rate_below
 from providers.specs import ModelSpec, VideoRequest
 
 QUEUES_PER_MINUTE = 40
 RETRIEVES_PER_MINUTE = 120
-FAILURES = 15
-"""More than 20 failed calls in 30 seconds, and Venice answers none for 30 seconds."""
+FAILURES = 20
+"""More failed calls in 30 seconds, and Venice answers none for 30 seconds."""
 
 _OVER = {"failed", "failure", "error", "errored", "cancelled", "canceled", "expired", "rejected"}
 """Status words for the end without a video. The document has none; clients have met FAILED."""
@@ -58,7 +58,7 @@ class Venice(Provider[VeniceConfig]):
     name = "venice"
     label = "Venice"
     Config = VeniceConfig
-    looks_per_minute = RETRIEVES_PER_MINUTE
+    looks_per_minute = rate_below(RETRIEVES_PER_MINUTE)
     shortest_wait = 5.0
     quotes = True
     hopeless_after = 300.0  # a 500 means that inference failed, or that Venice is down for a moment

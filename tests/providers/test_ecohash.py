@@ -20,6 +20,7 @@ from providers.errors import (
     Uncertain,
     Unusable,
 )
+from providers.limits import Budget
 from providers.options import SourceImage
 from providers.specs import OptionRefused, Per, Price, VideoRequest
 from tests.providers.conftest import Received
@@ -356,6 +357,16 @@ async def test_an_outage_is_no_bad_key(ecohash: EcoHash, vendor: EcoHashServer) 
 def test_looks_leave_something_of_the_200_calls_a_minute_that_a_key_has() -> None:
     assert EcoHash.looks_per_minute is not None
     assert EcoHash.looks_per_minute < 200
+
+
+async def test_no_call_goes_beyond_what_a_key_has(ecohash: EcoHash, vendor: EcoHashServer) -> None:
+    assert ecohash._api._budget is not None
+    assert ecohash._api._budget._calls < 200
+    ecohash._api._budget = Budget(1, patience=0)
+    await ecohash.verify()
+    with pytest.raises(Overloaded):
+        await ecohash.verify()
+    assert len(vendor.requests) == 1
 
 
 def test_without_a_key_it_is_not_enabled() -> None:

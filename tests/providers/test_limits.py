@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from providers.errors import NotFound, Overloaded, ProviderError, Unreachable
-from providers.limits import Breather, Budget
+from providers.limits import MARGIN, Breather, Budget, below, rate_below
 from tests.helpers import eventually
 
 
@@ -30,7 +30,7 @@ def time() -> Time:
 
 @pytest.fixture
 def budget(time: Time) -> Budget:
-    return Budget(2, 60, patience=60, time=time, sleep=time.sleep)
+    return Budget(2, 60, margin=0, patience=60, time=time, sleep=time.sleep)
 
 
 async def test_calls_within_the_budget_do_not_wait(budget: Budget, time: Time) -> None:
@@ -52,7 +52,7 @@ async def test_a_call_above_the_budget_waits_for_the_oldest_to_lapse(budget: Bud
 
 
 async def test_a_wait_beyond_patience_is_refused_at_once_and_costs_nothing(time: Time) -> None:
-    budget = Budget(1, 60, patience=20, time=time, sleep=time.sleep)
+    budget = Budget(1, 60, margin=0, patience=20, time=time, sleep=time.sleep)
     await budget.spend()
     with pytest.raises(Overloaded) as raised:
         await budget.spend()
@@ -81,7 +81,7 @@ async def waiting(line: Line, *calls: Callable[[], Awaitable[None]]) -> list[asy
 
 async def test_those_who_wait_are_served_in_order(time: Time) -> None:
     line = Line()
-    budget = Budget(2, 60, patience=999, time=time, sleep=line.sleep)
+    budget = Budget(2, 60, margin=0, patience=999, time=time, sleep=line.sleep)
     await budget.spend()
     time.now += 1
     await budget.spend()
@@ -93,7 +93,7 @@ async def test_those_who_wait_are_served_in_order(time: Time) -> None:
 
 async def test_who_stops_waiting_leaves_the_place_to_the_next(time: Time) -> None:
     line = Line()
-    budget = Budget(1, 60, patience=60, time=time, sleep=line.sleep)
+    budget = Budget(1, 60, margin=0, patience=60, time=time, sleep=line.sleep)
     await budget.spend()
     [first] = await waiting(line, budget.spend)
     first.cancel()
@@ -108,7 +108,7 @@ async def test_who_stops_waiting_leaves_the_place_to_the_next(time: Time) -> Non
 @pytest.mark.parametrize("cancelled", [0, 1, 2, 3])
 async def test_the_budget_holds_whoever_stops_waiting(time: Time, cancelled: int) -> None:
     line = Line()
-    budget = Budget(2, 60, patience=999, time=time, sleep=line.sleep)
+    budget = Budget(2, 60, margin=0, patience=999, time=time, sleep=line.sleep)
     await budget.spend()
     time.now += 10
     await budget.spend()
@@ -132,7 +132,7 @@ async def fail(breather: Breather, error: BaseException) -> None:
 
 
 async def test_after_too_many_failures_nobody_calls() -> None:
-    breather = Breather(2, 30, patience=0)
+    breather = Breather(2, 30, margin=0, patience=0)
     await fail(breather, NotFound("gone", status=404))
     async with breather.watch():
         pass
@@ -166,3 +166,30 @@ async def test_calls_under_way_may_fail_too() -> None:
                 pytest.fail("called")
     async with breather.watch():
         pass
+
+
+@pytest.mark.parametrize(("published", "made"), [(120, 116), (40, 38), (20, 19), (200, 194), (2, 1), (1, 1)])
+async def test_what_a_vendor_publishes_is_not_used_up(time: Time, published: int, made: int) -> None:
+    budget = Budget(published, 60, patience=0, time=time, sleep=time.sleep)
+    for _ in range(made):
+        await budget.spend()
+    time.now += 60
+    with pytest.raises(Overloaded):
+        await budget.spend()
+    time.now += 2
+    await budget.spend()
+
+
+@pytest.mark.parametrize("published", [1, 2, 40, 120, 200])
+def test_looks_at_an_even_pace_never_wait_for_their_budget(published: int) -> None:
+    assert rate_below(published) == 1 or rate_below(published) / 60 <= below(published) / (60 * (1 + MARGIN))
+
+
+async def test_failures_stay_below_what_a_vendor_publishes() -> None:
+    breather = Breather(20, 30, patience=0)
+    for _ in range(19):
+        await fail(breather, NotFound("gone", status=404))
+    with pytest.raises(Overloaded) as raised:
+        async with breather.watch():
+            pytest.fail("called")
+    assert raised.value.retry_after == pytest.approx(30.9)

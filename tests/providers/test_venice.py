@@ -31,7 +31,7 @@ from providers.errors import (
 from providers.limits import Breather, Budget
 from providers.options import Choice, Flag, SourceAudio, SourceImage, Text
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
-from providers.venice import Venice, VeniceConfig
+from providers.venice import FAILURES, Venice, VeniceConfig
 from tests.providers.conftest import Received
 from tests.vendors.faults import cut, sample_video, says, status
 from tests.vendors.venice import I2V, T2V, VeniceServer, model, untyped
@@ -528,9 +528,12 @@ async def test_what_is_in_doubt_stays_in_doubt_whatever_the_words_say(
 async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
     venice: Venice, vendor: VeniceServer, wish: VideoRequest, sink: Received
 ) -> None:
-    assert (venice._queues._calls, venice._retrieves._calls) == (40, 120)
+    assert venice._queues._calls < 40
+    assert venice._retrieves._calls < 120
+    assert Venice.looks_per_minute is not None
+    assert Venice.looks_per_minute < 120
     venice._queues = Budget(1, patience=0)
-    venice._retrieves = Budget(2, patience=0)
+    venice._retrieves = Budget(2, margin=0, patience=0)
     vendor.finish_after(looks=1)
     operation = await buy(venice, wish)
     assert await venice.poll(operation) == Succeeded()
@@ -543,9 +546,9 @@ async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
 
 
 async def test_failures_stop_before_the_vendor_locks_us_out(venice: Venice, vendor: VeniceServer) -> None:
-    venice._api._breather = Breather(15, 30, patience=0)
+    venice._api._breather = Breather(FAILURES, 30, patience=0)
     looks = await asyncio.gather(*(venice.poll(JOB) for _ in range(40)), return_exceptions=True)
-    assert [type(look) for look in looks].count(NotFound) == len(vendor.requests) == 15
+    assert [type(look) for look in looks].count(NotFound) == len(vendor.requests) == FAILURES - 1
     assert {type(look) for look in looks} == {NotFound, Overloaded}
     assert not vendor.locked
 
