@@ -36,6 +36,7 @@ from providers.limits import Breather, Budget
 __all__ = [
     "Api",
     "JsonObject",
+    "Notice",
     "PublicResolver",
     "Refine",
     "error_text",
@@ -47,6 +48,8 @@ __all__ = [
 
 Refine: TypeAlias = Callable[[ProviderError, JsonObject], ProviderError]
 """Makes more of an error, from the JSON object that came with it."""
+Notice: TypeAlias = Callable[[Mapping[str, str], JsonObject], None]
+"""Reads what the vendor says in an answer's headers, and knows what was asked; it must not raise."""
 
 CONNECT_TIMEOUT = 15.0
 MAXREDIRECTS = 4
@@ -68,6 +71,7 @@ class Api:
         breather: Breather | None = None,
         budget: Budget | None = None,
         refine: Refine | None = None,
+        notice: Notice | None = None,
     ) -> None:
         self._resources = resources
         self._config = config
@@ -77,6 +81,7 @@ class Api:
         self._budget = budget
         """Of every call to the vendor itself; some calls have one of their own besides."""
         self._refine = refine
+        self._notice = notice
 
     async def submit(
         self, path: str, *, data: aiohttp.FormData | None = None, json: JsonObject | None = None
@@ -245,6 +250,8 @@ class Api:
                     allow_redirects=False,
                     trace_request_ctx=sent,
                 )
+            if self._notice and is_own:
+                self._notice(response.headers, json or {})
             if response.status >= 400:  # noqa: PLR2004 - the first error status of HTTP
                 async with response:
                     raise await self._error(response)

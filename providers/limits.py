@@ -1,7 +1,7 @@
 """A vendor's limits on calls, kept by everybody who shares one key.
 
-What is given here is what the vendor publishes; what is kept is a little less (MARGIN), since its clock is not
-ours, and calls do not arrive as evenly as they leave.
+Given here is what the vendor publishes; what is kept is a little less (MARGIN): its clock is not ours,
+and calls do not arrive as evenly as they leave.
 
 Nobody waits for long: who would wait beyond `patience` is told Overloaded, and nothing was sent then.
 """

@@ -6,8 +6,11 @@ Sources: Venice's OpenAPI document of 2026-08-21 and its guides; where those are
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
+from pydantic import Field
+
 from providers._venice_errors import UNPROCESSABLE, refined, verdict
 from providers._venice_models import specs
+from providers._venice_warnings import Warnings
 from providers._venice_wire import (
     Queued,
     Status,
@@ -52,6 +55,8 @@ _LONGEST_PROMPT = 20_000
 
 class VeniceConfig(RemoteConfig):
     base_url: BaseUrl = "https://api.venice.ai/api/v1"
+    low_balance: float = Field(default=5.0, ge=0)
+    """US dollars (or DIEM) below which the log has a warning."""
 
 
 class Venice(Provider[VeniceConfig]):
@@ -69,6 +74,7 @@ class Venice(Provider[VeniceConfig]):
         self._queues = Budget(QUEUES_PER_MINUTE)
         self._retrieves = Budget(RETRIEVES_PER_MINUTE)
         self._breather = breather = Breather(FAILURES, 30)
+        warnings = Warnings(config.low_balance)
         self._api = Api(
             resources,
             config,
@@ -76,10 +82,16 @@ class Venice(Provider[VeniceConfig]):
             {"Authorization": f"Bearer {key}"},
             breather=breather,
             refine=self._refined,
+            notice=warnings.read,
         )
         # Their turns are waited for in `turn`.
         self._orders = Api(
-            resources, config, config.base_url, {"Authorization": f"Bearer {key}"}, refine=self._refined
+            resources,
+            config,
+            config.base_url,
+            {"Authorization": f"Bearer {key}"},
+            refine=self._refined,
+            notice=warnings.read,
         )
         # A download link is a key by itself, and takes no other, on whatever host it is.
         self._links = Api(resources, config, config.base_url, {}, breather=breather)

@@ -70,6 +70,8 @@ class VeniceServer(VendorServer):
         self.now: Callable[[], float] = time.monotonic
         self.locked = 0
         """How many calls met the abuse lock."""
+        self.headers: dict[str, str] = {}
+        """What is said beside every answer."""
         self._failures: deque[float] = deque(maxlen=21)
 
     def routes(self) -> list[web.RouteDef]:
@@ -102,6 +104,7 @@ class VeniceServer(VendorServer):
                 self.locked += 1
                 return _error(HTTPStatus.TOO_MANY_REQUESTS, "Too many failed requests")
             response = await inner(request)
+            response.headers.update(self.headers)
             if response.status >= 400:
                 self._failures.append(self.now())
             return response
