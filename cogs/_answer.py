@@ -73,9 +73,3 @@ def privately(
             await answer(self, interaction, *args, **kwargs)
 
     return answered
-
-
-def role_ids(member: discord.abc.User) -> frozenset[int]:
-    """The member's roles, as Discord sent them with the command."""
-    roles = member.roles if isinstance(member, discord.Member) else []
-    return frozenset(role.id for role in roles)

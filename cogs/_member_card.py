@@ -11,9 +11,10 @@ from bot.errors import BadRequest
 from bot.moderation import UNCHANGED
 from bot.quotas import Standing
 from bot.rules import ResetUsage
-from cogs._answer import Interaction, Page, privately, role_ids
+from cogs._answer import Interaction, Page, privately
 from cogs._history import history
 from cogs._moderators import LONGEST_REASON, done, moderator, permitted
+from cogs._permissions import role_ids
 from cogs.quota import standing_embed
 
 _LABELS = {

@@ -8,11 +8,12 @@ from discord import app_commands
 
 from bot.client import Stillmotion
 from bot.delivery.logs import post
-from bot.errors import BadRequest, DeliveryFault, NotAllowed
+from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.rules import Act
 from cogs._acts import told
-from cogs._answer import Interaction, role_ids
+from cogs._answer import Interaction
+from cogs._permissions import knows_server, manages_server, role_ids
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ def reasoned(command: T) -> T:
 
 def moderator(interaction: Interaction, reason: str | None = None) -> Moderator:
     """Who decides. Raises NotAllowed for who may not manage the server, whatever Discord says."""
-    if not interaction.permissions.manage_guild:
+    if not manages_server(interaction):
         raise NotAllowed(f"Only members who may manage this server can do that. {UNCHANGED}")
     said = (reason or "").strip() or None
     return Moderator(interaction.id, interaction.guild_id or 0, interaction.user.id, said)
@@ -46,6 +47,36 @@ async def permitted(interaction: Interaction) -> Moderator | None:
     except NotAllowed as fault:
         await interaction.response.send_message(str(fault), ephemeral=True)
         return None
+
+
+class TextOnly(app_commands.Transformer):
+    """A channel as it came with the command: discord.py's own way finds those alone that are in the cache."""
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        return discord.AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[discord.ChannelType]:
+        return [discord.ChannelType.text, discord.ChannelType.news]
+
+    async def transform(
+        self,
+        interaction: Interaction,  # noqa: ARG002 - the signature is discord.py's
+        value: app_commands.AppCommandChannel,
+        /,
+    ) -> app_commands.AppCommandChannel:
+        return value
+
+
+def may_log_in(interaction: Interaction, chosen: app_commands.AppCommandChannel) -> bool:
+    """Whether the bot may post there; also where that is not known, for the first post shows it."""
+    mine, known = interaction.app_permissions, chosen.resolve()
+    if chosen.id != interaction.channel_id:
+        if known is None or not knows_server(interaction):
+            return True
+        mine = known.permissions_for(known.guild.me)
+    return mine.administrator or (mine.view_channel and mine.send_messages)
 
 
 def person(user: discord.User | discord.Member) -> discord.User | discord.Member:
@@ -61,11 +92,22 @@ def target(interaction: Interaction, chosen: discord.User | discord.Member | dis
         return Target(member_id=person(chosen).id, role_ids=role_ids(chosen))
     if chosen.is_default():
         return Target()
-    user, guild = interaction.user, interaction.guild
-    owns = guild is not None and guild.owner_id == user.id
-    if isinstance(user, discord.Member) and not owns and chosen > user.top_role:
-        raise BadRequest(f"{chosen.mention} is above your own highest role. {UNCHANGED}")
+    _check_rank(interaction, chosen)
     return Target(role_id=chosen.id)
+
+
+def _check_rank(interaction: Interaction, chosen: discord.Role) -> None:
+    """Nobody decides about roles above their own. Raises UserFault."""
+    user, guild = interaction.user, interaction.guild
+    if not isinstance(user, discord.Member) or chosen.id in role_ids(user):
+        return
+    if guild is None or not knows_server(interaction):
+        raise NotNow(
+            "I have just started and do not know the order of this server's roles yet. "
+            f"Try again in a minute. {UNCHANGED}"
+        )
+    if guild.owner_id != user.id and chosen > user.top_role:
+        raise BadRequest(f"{chosen.mention} is above your own highest role. {UNCHANGED}")
 
 
 async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int | None = None) -> str:

@@ -13,9 +13,9 @@ import discord
 from discord import app_commands
 
 from bot.catalogue import Catalogue
-from bot.errors import NotAllowed
 from bot.studio import Attached, Order
-from cogs._answer import Interaction, role_ids
+from cogs._answer import Interaction
+from cogs._permissions import check_bot, check_member, is_public, role_ids
 from providers import specs
 from providers.options import Limits
 from providers.specs import Mode
@@ -50,7 +50,6 @@ _READ: Mapping[discord.AppCommandOptionType, Callable[[str], Value]] = {
     discord.AppCommandOptionType.number: float,
 }
 """What of it people type, so that it can be completed; Discord itself offers the rest."""
-_NEEDED = ("view_channel", "embed_links", "attach_files", "read_message_history")
 _SHOWN = 25
 """Discord shows so many suggestions."""
 _LONGEST = 100
@@ -79,11 +78,12 @@ def with_options(command: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
     return app_commands.describe(**{name: words for name, (_, words) in OPTIONS.items()})(taking)
 
 
-def order(
+async def order(
     interaction: Interaction, prompt: str, options: Mapping[str, Any], image: discord.Attachment | None
 ) -> Order:
-    """What a command asks for. Raises NotAllowed if the bot may not post the video where it was asked for."""
-    _check_permissions(interaction)
+    """What a command asks for. Raises UserFault if the video may not be posted where it was asked for."""
+    check_member(interaction)
+    await check_bot(interaction)
     given = {name: value for name, value in options.items() if value is not None}
     files = {
         "image": image,
@@ -97,7 +97,7 @@ def order(
         user_id=interaction.user.id,
         role_ids=role_ids(interaction.user),
         parent_id=_parent(interaction.channel),
-        is_public=_is_public(interaction),
+        is_public=is_public(interaction),
         prompt=prompt,
         provider=given.pop("provider", None),
         model=given.pop("model", None),
@@ -109,18 +109,6 @@ def order(
 def _parent(channel: object) -> int | None:
     """The channel of a public thread: a private one's members are fewer."""
     return channel.parent_id if isinstance(channel, discord.Thread) and not channel.is_private() else None
-
-
-def _is_public(interaction: Interaction) -> bool:
-    """Whether everybody in the server can look there, without an age limit; not if that is not known."""
-    channel, guild = interaction.channel, interaction.guild
-    if isinstance(channel, discord.Thread):
-        if channel.is_private():
-            return False
-        channel = channel.parent
-    if not isinstance(channel, discord.abc.GuildChannel) or guild is None or getattr(channel, "nsfw", True):
-        return False
-    return channel.permissions_for(guild.default_role).view_channel
 
 
 def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's
@@ -187,16 +175,3 @@ def _suggest(values: Iterable[tuple[Value, str]], typed: str) -> Suggestions:
             fitting.setdefault(value, words.strip()[:_LONGEST] or str(value))
     shown = itertools.islice(fitting.items(), _SHOWN)
     return [app_commands.Choice(name=words, value=value) for value, words in shown]
-
-
-def _check_permissions(interaction: Interaction) -> None:
-    """Everything that posting the video will need, before anything is charged."""
-    in_thread = isinstance(interaction.channel, discord.Thread)
-    needed = (*_NEEDED, "send_messages_in_threads" if in_thread else "send_messages")
-    missing = [name for name in needed if not getattr(interaction.app_permissions, name)]
-    if missing:
-        names = ", ".join(name.replace("_", " ").title() for name in missing)
-        raise NotAllowed(
-            f"I may not post videos in this channel. A moderator has to give me: {names}. "
-            "Nothing was charged."
-        )

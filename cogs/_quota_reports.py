@@ -13,11 +13,12 @@ from bot.errors import NotNow
 from bot.usage import Period, UsageReport
 from bot.words import count, dollars
 from cogs._acts import amount_of
-from cogs._answer import Interaction, Page, privately, role_ids
+from cogs._answer import Interaction, Page, privately
 from cogs._explain import explain
 from cogs._history import history
 from cogs._member_card import member_card
 from cogs._moderators import moderator, person
+from cogs._permissions import role_ids
 from cogs._server_card import server_card
 
 _MEMBERS = 10

@@ -35,7 +35,7 @@ class Animate(commands.Cog):
         **options: Any,  # noqa: ANN401 - each is declared in OPTIONS
     ) -> str:
         """Turn a picture into a video."""
-        return await self._book(order(interaction, prompt, options, image))
+        return await self._book(await order(interaction, prompt, options, image))
 
     @app_commands.command()
     @app_commands.describe(prompt="What is seen and what happens")
@@ -48,7 +48,7 @@ class Animate(commands.Cog):
         **options: Any,  # noqa: ANN401 - each is declared in OPTIONS
     ) -> str:
         """Make a video from words alone."""
-        return await self._book(order(interaction, prompt, options, None))
+        return await self._book(await order(interaction, prompt, options, None))
 
     async def _book(self, asked: Order) -> str:
         job = await self.bot.tasks.detached(self.bot.studio.enqueue(asked), f"order {asked.id}")

@@ -12,11 +12,12 @@ from bot.client import Stillmotion
 from bot.delivery.calls import call
 from bot.delivery.limits import HIGHEST_TIER, STEP
 from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
-from bot.errors import DeliveryFault, NotAllowed, NotNow, TooLarge, Undelivered, UserFault
+from bot.errors import DeliveryFault, NotNow, TooLarge, Undelivered, UserFault
 from bot.jobs import Job, JobState
 from bot.words import count
 from cogs._answer import Interaction, privately
 from cogs._cards import jump, short
+from cogs._permissions import check_member, moderates
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +71,10 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         """Find the video, and send it. Raises UserFault."""
         archive, user_id = self.bot.archive, interaction.user.id
         job = await archive.find(
-            job_id, interaction.guild_id or 0, user_id, lambda place: _moderates(interaction, place)
+            job_id, interaction.guild_id or 0, user_id, lambda place: moderates(interaction, place)
         )
         if show:
-            _check_may_post(interaction)
+            check_member(interaction, "Leave out `show`, and you alone get it.")
             await archive.show(job)
         try:
             async with asyncio.timeout(_LONGEST):
@@ -121,25 +122,6 @@ class Jobs(commands.GroupCog, group_name="jobs"):
 def _number(typed: str) -> int:
     """The job that is meant; 0, which no job is, for what is no number."""
     return int(typed) if typed.isdecimal() and int(typed) <= _LARGEST else 0
-
-
-def _moderates(interaction: Interaction, channel_id: int) -> bool:
-    """Whether the person may manage a channel's messages; of one that is gone, who manages the server may."""
-    if interaction.permissions.manage_guild:
-        return True
-    guild, member = interaction.guild, interaction.user
-    channel = guild.get_channel_or_thread(channel_id) if guild else None
-    if channel is None or not isinstance(member, discord.Member):
-        return False
-    return channel.permissions_for(member).manage_messages
-
-
-def _check_may_post(interaction: Interaction) -> None:
-    """What the bot posts for somebody, they could post. Raises NotAllowed."""
-    theirs, is_thread = interaction.permissions, isinstance(interaction.channel, discord.Thread)
-    may_send = theirs.send_messages_in_threads if is_thread else theirs.send_messages
-    if not (may_send and theirs.attach_files):
-        raise NotAllowed("You may not post files in this channel; without `show`, you alone get it.")
 
 
 async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -> None:

@@ -10,8 +10,9 @@ from bot.notices import ending
 from bot.quotas import Block, Grant, Ruling, Source, Standing, WindowKind
 from bot.words import count, fitting, full, relative
 from cogs._acts import amount_of
-from cogs._answer import Interaction, privately, role_ids
+from cogs._answer import Interaction, privately
 from cogs._cards import jump, short
+from cogs._permissions import role_ids
 
 _LOOKED_AT = 25
 _SHOWN = 5

@@ -16,7 +16,7 @@ from bot.rules import Act, ResetUsage, SetLog
 from cogs._answer import Interaction, privately
 from cogs._history import HistoryButton
 from cogs._member_card import MemberButton, member_card
-from cogs._moderators import Reason, done, moderator, person, reasoned, target
+from cogs._moderators import Reason, TextOnly, done, may_log_in, moderator, person, reasoned, target
 from cogs._quota_reports import QuotaReports
 from providers.specs import Per
 
@@ -195,15 +195,13 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     async def log(
         self,
         interaction: Interaction,
-        channel: discord.TextChannel | None = None,
+        channel: app_commands.Transform[app_commands.AppCommandChannel, TextOnly] | None = None,
         reason: Reason | None = None,
     ) -> str:
         """Choose the channel in which every decision of moderators is posted."""
         by = moderator(interaction, reason)
-        if channel is not None:
-            mine = channel.permissions_for(channel.guild.me)
-            if not (mine.view_channel and mine.send_messages):
-                raise NotAllowed(f"I may not post in {channel.mention}. {UNCHANGED}")
+        if channel is not None and not may_log_in(interaction, channel):
+            raise NotAllowed(f"I may not post in {channel.mention}. {UNCHANGED}")
         before = (await self.bot.moderation.rules(by.guild_id)).log_channel_id
         act = await self.bot.moderation.decide(by, SetLog(channel_id=channel.id if channel else None))
         # Who watches the old channel has to know that it says no more.

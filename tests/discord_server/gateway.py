@@ -40,6 +40,8 @@ class Gateway:
         self.is_up = asyncio.Event()
         """Cleared, it takes connections and says nothing."""
         self.is_up.set()
+        self.withholds_guilds = False
+        """Whether it says nothing of servers after READY, as while a part of Discord is out."""
 
     async def dispatch(self, event: str, data: Mapping[str, Any]) -> None:
         """Tell the bot. What happens while it is away reaches it when it resumes."""
@@ -86,7 +88,7 @@ class Gateway:
             "application": {"id": str(APPLICATION), "flags": 0},
         }
         await session.dispatch("READY", ready)
-        if self._world.bot_is_member:
+        if self._world.bot_is_member and not self.withholds_guilds:
             await session.dispatch("GUILD_CREATE", self._world.guild())
         self.sessions.append(session)
 

@@ -7,20 +7,20 @@ from tests.discord_server.places import (
     ALICE,
     APPLICATION,
     CHANNEL,
-    EVERYTHING,
     GUILD,
-    ORDINARY,
-    OWNER,
+    HIGH_ROLE,
+    LOW_ROLE,
     Message,
-    member,
+    role,
 )
 from tests.discord_server.world import Asked, World
 from tests.helpers import eventually
 from tests.vendors.base import Upload
 
-COMMAND, COMPONENT, TYPING = 2, 3, 4
-ATTACHMENT = 11
+COMMAND, COMPONENT, TYPING, FORM = 2, 3, 4, 5
+USER, PLACE, MENTIONABLE, ATTACHMENT = 6, 7, 9, 11
 BUTTON = 2
+ON_A_MEMBER = 2
 
 
 class People:
@@ -31,10 +31,33 @@ class People:
     async def run(
         self, command: str, user_id: int = ALICE, *, channel: int = CHANNEL, **options: Any
     ) -> Asked:
-        """Send a slash command such as `jobs list`; bytes are sent as an attached picture."""
-        files: dict[str, Message] = {}
-        data = self._command(command, options, files) | {"resolved": {"attachments": files}}
+        """Send a slash command such as `jobs list`.
+
+        Bytes are sent as an attached picture, members, roles and channels by their ids. An option that is
+        called `channel` itself is given as `channel_`.
+        """
+        resolved: Message = {}
+        options = {name.removesuffix("_"): value for name, value in options.items()}
+        data = self._command(command, options, resolved) | {"resolved": resolved}
         return await self._send(COMMAND, user_id, channel, data)
+
+    async def choose(self, entry: str, member_id: int, user_id: int = ALICE) -> Asked:
+        """Use an entry of a member's Apps menu."""
+        resolved: Message = {}
+        self._resolve(resolved, USER, member_id)
+        known = self._world.commands[entry]
+        data = {"id": known["id"], "name": entry, "type": ON_A_MEMBER, "target_id": str(member_id)}
+        return await self._send(COMMAND, user_id, CHANNEL, data | {"resolved": resolved})
+
+    async def fill(self, asked: Asked, user_id: int = ALICE, **typed: str) -> Asked:
+        """Send the form that the bot has answered with, filled in."""
+        form: Any = await eventually(lambda: asked.callback)
+        rows = [
+            {"type": 1, "components": [{"type": 4, "custom_id": name, "value": value}]}
+            for name, value in typed.items()
+        ]
+        data = {"custom_id": form["data"]["custom_id"], "components": rows}
+        return await self._send(FORM, user_id, asked.channel, data)
 
     async def type_into(
         self, command: str, option: str, typed: Any, *, user_id: int = ALICE, **filled: Any
@@ -52,7 +75,7 @@ class People:
         data = {"custom_id": button["custom_id"], "component_type": BUTTON}
         return await self._send(COMPONENT, user_id, int(message["channel_id"]), data, message=message)
 
-    def _command(self, words: str, options: Message, files: dict[str, Message], focused: str = "") -> Message:
+    def _command(self, words: str, options: Message, resolved: Message, focused: str = "") -> Message:
         """A command's data: what is given to a subcommand is an option of an option."""
         first, *others = words.split()
         command = known = self._world.commands[first]
@@ -60,7 +83,7 @@ class People:
         for word in others:
             known = next(option for option in known["options"] if option["name"] == word)
             path.append(known)
-        given = self._options(known, options, files)
+        given = self._options(known, options, resolved)
         for entry in given:
             if entry["name"] == focused:
                 entry["focused"] = True
@@ -68,17 +91,32 @@ class People:
             given = [{"name": option["name"], "type": option["type"], "options": given}]
         return {"id": command["id"], "name": first, "type": 1, "options": given}
 
-    def _options(self, command: Message, options: Message, files: dict[str, Message]) -> list[Message]:
+    def _options(self, command: Message, options: Message, resolved: Message) -> list[Message]:
         types = {option["name"]: option["type"] for option in command.get("options", ())}
         entries: list[Message] = []
         for name, given in options.items():
             value = given
             if types[name] == ATTACHMENT:
                 file = self._world.store(Upload("picture.png", "image/png", given), ephemeral=True)
-                files[file["id"]] = file
+                resolved.setdefault("attachments", {})[file["id"]] = file
                 value = file["id"]
+            elif types[name] in {USER, PLACE, MENTIONABLE}:
+                self._resolve(resolved, types[name], given)
+                value = str(given)
             entries.append({"name": name, "type": types[name], "value": value})
         return entries
+
+    def _resolve(self, resolved: Message, kind: int, given: int) -> None:
+        """Describe what an option names, as Discord does."""
+        if kind == PLACE:
+            found = {"permissions": self._world.member(ALICE)["permissions"]}
+            resolved.setdefault("channels", {})[str(given)] = self._world.channel(given) | found
+        elif given in {GUILD, LOW_ROLE, HIGH_ROLE}:
+            resolved.setdefault("roles", {})[str(given)] = role(given)
+        else:
+            described = self._world.member(given)
+            resolved.setdefault("users", {})[str(given)] = described.pop("user")
+            resolved.setdefault("members", {})[str(given)] = described
 
     async def _send(self, kind: int, user_id: int, place: int, data: Message, **more: Any) -> Asked:
         interaction = self._world.snowflake()
@@ -95,7 +133,7 @@ class People:
             "guild": {"id": str(GUILD), "features": [], "locale": "en-US"},
             "channel_id": str(place),
             "channel": self._world.channel(place),
-            "member": member(user_id) | {"permissions": str(EVERYTHING if user_id == OWNER else ORDINARY)},
+            "member": self._world.member(user_id),
             "app_permissions": self._world.permissions(place),
             "locale": "en-US",
             "guild_locale": "en-US",

@@ -14,15 +14,16 @@ from tests.vendors.base import Upload
 TOKEN = "token-of-the-bot"
 APPLICATION, GUILD, CHANNEL, OTHER_CHANNEL, OWNER, ALICE, BOB, SYSTEM_CHANNEL, THREAD = range(1001, 1010)
 """Any other number is a member, too."""
+LOW_ROLE, HIGH_ROLE = 1011, 1012
 NAMES = {APPLICATION: "stillmotion", OWNER: "owner", ALICE: "alice", BOB: "bob"}
 EVERYTHING = 2**53 - 1
 """All permissions, which the bot and the owner have."""
-ORDINARY = 1 << 10 | 1 << 11 | 1 << 31
-"""What members may do: see the channel, send messages, use commands."""
+ORDINARY = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 31 | 1 << 38
+"""What members may do: see the channel, send messages (also in threads) and files, use commands."""
 _ADMINISTRATOR, _VIEW, _SEND, _ATTACH, _HISTORY = 1 << 3, 1 << 10, 1 << 11, 1 << 15, 1 << 16
 _MANAGE_THREADS, _SEND_IN_THREADS = 1 << 34, 1 << 38
 _DIRECT = 1_000_000
-TEXT, PRIVATE, PUBLIC_THREAD = 0, 1, 11
+TEXT, PRIVATE, VOICE, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 2, 11, 12
 
 Message = dict[str, Any]
 
@@ -98,6 +99,14 @@ class Places:
         self.fates: dict[int, Fate] = {}
         self.bot_is_member = True
         """Of the server; `DiscordServer.remove_bot` also tells the gateway."""
+        self.roles: dict[int, list[int]] = {}
+        """Of members, by their ids."""
+        self.may: dict[int, int] = {}
+        """Permissions of members who are no ordinary ones, everywhere."""
+        self.bot_may = EVERYTHING
+        """Permissions of the bot, where its fate has not taken any."""
+        self.kinds: dict[int, int] = {}
+        """Of places that are no text channels or public threads."""
         self.upload_limit: int | None = None
         """Bytes of one file; None takes everything."""
         self.upload_page = False
@@ -118,12 +127,20 @@ class Places:
     def permissions(self, place: int) -> str:
         """The bot's own, in this place."""
         taken = _TAKEN.get(self.fates[place], 0) if place in self.fates else 0
-        return str(EVERYTHING & ~(taken | _ADMINISTRATOR) if taken else EVERYTHING)
+        return str(self.bot_may & ~(taken | _ADMINISTRATOR) if taken else self.bot_may)
+
+    def member(self, user_id: int) -> Message:
+        """A member as an interaction names them, with what they may do where it was used."""
+        ordinary = EVERYTHING if user_id == OWNER else ORDINARY
+        roles = [str(role) for role in self.roles.get(user_id, [])]
+        return member(user_id) | {"roles": roles, "permissions": str(self.may.get(user_id, ordinary))}
 
     def channel(self, place: int) -> Message:
         if place > _DIRECT:
             return {"id": str(place), "type": PRIVATE, "flags": 0, "recipients": [user(place - _DIRECT)]}
-        return thread(self.fates.get(place)) if place == THREAD else channel(place)
+        found = thread(self.fates.get(place)) if place == THREAD else channel(place)
+        spoken = {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
+        return found | ({"type": self.kinds[place], **spoken} if place in self.kinds else {})
 
     def guild(self) -> Message:
         """The server as the gateway tells of it: what is deleted, hidden or archived is left out."""
@@ -203,15 +220,22 @@ def thread(fate: Fate | None = None) -> Message:
     }
 
 
+def role(role_id: int) -> Message:
+    """A role; the server's own number is everyone's."""
+    looks = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
+    name = "@everyone" if role_id == GUILD else f"role-{role_id}"
+    position = 0 if role_id == GUILD else role_id - LOW_ROLE + 1
+    permissions = str(EVERYTHING if role_id == GUILD else 0)
+    return {"id": str(role_id), "name": name, "permissions": permissions, "position": position} | looks
+
+
 def guild() -> Message:
     """The server while nothing has happened to any of its places."""
-    everyone = {"id": str(GUILD), "name": "@everyone", "permissions": str(EVERYTHING), "position": 0}
-    looks = {"color": 0, "hoist": False, "managed": False, "mentionable": False, "flags": 0}
     return {
         "id": str(GUILD),
         "name": "Workshop",
         "owner_id": str(OWNER),
-        "roles": [everyone | looks],
+        "roles": [role(role_id) for role_id in (GUILD, LOW_ROLE, HIGH_ROLE)],
         "channels": [channel(place) for place in (CHANNEL, OTHER_CHANNEL, SYSTEM_CHANNEL)],
         "threads": [thread()],
         "system_channel_id": str(SYSTEM_CHANNEL),
