@@ -252,7 +252,7 @@ class Studio:
             prepared = await prepare(self._children, data, limits)
             files[name] = prepared.image
             thumbnail = prepared.thumbnail if name == "image" else thumbnail
-        return wish.model_copy(update=files), thumbnail
+        return wish.with_files(files), thumbnail
 
     async def _post_card(self, job: Job) -> Job:
         """Show the job and let it go. Where not even its card can be posted, no video could be either."""

@@ -1,5 +1,6 @@
 """What can be asked of a video model, and what each model takes of it."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -25,6 +26,7 @@ from providers.options import (
 LONGEST_PROMPT = 6000
 """Characters; people cannot type more into an option of a command."""
 _LONGEST_NAME = 60
+_RATIO = re.compile(r"([1-9]\d{0,3}):([1-9]\d{0,3})")
 
 
 class Mode(StrEnum):
@@ -41,6 +43,8 @@ class VideoRequest(Frozen):
     model: str
     prompt: str
     image: SourceImage | None = Field(default=None, exclude=True, repr=False)
+    image_size: tuple[int, int] | None = None
+    """Width and height of `image`, for whoever completes the request without it."""
     end_image: SourceImage | None = Field(default=None, exclude=True, repr=False)
     """What the video ends on."""
     audio_file: SourceAudio | None = Field(default=None, exclude=True, repr=False)
@@ -62,6 +66,12 @@ class VideoRequest(Frozen):
     steps: int | None = None
     guidance: float | None = None
     """How closely the model keeps to the prompt."""
+
+    def with_files(self, files: Mapping[str, SourceImage | SourceAudio]) -> "VideoRequest":
+        """The request with these files, by field, and with the picture's size."""
+        image = files.get("image")
+        size = (image.width, image.height) if isinstance(image, SourceImage) else None
+        return self.model_copy(update={**files, "image_size": size})
 
 
 class OptionRefused(ValueError):
@@ -154,9 +164,11 @@ class ModelSpec(Frozen):
         return getattr(self, option)
 
     def complete(self, request: VideoRequest) -> VideoRequest:
-        """The request with this model's defaults filled in."""
+        """The request with this model's defaults filled in; a default ratio gives way to the picture's."""
         unset = (name for name in OPTIONS if getattr(request, name) is None)
         defaults = {name: limits.default for name in unset if (limits := self.limits(name)) is not None}
+        if defaults.get("aspect_ratio") is not None and self.aspect_ratio and (shape := _shape_of(request)):
+            defaults["aspect_ratio"] = _nearest(self.aspect_ratio, shape)
         return request.model_copy(update=defaults)
 
     def check(self, request: VideoRequest) -> None:
@@ -185,3 +197,18 @@ class ModelSpec(Frozen):
             if not limits.allows(value):
                 shown = f" {value}" if isinstance(value, int | float | str) else " this"
                 raise OptionRefused(f"{self.name} does not take{shown} as {words}; it takes {limits}.")
+
+
+def _shape_of(request: VideoRequest) -> float | None:
+    """The picture's width by its height."""
+    image = request.image
+    width, height = (image.width, image.height) if image else request.image_size or (0, 0)
+    return width / height if width > 0 and height > 0 else None
+
+
+def _nearest(ratios: Choice[str], shape: float) -> str | None:
+    """The ratio that crops least. Words such as `adaptive` are for a video's shape, not for a picture's."""
+    shapes = {
+        text: int(found[1]) / int(found[2]) for text in ratios.values if (found := _RATIO.fullmatch(text))
+    }
+    return min(shapes, key=lambda text: abs(math.log(shapes[text] / shape)), default=ratios.default)

@@ -170,6 +170,21 @@ FLOWS: Mapping[str, Flow] = {
         "Venice, Wan-3-0-Text-To-Video",
         "$0.35",
     ),
+    "Venice with a portrait picture": Flow(
+        "venice",
+        venice(model(I2V, aspect_ratios=["adaptive", "16:9", "1:1", "9:16"], resolutions=[])),
+        "animate",
+        {"image": END},
+        {
+            "model": I2V,
+            "prompt": "slow zoom in",
+            "duration": "5s",
+            "aspect_ratio": "9:16",
+            "image_url": "image/jpeg 180x320",
+        },
+        "Venice, Wan-3-0-Image-To-Video",
+        "$0.35",
+    ),
     "Venice with a sound file": Flow(
         "venice",
         venice(model(I2V, audio_input=True, resolutions=[])),
@@ -324,6 +339,20 @@ async def test_an_order_reaches_the_vendor_as_documented_and_its_video_the_chann
     assert world.fields()["Made by"] == flow.maker
     assert world.fields().get("Price") == flow.price
     assert await world.quota() == ONE_SPENT
+
+
+async def test_the_ratio_that_follows_from_the_picture_is_what_is_shown_and_priced(
+    open_shop: OpenShop,
+) -> None:
+    vendor = VeniceServer()
+    vendor.catalogue = [model(I2V, aspect_ratios=["16:9", "9:16"])]
+    shop = await open_shop("venice", vendor)
+    vendor.finish_after(1000)
+    await shop.world.order("animate", image=END)
+    await shop.world.card_says("Making")
+    assert "aspect ratio 9:16" in str(shop.world.fields())
+    assert vendor.seen("quote")[-1].json["aspect_ratio"] == "9:16"
+    assert vendor.seen("submit")[-1].json["aspect_ratio"] == "9:16"
 
 
 async def test_the_operator_chooses_which_effects_are_offered(open_shop: OpenShop) -> None:

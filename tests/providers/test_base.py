@@ -32,6 +32,61 @@ def test_defaults_are_filled_in_where_nothing_was_chosen() -> None:
     assert complete == request(duration=5, steps=3, seed=0)
 
 
+def picture(width: int, height: int) -> SourceImage:
+    return PICTURE.model_copy(update={"width": width, "height": height})
+
+
+def shaped(*ratios: str, default: str | None = "16:9") -> ModelSpec:
+    return SPEC.model_copy(update={"aspect_ratio": Choice(values=ratios, default=default)})
+
+
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [
+        ((1920, 1080), "16:9"),
+        ((1080, 1920), "9:16"),
+        ((500, 500), "1:1"),
+        ((1000, 1200), "3:4"),
+        ((3000, 1000), "21:9"),
+        ((1, 4000), "9:16"),
+    ],
+)
+def test_the_ratio_nearest_to_the_pictures_is_taken_where_none_was_chosen(
+    size: tuple[int, int], ratio: str
+) -> None:
+    assert shaped(*RATIOS).complete(request(image=picture(*size))).aspect_ratio == ratio
+
+
+def test_a_chosen_ratio_stays_whatever_the_picture_is() -> None:
+    wish = request(image=picture(100, 300), aspect_ratio="16:9")
+    assert shaped(*RATIOS).complete(wish).aspect_ratio == "16:9"
+
+
+def test_a_model_without_a_default_ratio_takes_the_pictures_own() -> None:
+    spec = shaped(*RATIOS, default=None)
+    assert spec.complete(request(image=picture(100, 300))).aspect_ratio is None
+
+
+def test_words_that_are_no_ratio_are_taken_only_where_nothing_else_is_listed() -> None:
+    portrait = request(image=picture(100, 300))
+    assert shaped("adaptive", "16:9", "9:16", default="adaptive").complete(portrait).aspect_ratio == "9:16"
+    assert shaped("auto", "0:9", default="auto").complete(portrait).aspect_ratio == "auto"
+
+
+def test_from_words_alone_a_model_has_its_usual_ratio() -> None:
+    assert shaped(*RATIOS).complete(request(image=None)).aspect_ratio == "16:9"
+
+
+def test_a_stored_request_is_completed_as_it_was_with_its_picture() -> None:
+    wish = request(image=None).with_files({"image": picture(100, 300)})
+    stored = VideoRequest.model_validate_json(wish.model_dump_json(exclude_none=True))
+    spec = shaped(*RATIOS)
+    assert spec.complete(stored).aspect_ratio == spec.complete(wish).aspect_ratio == "9:16"
+
+
 def test_a_completed_request_passes() -> None:
     SPEC.check(SPEC.complete(request()))
 
