@@ -12,6 +12,7 @@ from bot.catalogue import Catalogue
 from bot.client import Stillmotion, translated
 from bot.clock import Clock
 from bot.delivery import Delivery
+from bot.delivery.brake import Brake
 from bot.engine import Engine
 from bot.health import Health
 from bot.jobs import KEPT, Job
@@ -41,7 +42,7 @@ SWEEP_EVERY = 3600.0
 def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
     """The unstarted client; no I/O. Its `setup_hook` starts everything, its `close` stops it again."""
     app = _App(settings, clock or Clock())
-    return Stillmotion(app.start, app.stop)
+    return Stillmotion(app.start, app.stop, app.brake)
 
 
 async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
@@ -100,6 +101,7 @@ class _App:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self.brake = Brake(clock)
         self._running = AsyncExitStack()
 
     async def start(self, client: Stillmotion) -> None:
@@ -153,6 +155,7 @@ class _App:
             files,
             clock,
             client.render,
+            brake=self.brake,
             card_seconds=settings.card_seconds,
             upload_limit=settings.upload_limit_mb * MEGABYTE,
         )
@@ -178,6 +181,7 @@ class _App:
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance)
+        client.logs = delivery.logs
         client.reports = Reports(store, catalogue, children, clock)
         client.archive = Archive(store, files, delivery, copiers, clock)
         await client.sync_commands(store)

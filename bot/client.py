@@ -17,6 +17,8 @@ from bot.archive import Archive
 from bot.cards import Card
 from bot.commands import command_payload
 from bot.delivery import Face
+from bot.delivery.brake import Brake
+from bot.delivery.logs import Logs
 from bot.moderation import Moderation
 from bot.store import Store
 from bot.studio import Studio
@@ -65,6 +67,7 @@ class Stillmotion(commands.Bot):
 
     studio: Studio
     moderation: Moderation
+    logs: Logs
     reports: Reports
     archive: Archive
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
@@ -76,7 +79,9 @@ class Stillmotion(commands.Bot):
         self,
         start: Callable[["Stillmotion"], Coroutine[Any, Any, None]],
         stop: Callable[[], Awaitable[None]],
+        brake: Brake,
     ) -> None:
+        """The brake sees every answer of Discord."""
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -88,6 +93,7 @@ class Stillmotion(commands.Bot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             max_messages=None,
             chunk_guilds_at_startup=False,
+            http_trace=brake.trace,
         )
         self._start = start
         self._stop = stop

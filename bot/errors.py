@@ -38,6 +38,7 @@ class DeliveryFault(Exception):
 
     DeliveryFault
     ├── Undelivered    not now: an outage, a cut connection, a rate limit; worth another try
+    │   └── NonceTaken     Discord answered with an earlier message that had the same nonce
     ├── Undeliverable  the channel, the permission or the message is gone
     │   ├── Gone       the channel does not exist any more
     │   │   └── MessageGone  the channel does, and somebody has deleted the message
@@ -48,6 +49,10 @@ class DeliveryFault(Exception):
 
 
 class Undelivered(DeliveryFault):
+    pass
+
+
+class NonceTaken(Undelivered):
     pass
 
 

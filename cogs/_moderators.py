@@ -7,8 +7,8 @@ import discord
 from discord import app_commands
 
 from bot.client import Stillmotion
-from bot.delivery.logs import post
-from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow
+from bot.delivery.logs import Logged
+from bot.errors import BadRequest, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.rules import Act
 from cogs._acts import told
@@ -22,6 +22,12 @@ log = logging.getLogger(__name__)
 LONGEST_REASON = 300
 _PATIENCE = 5.0
 """Seconds that a log channel gets before the moderator is answered."""
+_LOGGED = {
+    Logged.POSTED: "",
+    Logged.LATER: " The log channel {channel} gets it as soon as Discord takes it.",
+    Logged.LOST: " The log channel {channel} does not get this one; `/quota-admin history` has it.",
+    Logged.REFUSED: " The log channel {channel} does not take my messages; choose another one.",
+}
 Reason: TypeAlias = app_commands.Range[str, 1, LONGEST_REASON]
 
 
@@ -115,18 +121,13 @@ async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int |
     words = told(act, bot.studio.catalogue.label)
     text = f"{interaction.user.mention} {words}."
     chosen = await bot.moderation.log_channel(act.guild_id)
-    is_logged = chosen is None or await _post(bot, act.guild_id, chosen, text)
+    note = await _log(bot, act, chosen, text) if chosen is not None else ""
     if also not in {None, chosen}:
-        await _post(bot, act.guild_id, also or 0, text)
-    note = "" if is_logged else f" The log channel <#{chosen}> does not take my messages; choose another one."
+        await _log(bot, act, also or 0, text)
     return f"Done: {words}.{note}"
 
 
-async def _post(bot: Stillmotion, guild_id: int, channel_id: int, text: str) -> bool:
-    """Post in a log channel and say whether it was taken; the history has it anyway."""
-    try:
-        await post(bot, guild_id, channel_id, text, seconds=_PATIENCE)
-    except DeliveryFault as fault:
-        log.warning("the log channel %d of server %d takes no message: %s", channel_id, guild_id, fault)
-        return False
-    return True
+async def _log(bot: Stillmotion, act: Act, channel_id: int, text: str) -> str:
+    """Post an act in a log channel, and say what became of that; the history has it anyway."""
+    logged = await bot.logs.post("act", act.id, act.guild_id, channel_id, text, patience=_PATIENCE)
+    return _LOGGED[logged].format(channel=f"<#{channel_id}>")

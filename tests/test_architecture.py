@@ -17,7 +17,7 @@ MODULES = {
 }
 DELIVERY = {f"bot/delivery/{path.name}" for path in (ROOT / "bot" / "delivery").glob("*.py")}
 DISCORD = {f"bot/{name}.py" for name in ("app", "client", "commands", "demo")} | DELIVERY
-HTTP = {"bot/delivery/calls.py", "bot/demo.py"}
+HTTP = {"bot/delivery/brake.py", "bot/delivery/calls.py", "bot/demo.py"}
 PURE = {
     "bot/jobs.py",
     "bot/cadence.py",

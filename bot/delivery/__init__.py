@@ -6,8 +6,12 @@ import discord
 
 from bot.cards import Card, Posted
 from bot.clock import Clock
+from bot.delivery.brake import Brake
 from bot.delivery.cards import Cards, Face
+from bot.delivery.ending import Ending
 from bot.delivery.limits import UploadLimits
+from bot.delivery.logs import Logs
+from bot.delivery.rest import Rest
 from bot.delivery.turns import Turns
 from bot.delivery.videos import Videos
 from bot.jobs import Job, Place
@@ -18,7 +22,7 @@ __all__ = ["Delivery", "Face"]
 
 
 class Delivery:
-    """The letter box: cards, videos, and the turns that they share."""
+    """The letter box: cards, videos, the moderators' log, and the turns that they share."""
 
     def __init__(
         self,
@@ -28,20 +32,26 @@ class Delivery:
         clock: Clock,
         render: Callable[[Card], Face],
         *,
+        brake: Brake,
         card_seconds: float,
         upload_limit: int,
     ) -> None:
+        rest = Rest(client, brake)
         self._turns = Turns(clock)
         self._limits = UploadLimits(client, store, clock, upload_limit)
-        self._cards = Cards(client, store, files, clock, self._turns, render, card_seconds)
-        self._videos = Videos(client, store, files, clock, self._turns, self._limits)
+        self.logs = Logs(rest, store, clock, self._turns)
+        ending = Ending(rest, store, clock, self._turns, self.logs)
+        self._cards = Cards(rest, store, files, clock, self._turns, ending, render, card_seconds)
+        self._videos = Videos(client, rest, store, files, clock, self._turns, self._limits)
 
     async def start(self) -> None:
         """Before anything is shown. Raises StoreError."""
         await self._cards.start()
+        await self.logs.start()
 
     async def close(self) -> None:
         await self._cards.close()
+        await self.logs.close()
         await self._turns.close()
 
     def show(self, card: Card) -> None:

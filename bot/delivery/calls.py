@@ -1,6 +1,7 @@
 """One call to Discord, and what each way of failing means for a delivery."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from bot.errors import (
 )
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 CALL_TIMEOUT = 60.0
 _TOO_LARGE = {40005, 50045}
@@ -47,8 +49,9 @@ async def call(making: Awaitable[T], seconds: float = CALL_TIMEOUT) -> T:
         raise _fault(error) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Undelivered(repr(error)) from error
-    except (ValueError, LookupError) as error:
-        # An answer that was cut off, or is none of Discord's: discord.py could not read it.
+    except Exception as error:
+        # An answer that was cut off, or that discord.py does not know: what was asked for may have happened.
+        log.warning("a call to Discord came to %r", error, exc_info=error)
         raise Undelivered(f"an unreadable answer: {error!r}") from error
 
 

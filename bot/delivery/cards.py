@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 
 import discord
 from pydantic import TypeAdapter
@@ -17,14 +16,14 @@ from pydantic import TypeAdapter
 from bot.cadence import backoff
 from bot.cards import Card
 from bot.clock import Clock
-from bot.delivery.calls import CALL_TIMEOUT, call
+from bot.delivery.calls import CALL_TIMEOUT
 from bot.delivery.ending import Ending
 from bot.delivery.keeper import Keeper
-from bot.delivery.recent import own_message
+from bot.delivery.rest import Rest
 from bot.delivery.turns import Kind, Turns
-from bot.delivery.videos import OLD
-from bot.errors import Archived, DeliveryFault, Gone, Undeliverable, Undelivered
-from bot.jobs import Job, JobState
+from bot.delivery.videos import is_old
+from bot.errors import Archived, DeliveryFault, Gone, MessageGone, Undeliverable, Undelivered
+from bot.jobs import JobState
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from bot.store.db import StoreError
@@ -35,8 +34,6 @@ log = logging.getLogger(__name__)
 THUMBNAIL = "picture.jpg"
 FLUSH = 5.0
 """Seconds that cards get to show their latest state when the bot stops."""
-NONCE_LIVES = timedelta(minutes=1)
-"""For so long at least Discord itself recognises a message that is created a second time."""
 _SHOWN = "what the cards show"
 _DIGESTS = TypeAdapter(dict[int, str])
 
@@ -57,22 +54,23 @@ class Face:
 class Cards:
     def __init__(
         self,
-        client: discord.Client,
+        rest: Rest,
         store: Store,
         files: JobFiles,
         clock: Clock,
         turns: Turns,
+        ending: Ending,
         render: Callable[[Card], Face],
         card_seconds: float,
     ) -> None:
-        self._client = client
+        self._rest = rest
         self._store = store
         self._files = files
         self._clock = clock
         self._turns = turns
         self._render = render
         self._card_seconds = card_seconds
-        self._ending = Ending(client, store, clock, turns)
+        self._ending = ending
         self._keepers: dict[int, Keeper] = {}
         self._left: dict[int, str] = {}
         """What cards showed when they were last looked after, by job."""
@@ -88,17 +86,17 @@ class Cards:
         await self._store.notes.set(_SHOWN, "{}")
 
     def show(self, card: Card) -> None:
-        keeper = self._keepers.get(card.job.id)
-        if keeper is None:
-            keeper = self._keepers[card.job.id] = Keeper(card.job.card_id, self._left.pop(card.job.id, None))
-            self._tasks.spawn(self._keep(card.job.id, keeper), f"card of job {card.job.id}")
-        keeper.take(card)
+        self._show(card)
 
     async def open(self, card: Card) -> int | None:
-        """Show a card for the first time, and wait until it is there; None if Discord does not take it."""
-        self.show(card)
-        keeper = self._keepers[card.job.id]
-        await self._clock.wait(keeper.settled, CALL_TIMEOUT)
+        """Show a card for the first time, and wait until it is there; None if Discord does not take it.
+
+        Its turn may take as long as the others before it need, and only then Discord's time begins.
+        """
+        keeper = self._show(card, is_new=True)
+        await keeper.began.wait()
+        while not await self._clock.wait(keeper.settled, CALL_TIMEOUT) and self._rest.is_braked:
+            pass
         return keeper.message_id
 
     async def close(self) -> None:
@@ -110,6 +108,15 @@ class Cards:
         with suppress(StoreError):
             await self._store.notes.set(_SHOWN, _DIGESTS.dump_json(self._left).decode())
 
+    def _show(self, card: Card, *, is_new: bool = False) -> Keeper:
+        keeper = self._keepers.get(card.job.id)
+        if keeper is None:
+            shown = self._left.pop(card.job.id, None)
+            keeper = self._keepers[card.job.id] = Keeper(card.job.card_id, shown, may_be_there=not is_new)
+            self._tasks.spawn(self._keep(card.job.id, keeper), f"card of job {card.job.id}")
+        keeper.take(card)
+        return keeper
+
     async def _keep(self, job_id: int, keeper: Keeper) -> None:
         """Look after one card until it shows the end."""
         try:
@@ -118,16 +125,17 @@ class Cards:
                 await self._follow(keeper)
             except DeliveryFault as error:
                 log.info("card of job %d is no longer shown: %s", job_id, error)
-                keeper.settled.set()
+                keeper.settle()
                 # Known as gone until the job is over, or every new state would ask Discord for it again.
                 await keeper.over.wait()
                 await self._end_without_card(keeper, is_gone=isinstance(error, Gone))
-            if keeper.has_ended and await self._ending.insist(lambda: self._ending.note(keeper.card)):
+            if keeper.has_ended:
+                await self._ending.note(keeper.card)
                 await self._store.jobs.close_card(job_id)
         except StoreError as error:
             log.warning("card of job %d is shown again at the next start: %s", job_id, error)
         finally:
-            keeper.settled.set()
+            keeper.settle()
             self._keepers.pop(job_id, None)
             if keeper.shown is not None and not keeper.has_ended:
                 self._left[job_id] = keeper.shown
@@ -157,7 +165,7 @@ class Cards:
                 await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
                 continue
             outages = 0
-            keeper.settled.set()
+            keeper.settle()
             if (self._closing or not keeper.card.job.state.is_open) and not keeper.changed.is_set():
                 return
             await self._clock.wait(keeper.over, self._pace(keeper.card))
@@ -182,6 +190,7 @@ class Cards:
             keeper.card.job.channel_id, kind, lambda: keeper.rank, old=self._is_old(keeper.card)
         ):
             keeper.changed.clear()
+            keeper.began.set()
             try:
                 await self._put(keeper, keeper.card)
             except Undeliverable as error:
@@ -198,30 +207,42 @@ class Cards:
         if keeper.picture is not None:
             embed.set_thumbnail(url=f"attachment://{THUMBNAIL}")
             files.append(discord.File(io.BytesIO(keeper.picture), filename=THUMBNAIL))
-        channel = self._channel(card.job)
         if keeper.message_id is None:
-            await self._adopt(keeper, card, channel)
+            await self._adopt(keeper, card)
         if keeper.message_id is not None:
-            message = channel.get_partial_message(keeper.message_id)
-            await call(message.edit(embed=embed, view=look.view, attachments=files))
+            await self._rest.edit(
+                card.job.channel_id, keeper.message_id, embed=embed, view=look.view, files=files
+            )
             keeper.shown = look.digest
             return
-        view = look.view or discord.utils.MISSING
-        nonce = f"card {card.job.id}"
-        sent = await call(channel.send(embed=embed, view=view, files=files, nonce=nonce))
-        await self._record(keeper, card, sent.id)
-        if [found.description for found in sent.embeds] != [embed.description]:
+        nonce = f"card {card.job.id}" if not keeper.was_deleted else f"again {card.job.id}"
+        try:
+            posted = await self._rest.create(
+                card.job.channel_id, nonce=nonce, embed=embed, view=look.view, files=files
+            )
+        except MessageGone:
+            # An earlier try was posted and deleted, before anybody could know its id.
+            if keeper.was_deleted:
+                raise
+            keeper.was_deleted = True
+            await self._put(keeper, card)
+            return
+        await self._record(keeper, card, posted.id)
+        if posted.descriptions != (embed.description,):
             # The nonce has found an earlier post, whose answer was lost: it shows how things stood then.
             await self._put(keeper, card)
         keeper.shown = look.digest
 
-    async def _adopt(self, keeper: "Keeper", card: Card, channel: discord.PartialMessageable) -> None:
-        """Find the message that was posted by a bot that died before it could write down its id."""
-        job = card.job
-        if self._clock.now() - job.created_at >= NONCE_LIVES:
-            button = f"cancel:{job.id}"
-            found = await own_message(
-                self._client, channel, job.created_at, lambda message: button in _custom_ids(message)
+    async def _adopt(self, keeper: "Keeper", card: Card) -> None:
+        """Find the message that an earlier try has posted, perhaps of a bot that died right after it."""
+        was_tried, keeper.may_be_there = keeper.may_be_there, True
+        if was_tried:
+            button = f"cancel:{card.job.id}"
+            found = await self._rest.own_message(
+                card.job.channel_id,
+                card.job.created_at,
+                card.job.id,
+                lambda message: button in message.custom_ids,
             )
             if found is not None:
                 await self._record(keeper, card, found.id)
@@ -240,17 +261,4 @@ class Cards:
         return max(pace, 4.0 * neighbours) if self._is_old(card) else pace
 
     def _is_old(self, card: Card) -> bool:
-        return self._clock.now() - card.job.created_at > OLD
-
-    def _channel(self, job: Job) -> discord.PartialMessageable:
-        return self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
-
-
-def _custom_ids(message: discord.Message) -> set[str]:
-    rows = (row for row in message.components if isinstance(row, discord.ActionRow))
-    return {
-        child.custom_id
-        for row in rows
-        for child in row.children
-        if isinstance(child, discord.Button) and child.custom_id
-    }
+        return is_old(card.job.created_at, self._clock.now())

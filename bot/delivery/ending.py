@@ -6,17 +6,15 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import discord
-
 from bot.cadence import backoff
 from bot.cards import Card
 from bot.clock import Clock
-from bot.delivery.calls import call
-from bot.delivery.logs import post
+from bot.delivery.logs import Logs
+from bot.delivery.rest import Rest
 from bot.delivery.turns import Kind, Rank, Turns
-from bot.delivery.videos import requester
+from bot.delivery.videos import is_old, requester
 from bot.errors import DeliveryFault, Undelivered
-from bot.jobs import JobState
+from bot.jobs import Job, JobState
 from bot.notices import ending, note
 from bot.store import Store
 
@@ -27,39 +25,41 @@ INSISTS = 8
 
 
 class Ending:
-    def __init__(self, client: discord.Client, store: Store, clock: Clock, turns: Turns) -> None:
-        self._client = client
+    def __init__(self, rest: Rest, store: Store, clock: Clock, turns: Turns, logs: Logs) -> None:
+        self._rest = rest
         self._store = store
         self._clock = clock
         self._turns = turns
+        self._logs = logs
         self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     async def retract(self, card: Card) -> None:
         """Make the message that announced a video say that none came after all."""
         job = card.job
         if job.state is JobState.FAILED and job.message_id is not None:
-            channel = self._client.get_partial_messageable(job.place_id or job.channel_id)
-            message = channel.get_partial_message(job.message_id)
-            text = f"<@{job.user_id}> {ending(job, card.provider)}"
-            async with self._turns.take(channel.id, Kind.EDIT, lambda: Rank.END):
-                await call(message.edit(content=text, allowed_mentions=requester(job)))
+            channel_id, text = (
+                job.place_id or job.channel_id,
+                f"<@{job.user_id}> {ending(job, card.provider)}",
+            )
+            async with self._turns.take(channel_id, Kind.EDIT, lambda: Rank.END, old=self._is_old(job)):
+                await self._rest.edit(channel_id, job.message_id, content=text, mentions=requester(job))
 
     async def tell(self, card: Card) -> None:
         """Where the card cannot say it, say in a message of its own that no video comes."""
         job = card.job
         if job.state in {JobState.FAILED, JobState.CANCELLED} and job.message_id is None:
-            channel = self._client.get_partial_messageable(job.channel_id, guild_id=job.guild_id)
             text = f"<@{job.user_id}> {ending(job, card.provider)}"
-            nonce = f"end {job.id}"
-            async with self._turns.take(channel.id, Kind.CREATE, lambda: Rank.END):
-                await call(channel.send(text, nonce=nonce, allowed_mentions=requester(job)))
+            async with self._turns.take(job.channel_id, Kind.CREATE, lambda: Rank.END):
+                await self._rest.create(
+                    job.channel_id, nonce=f"end {job.id}", content=text, mentions=requester(job)
+                )
 
     async def note(self, card: Card) -> None:
-        """Tell the moderators what they may want to look into."""
+        """Have the moderators told what they may want to look into. Raises StoreError."""
         text = note(card.job, card.provider)
         channel_id = (await self._store.acts.rules(card.job.guild_id)).log_channel_id if text else None
         if text is not None and channel_id is not None:
-            await post(self._client, card.job.guild_id, channel_id, text, nonce=f"log {card.job.id}")
+            await self._logs.add("job", card.job.id, card.job.guild_id, channel_id, text)
 
     async def insist(self, say: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         """Say something that is said once only, through an outage, too; what can never be said is let go.
@@ -78,3 +78,6 @@ class Ending:
             else:
                 return True
         return False
+
+    def _is_old(self, job: Job) -> bool:
+        return is_old(job.announcing_at or job.created_at, self._clock.now())

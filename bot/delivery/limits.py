@@ -66,7 +66,8 @@ class UploadLimits:
             learned = _Learned.model_validate_json(noted or "")
         except ValidationError:
             return None
-        return learned.size if self._clock.now() - learned.at < REMEMBERED else None
+        # A clock that was put back would let it be remembered for longer.
+        return learned.size if abs(self._clock.now() - learned.at) < REMEMBERED else None
 
     def _stated(self, job: Job) -> int:
         """Bytes that the place is said to take. discord.py knows boosted tiers; its base is out of date."""

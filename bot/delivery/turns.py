@@ -29,10 +29,10 @@ class Kind(StrEnum):
 class Rank(IntEnum):
     """Who goes first."""
 
-    END = 0
+    FIRST = 0
+    """Cards that are not there yet: somebody waits for an answer to their command."""
+    END = 1
     """Videos, and cards that show how it ended."""
-    FIRST = 1
-    """Cards that are not there yet."""
     NEWS = 2
 
 

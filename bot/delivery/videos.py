@@ -4,16 +4,16 @@ import asyncio
 import functools
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 import discord
 
 from bot.cards import Posted
 from bot.clock import Clock
-from bot.delivery.calls import call
+from bot.delivery.answers import Message
 from bot.delivery.limits import UploadLimits
-from bot.delivery.recent import own_message
+from bot.delivery.rest import Rest
 from bot.delivery.turns import Kind, Rank, Turns
 from bot.errors import Gone, NoReplies, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Job, Place
@@ -35,6 +35,7 @@ class Videos:
     def __init__(
         self,
         client: discord.Client,
+        rest: Rest,
         store: Store,
         files: JobFiles,
         clock: Clock,
@@ -42,65 +43,75 @@ class Videos:
         limits: UploadLimits,
     ) -> None:
         self._client = client
+        self._rest = rest
         self._store = store
         self._files = files
         self._clock = clock
         self._turns = turns
         self._limits = limits
         self._uploads: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
+        self._empty: set[int] = set()
+        """Messages that have no video yet; of all others, only a look can tell."""
 
     async def announce(self, job: Job, *, again: bool) -> Posted:
         await self._check_size(job)
-        channel = await self._channel(job)
+        channel_id = await self._channel(job)
         # For some minutes Discord itself finds the first message by its nonce; we look however long it is.
-        found = await self._find(job, channel) if again else None
-        message = found or await self._create(job, channel)
-        return Posted(channel.id, message.id)
+        found = await self._find(job, channel_id) if again else None
+        message = found or await self._create(job, channel_id)
+        self._empty.add(message.id)
+        return Posted(channel_id, message.id)
 
     async def attach(self, job: Job) -> None:
         await self._check_size(job)
-        channel = await self._channel(job)
+        channel_id, message_id = await self._channel(job), job.message_id or 0
         async with (
-            self._uploads.setdefault(channel.id, asyncio.Semaphore(UPLOADS)),
-            self._turns.take(channel.id, Kind.EDIT, lambda: Rank.END, old=self._is_old(job)),
+            self._uploads.setdefault(channel_id, asyncio.Semaphore(UPLOADS)),
+            self._turns.take(channel_id, Kind.EDIT, lambda: Rank.END, old=self._is_old(job)),
         ):
+            if message_id not in self._empty and await self._has_arrived(channel_id, message_id):
+                return
             video, words, size = await asyncio.to_thread(self._load, job)
-            message = channel.get_partial_message(job.message_id or 0)
-            editing = message.edit(content=words, attachments=[video], allowed_mentions=requester(job))
+            self._empty.discard(message_id)
             try:
-                await call(editing, UPLOAD_TIMEOUT)
+                await self._rest.edit(
+                    channel_id,
+                    message_id,
+                    content=words,
+                    files=[video],
+                    mentions=requester(job),
+                    seconds=UPLOAD_TIMEOUT,
+                )
             except TooLarge:
+                self._empty.add(message_id)
                 await self._limits.learn(job, size)
                 raise
 
     async def withdraw(self, job: Job) -> bool | None:
         try:
-            channel = await self._channel(job)
+            channel_id = await self._channel(job)
         except Undeliverable:  # direct messages that cannot even be opened hold none of ours
             return False
         message_id = job.message_id
         if message_id is None:
-            found = await self._find(job, channel) if job.announcing_at else None
+            found = await self._find(job, channel_id) if job.announcing_at else None
             if found is None:
                 return False
             message_id = found.id
-        message = channel.get_partial_message(message_id)
         try:
             if await self.is_there(replace(job, message_id=message_id)):
                 return True
         except Undeliverable:
-            is_gone = await self._delete(message)
+            is_gone = await self._delete(channel_id, message_id)
             return False if is_gone else None
-        await self._delete(message)
+        await self._delete(channel_id, message_id)
         return False
 
     async def is_there(self, job: Job) -> bool:
         try:
-            message = (await self._channel(job)).get_partial_message(job.message_id or 0)
-            found = await call(message.fetch())
+            return await self._rest.carries(await self._channel(job), job.message_id or 0, NAME)
         except Gone:
             return False
-        return any(attached.filename == NAME for attached in found.attachments)
 
     async def next_place(self, job: Job, *, unwanted: bool) -> tuple[Place, int | None] | None:
         if job.place is Place.DIRECT:
@@ -125,37 +136,45 @@ class Videos:
             raise Undelivered("the server is not known now")
         return guild.system_channel.id if guild is not None and guild.system_channel else None
 
-    async def _find(self, job: Job, channel: discord.PartialMessageable) -> discord.Message | None:
+    async def _find(self, job: Job, channel_id: int) -> Message | None:
         line = number(job)
         began = job.announcing_at or job.state_at
-        return await own_message(self._client, channel, began, lambda message: message.content.endswith(line))
+        return await self._rest.own_message(
+            channel_id, began, job.id, lambda message: message.content.endswith(line)
+        )
 
-    async def _create(self, job: Job, channel: discord.PartialMessageable) -> discord.Message:
-        # Discord may compare nonces over all channels: each place has its own.
+    async def _create(self, job: Job, channel_id: int) -> Message:
+        # Discord compares nonces over all channels: each place has its own.
         nonce = str(job.id) if job.place is Place.CHANNEL else f"{job.id} {job.place[:1]}"
-        send = functools.partial(
-            channel.send, announcement(job), nonce=nonce, allowed_mentions=requester(job)
+        create = functools.partial(
+            self._rest.create, channel_id, nonce=nonce, content=announcement(job), mentions=requester(job)
         )
         card = job.card_id if job.place is Place.CHANNEL else None
-        async with self._turns.take(channel.id, Kind.CREATE, lambda: Rank.END):
+        async with self._turns.take(channel_id, Kind.CREATE, lambda: Rank.END):
             if card is not None:
                 with suppress(NoReplies):
-                    return await call(send(reference=_answering(card, channel)))
-            return await call(send())
+                    return await create(answering=card)
+            return await create()
 
-    async def _delete(self, message: discord.PartialMessage) -> bool:
+    async def _has_arrived(self, channel_id: int, message_id: int) -> bool:
+        """Whether an earlier upload came through, although its answer did not: one is enough."""
+        try:
+            return await self._rest.carries(channel_id, message_id, NAME)
+        except Undeliverable:
+            return False
+
+    async def _delete(self, channel_id: int, message_id: int) -> bool:
         """Whether the message is gone now."""
         try:
-            await call(message.delete())
+            await self._rest.delete(channel_id, message_id)
         except Undeliverable as error:
             return isinstance(error, Gone)
         return True
 
-    async def _channel(self, job: Job) -> discord.PartialMessageable:
+    async def _channel(self, job: Job) -> int:
         if job.place is Place.DIRECT:
-            direct_id = job.place_id or (await call(self._client.create_dm(discord.Object(job.user_id)))).id
-            return self._client.get_partial_messageable(direct_id)
-        return self._client.get_partial_messageable(job.place_id or job.channel_id, guild_id=job.guild_id)
+            return job.place_id or await self._rest.open_direct(job.user_id)
+        return job.place_id or job.channel_id
 
     def _load(self, job: Job) -> tuple[discord.File, str, int]:
         """The file that is posted, the words above it, and its size."""
@@ -167,8 +186,7 @@ class Videos:
         return file, above(job, smaller=smaller), size
 
     def _is_old(self, job: Job) -> bool:
-        began = job.announcing_at or job.state_at
-        return self._clock.now() - began > OLD
+        return is_old(job.announcing_at or job.state_at, self._clock.now())
 
     async def _check_size(self, job: Job) -> None:
         size = await asyncio.to_thread(lambda: self._files.outgoing(job.id).stat().st_size)
@@ -176,13 +194,14 @@ class Videos:
             raise TooLarge(f"{size} bytes")
 
 
+def is_old(since: datetime, now: datetime) -> bool:
+    """Whether Discord may count an edit of a message from then as one of an old message."""
+    # A clock that was set meanwhile tells nothing: then the slower pace is the safe one.
+    return abs(now - since) > OLD
+
+
 def requester(job: Job) -> discord.AllowedMentions:
     """The one person that a message about the job may ping."""
     return discord.AllowedMentions(
         everyone=False, roles=False, replied_user=False, users=[discord.Object(job.user_id)]
     )
-
-
-def _answering(message_id: int, channel: discord.PartialMessageable) -> discord.MessageReference:
-    """What is answered; where it is gone, the answer stands alone."""
-    return discord.MessageReference(message_id=message_id, channel_id=channel.id, fail_if_not_exists=False)

@@ -5,6 +5,7 @@ from bot.store.accounts import Accounts
 from bot.store.acts import Acts
 from bot.store.db import Database, migrate
 from bot.store.jobs import Jobs
+from bot.store.log_posts import LogPosts
 from bot.store.notes import Notes
 from bot.store.usage import Usage
 
@@ -18,6 +19,7 @@ class Store:
         self.accounts = Accounts(database)
         self.jobs = Jobs(database, clock)
         self.usage = Usage(database)
+        self.log_posts = LogPosts(database)
         self.notes = Notes(database)
 
     async def open(self) -> None:

@@ -22,7 +22,7 @@ from tests.vendors.faults import status
 
 Run = Callable[..., int | str | None]
 
-MIGRATIONS = "0001_initial.sql, 0002_acts.sql, 0003_places.sql"
+MIGRATIONS = ", ".join(sorted(file.name for file in Path("bot/store/migrations").glob("*.sql")))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from tests.vendors.faults import Exchange, Fault, after_accepting, cut, hang, status
 
-__all__ = ["after_accepting", "cut", "hang", "html", "late", "refusal", "too_many"]
+__all__ = ["after_accepting", "altered", "cut", "hang", "html", "late", "refusal", "too_many"]
 
 
 def refusal(code: int, reason: int = 0, message: str = "refused") -> Fault:
@@ -35,5 +35,18 @@ def late(until: asyncio.Event, then: Fault | None = None) -> Fault:
     async def answer(exchange: Exchange) -> web.StreamResponse:
         await until.wait()
         return await (then(exchange) if then else exchange.accept())
+
+    return answer
+
+
+def altered(**fields: object) -> Fault:
+    """Discord does what it was asked for, and its answer (or each entry of it) has these fields instead."""
+
+    async def answer(exchange: Exchange) -> web.StreamResponse:
+        response = await exchange.accept()
+        assert isinstance(response, web.Response)
+        body = json.loads(response.text or "")
+        body = [entry | fields for entry in body] if isinstance(body, list) else body | fields
+        return web.Response(body=json.dumps(body).encode(), content_type="application/json")
 
     return answer

@@ -6,7 +6,16 @@ from itertools import pairwise
 import discord
 import pytest
 
-from tests.discord_server.places import ALICE, CHANNEL, GUILD, SYSTEM_CHANNEL, THREAD, Fate, direct
+from tests.discord_server.places import (
+    ALICE,
+    CHANNEL,
+    GUILD,
+    OTHER_CHANNEL,
+    SYSTEM_CHANNEL,
+    THREAD,
+    Fate,
+    direct,
+)
 from tests.discord_server.server import DiscordServer
 from tests.helpers import eventually
 
@@ -155,6 +164,19 @@ async def test_a_nonce_is_remembered_for_a_while(server: DiscordServer, client: 
 
     assert (again.id, later.id) == (first.id, max(server.world.messages))
     assert len(server.world.messages) == 2
+
+
+async def test_a_nonce_counts_in_every_channel_and_also_when_its_message_is_deleted(
+    server: DiscordServer, client: discord.Client
+) -> None:
+    first = await place(client).send("hello", nonce="1")
+    elsewhere = await place(client, OTHER_CHANNEL).send("something else", nonce="1")
+    server.world.delete(CHANNEL, first.id)
+    with pytest.raises(discord.NotFound) as gone:
+        await place(client).send("hello", nonce="1")
+
+    assert (elsewhere.id, elsewhere.content) == (first.id, "hello")
+    assert gone.value.code == 10008
 
 
 async def test_limits_are_kept_where_they_are_announced(

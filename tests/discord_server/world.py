@@ -86,7 +86,8 @@ class World(Places):
         """How long a nonce is remembered."""
         self.old: set[int] = set()
         """Messages that count as older than an hour, beside those that are."""
-        self._nonces: dict[tuple[int, str], tuple[int, float]] = {}
+        self._nonces: dict[str, tuple[int, float]] = {}
+        """By author, and there is one: whatever the channel or the server (discord-api-docs#6647)."""
         self._count = itertools.count()
 
     def snowflake(self) -> int:
@@ -110,11 +111,13 @@ class World(Places):
         ]
 
     def create(self, channel: int, body: Body, uploads: Uploads) -> Message:
-        """Post a message. An enforced nonce that was seen before answers with the first one, as it is now."""
+        """Post a message. An enforced nonce that was seen before, wherever, answers with the first one."""
         reference = body.get("message_reference")
         self.check(channel, Act.CREATE, *((Act.REPLY,) if reference else ()), uploads=uploads)
-        if (known := self._known(channel, body)) is not None:
-            return self.message(channel, known)
+        if (known := self._known(body)) is not None:
+            if known not in self.messages:
+                raise Refused(404, 10008, "Unknown Message")
+            return self.messages[known]
         if reference and int(reference["message_id"]) not in self.messages:
             if reference.get("fail_if_not_exists", True):
                 raise Refused(400, 50035, "Unknown message")
@@ -127,7 +130,7 @@ class World(Places):
         self._fill(message, body, uploads)
         self.messages[int(message["id"])] = message
         if body.get("enforce_nonce"):
-            self._nonces[channel, str(body["nonce"])] = int(message["id"]), time.monotonic()
+            self._nonces[str(body["nonce"])] = int(message["id"]), time.monotonic()
         if self.fates.get(channel) is Fate.ARCHIVED:
             del self.fates[channel]
         return message | ({"nonce": body["nonce"]} if "nonce" in body else {})
@@ -231,11 +234,11 @@ class World(Places):
             raise Refused(404, 10062, "Unknown interaction")
         return self.asked[token]
 
-    def _known(self, channel: int, body: Body) -> int | None:
+    def _known(self, body: Body) -> int | None:
         """The message that this nonce has made, while that is remembered."""
         if not body.get("enforce_nonce"):
             return None
-        message_id, at = self._nonces.get((channel, str(body["nonce"])), (None, 0.0))
+        message_id, at = self._nonces.get(str(body["nonce"]), (None, 0.0))
         return message_id if time.monotonic() - at < self.nonce_seconds else None
 
     def _fill(self, message: Message, body: Body, uploads: Uploads) -> None:

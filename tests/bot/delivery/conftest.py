@@ -15,6 +15,7 @@ from yarl import URL
 
 from bot.cards import Card
 from bot.delivery import Delivery
+from bot.delivery.brake import Brake
 from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.quotas import Allowance, WindowKind
@@ -44,9 +45,16 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer
 
 
 @pytest.fixture
-async def client(server: DiscordServer) -> AsyncIterator[discord.Client]:
+def brake(clock: FastClock) -> Brake:
+    return Brake(clock)
+
+
+@pytest.fixture
+async def client(server: DiscordServer, brake: Brake) -> AsyncIterator[discord.Client]:
     async with discord.Client(
-        intents=discord.Intents.none(), allowed_mentions=discord.AllowedMentions.none()
+        intents=discord.Intents.none(),
+        allowed_mentions=discord.AllowedMentions.none(),
+        http_trace=brake.trace,
     ) as connected:
         await connected.login(TOKEN)
         yield connected
@@ -80,13 +88,13 @@ async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def make_letterbox(
-    client: discord.Client, store: Store, clock: FastClock, tmp_path: Path
+    client: discord.Client, store: Store, clock: FastClock, brake: Brake, tmp_path: Path
 ) -> AsyncIterator[Callable[[], Delivery]]:
     boxes: list[Delivery] = []
 
     def make() -> Delivery:
         files = JobFiles(tmp_path / "jobs")
-        box = Delivery(client, store, files, clock, render, card_seconds=0.5, upload_limit=LIMIT)
+        box = Delivery(client, store, files, clock, render, brake=brake, card_seconds=0.5, upload_limit=LIMIT)
         boxes.append(box)
         return box
 

@@ -11,6 +11,7 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
+from bot.delivery.brake import Brake
 from bot.delivery.keeper import Keeper
 from bot.jobs import Failure, Job, JobState
 from bot.media.jobfiles import JobFiles
@@ -46,7 +47,14 @@ async def test_the_end_does_not_wait_its_turn(
     server: DiscordServer, client: discord.Client, store: Store, clock: FastClock, tmp_path: Path, job: Job
 ) -> None:
     unhurried = Delivery(
-        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=100_000, upload_limit=LIMIT
+        client,
+        store,
+        JobFiles(tmp_path / "jobs"),
+        clock,
+        render,
+        brake=Brake(clock),
+        card_seconds=100_000,
+        upload_limit=LIMIT,
     )
     await unhurried.open(card(job))
     unhurried.show(card(at(job, JobState.RUNNING)))

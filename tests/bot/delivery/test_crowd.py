@@ -10,6 +10,7 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
+from bot.delivery.brake import Brake
 from bot.jobs import Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
@@ -34,7 +35,14 @@ async def letterbox(
 ) -> AsyncIterator[Delivery]:
     server.enforce(window=5 / FAST)
     box = Delivery(
-        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=5, upload_limit=LIMIT
+        client,
+        store,
+        JobFiles(tmp_path / "jobs"),
+        clock,
+        render,
+        brake=Brake(clock),
+        card_seconds=5,
+        upload_limit=LIMIT,
     )
     yield box
     await box.close()

@@ -10,6 +10,7 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
+from bot.delivery.brake import Brake
 from bot.delivery.limits import HIGHEST_TIER, LEAST
 from bot.errors import TooLarge
 from bot.jobs import Job, Place
@@ -138,7 +139,14 @@ async def test_the_cards_of_a_channel_share_its_pace_and_old_ones_take_longer(
     seconds: float,
 ) -> None:
     box = Delivery(
-        client, store, JobFiles(tmp_path / "jobs"), clock, render, card_seconds=5, upload_limit=LIMIT
+        client,
+        store,
+        JobFiles(tmp_path / "jobs"),
+        clock,
+        render,
+        brake=Brake(clock),
+        card_seconds=5,
+        upload_limit=LIMIT,
     )
     for number in range(neighbours):
         box.show(card(replace(job, id=number)))

@@ -235,29 +235,6 @@ async def test_the_moderators_log_tells_of_what_no_place_takes(
     assert len(server.seen("create", lambda asked: asked.names["channel"] == str(OTHER_CHANNEL))) == 2
 
 
-async def test_a_note_that_discord_does_not_take_for_long_is_made_at_the_next_start(
-    server: DiscordServer,
-    store: Store,
-    letterbox: Delivery,
-    waiting: Job,
-    send: Send,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("bot.delivery.ending.INSISTS", 2)
-    await decide(store, SetLog(channel_id=OTHER_CHANNEL))
-    server.world.fates |= {CHANNEL: Fate.DELETED, direct(ALICE): Fate.CLOSED}
-    here = lambda asked: asked.names["channel"] == str(OTHER_CHANNEL)  # noqa: E731 - a word for it
-    server.next("create", *[after_accepting(cut)] * 2, when=here)
-    letterbox.show(card(await send(waiting)))
-    await eventually(lambda: len(server.seen("create", here)) == 2)
-    assert await store.jobs.unshown()
-
-    await eventually(lambda: not letterbox._cards._keepers)
-    letterbox.show(card((await store.jobs.unshown())[0]))
-    await eventually(lambda: closed(store))
-    assert len([m for m in server.world.messages.values() if m["channel_id"] == str(OTHER_CHANNEL)]) == 1
-
-
 @pytest.mark.parametrize("place", [Place.CHANNEL, Place.DIRECT])
 async def test_an_announcement_whose_video_does_not_come_says_so_wherever_it_is(
     server: DiscordServer, letterbox: Delivery, waiting: Job, place: Place

@@ -74,11 +74,11 @@ def test_old_messages_are_edited_three_times_in_six_seconds_and_count_among_the_
     assert served(line, at(6)) == [old[3]]
 
 
-def test_the_end_goes_first_then_what_is_not_there_yet_then_whoever_came_first() -> None:
+def test_what_is_not_there_yet_goes_first_then_the_end_then_whoever_came_first() -> None:
     line = _Line()
     ranks = [Rank.NEWS, Rank.FIRST, Rank.NEWS, Rank.END, Rank.END]
     callers = [asks(line, rank) for rank in ranks]
-    assert [callers.index(one) for one in served(line, at(0))] == [3, 4, 1, 0, 2]
+    assert [callers.index(one) for one in served(line, at(0))] == [1, 3, 4, 0, 2]
 
 
 def test_who_waits_no_longer_is_passed_over_and_costs_nothing() -> None:

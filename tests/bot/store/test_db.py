@@ -16,7 +16,7 @@ from tests.bot.store.conftest import StillClock
 from tests.conftest import DURABLE
 from tests.helpers import eventually
 
-ALL = ["0001_initial.sql", "0002_acts.sql", "0003_places.sql"]
+ALL = sorted(file.name for file in Path("bot/store/migrations").glob("*.sql"))
 NEWER = r"^the database was written by a newer version: 0999_later\.sql$"
 Connect = Callable[[str], Database]
 

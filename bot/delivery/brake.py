@@ -1,0 +1,95 @@
+"""A brake on calls: Discord shuts out an address that is refused ten thousand times in ten minutes."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from types import SimpleNamespace
+
+import aiohttp
+
+from bot.clock import Clock
+
+log = logging.getLogger(__name__)
+
+WINDOW = timedelta(minutes=10)
+MOST = 1000
+"""Refusals in that time at which the brake comes on. Other programs may share the address."""
+ENOUGH = MOST // 2
+"""As many still count when it is let go."""
+_REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
+_API = "/api/"
+_LONGEST_LOOK = 60.0
+"""Seconds between two looks at the clock, which may be set meanwhile."""
+
+
+class Refusals:
+    """Counts what Discord refused lately. Pure: the time is a parameter."""
+
+    def __init__(self) -> None:
+        self._times: deque[datetime] = deque(maxlen=MOST)
+        self.is_braked = False
+
+    def add(self, now: datetime) -> None:
+        self._times.append(now)
+
+    def pause(self, now: datetime, under_way: int = 0) -> float:
+        """Seconds until another call may be made, which may be refused like those that are under way."""
+        # A clock that was put back would let the future count for long.
+        while self._times and abs(now - self._times[0]) >= WINDOW:
+            self._times.popleft()
+        count = len(self._times) + under_way
+        if count >= MOST:
+            self.is_braked = True
+        elif count <= ENOUGH:
+            self.is_braked = False
+        if not self.is_braked:
+            return 0.0
+        return (WINDOW - abs(now - self._times[0])).total_seconds() if self._times else _LONGEST_LOOK
+
+
+class Brake:
+    """What all calls by bot token pass; `trace` lets it see every answer of the process."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._refusals = Refusals()
+        self._under_way = 0
+        self._never = asyncio.Event()
+        self.trace = aiohttp.TraceConfig()
+        self.trace.on_request_end.append(self._answered)
+
+    @property
+    def is_on(self) -> bool:
+        return self._refusals.is_braked
+
+    @asynccontextmanager
+    async def passed(self) -> AsyncGenerator[None]:
+        """Wait while the brake is on, and make one call."""
+        while pause := self._pause():
+            await self._clock.wait(self._never, min(pause, _LONGEST_LOOK))
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def _pause(self) -> float:
+        was_on = self.is_on
+        pause = self._refusals.pause(self._clock.now(), self._under_way)
+        if self.is_on and not was_on:
+            log.error("Discord has refused %d calls within minutes: cards and videos wait a while", MOST)
+        elif was_on and not self.is_on:
+            log.warning("cards and videos go on")
+        return pause
+
+    async def _answered(
+        self, _: aiohttp.ClientSession, __: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
+    ) -> None:
+        response = answer.response
+        is_shared = response.headers.get("X-RateLimit-Scope") == "shared"
+        if response.status in _REFUSED and not is_shared and answer.url.path.startswith(_API):
+            self._refusals.add(self._clock.now())
