@@ -92,9 +92,12 @@ class Logs:
         """
         post = LogPost(kind, about_id, channel_id, guild_id, text.strip()[:_LONGEST], self._clock.now())
         self._untried.add(_key(post))
-        if not await self._posts.add(post):
-            self._untried.discard(_key(post))
-        self._work(channel_id)
+        try:
+            if not await self._posts.add(post):
+                self._untried.discard(_key(post))
+        finally:
+            # Also where the database has not answered: it may have taken it.
+            self._work(channel_id)
 
     def _work(self, channel_id: int) -> None:
         if channel_id not in self._workers:
