@@ -6,14 +6,14 @@ Its host serves several generations of one API. Two are spoken here, the flavour
 import asyncio
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import JsonValue
+from pydantic import JsonValue, field_validator
 
 import providers._eternalai_answers as answers
 from providers.base import (
@@ -82,7 +82,28 @@ class EternalAIConfig(RemoteConfig):
     flavour: Literal["creative-ai", "image-to-video"] = "creative-ai"
     """The API that the key is for; what was submitted in the other is lost."""
     effects: tuple[str, ...] = ("tiktok_hip_dance", "good_thing_dance", "behind_the_scene")
-    """The effects on offer, as far as the vendor has them; only creative-ai knows any."""
+    """The effects on offer, as far as the vendor has them; only creative-ai knows any.
+
+    An effect is a LoRA, and a LoRA listens to words of its own in the prompt. Each entry is an effect, or an
+    effect, a colon and its words, in which a semicolon stands for a comma.
+    """
+
+    @field_validator("effects")
+    @classmethod
+    def _have_names(cls, effects: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not name for name in _words_of(effects)):
+            raise ValueError("should be effects, each with its words after a colon or alone")
+        return effects
+
+    @property
+    def effect_words(self) -> Mapping[str, str]:
+        """The words by effect; none where they are not known."""
+        return _words_of(self.effects)
+
+
+def _words_of(effects: Iterable[str]) -> Mapping[str, str]:
+    parts = (effect.partition(":") for effect in effects)
+    return {name.strip(): " ".join(words.replace(";", ",").split()) for name, _, words in parts}
 
 
 @dataclass(frozen=True)
@@ -111,11 +132,15 @@ class EternalAI(Provider[EternalAIConfig]):
         self._files = Api(resources, config, config.base_url, {})
         self._listed: frozenset[str] = frozenset()
         self._stale_at = 0.0
+        self._told_of: frozenset[str] = frozenset()
+        """Effects without words, as they were last named in the log."""
 
     async def models(self) -> Sequence[ModelSpec]:
         effects = await self._effects()
         effect = Choice(values=effects) if effects else None
-        return [self._flavour.spec.model_copy(update={"effect": effect})]
+        words = {name: said for name, said in self.config.effect_words.items() if said and name in effects}
+        self._warn_of(frozenset(effects) - words.keys())
+        return [self._flavour.spec.model_copy(update={"effect": effect, "effect_words": words})]
 
     async def submit(self, request: VideoRequest) -> Operation:
         answer = await self._api.submit(self._flavour.submit, json=self._flavour.body(request))
@@ -171,6 +196,14 @@ class EternalAI(Provider[EternalAIConfig]):
         with suppress(NotFound, InvalidRequest):
             await self._api.ask("GET", self._flavour.poll.format("key-check"))
 
+    def _warn_of(self, wordless: frozenset[str]) -> None:
+        if wordless and wordless != self._told_of:
+            log.warning(
+                "no trigger words are set for %s; these effects may show little (ETERNALAI_EFFECTS)",
+                ", ".join(sorted(wordless)),
+            )
+        self._told_of = wordless
+
     async def _effects(self) -> tuple[str, ...]:
         """The operator's list without what the vendor lacks; the whole list where that is not known."""
         if self._flavour.spec is not CREATIVE_AI:
@@ -181,11 +214,11 @@ class EternalAI(Provider[EternalAIConfig]):
                 self._listed = answers.effect_names(await self._api.ask_any(_EFFECTS))
             except ProviderError as error:
                 log.warning("%s did not list its effects: %s", self.label, error.detail)
-                return self.config.effects
+                return tuple(self.config.effect_words)
             self._stale_at = now + _HOUR
         if not self._listed:
-            return self.config.effects
-        return tuple(effect for effect in self.config.effects if effect in self._listed)
+            return tuple(self.config.effect_words)
+        return tuple(effect for effect in self.config.effect_words if effect in self._listed)
 
 
 def _refined(error: ProviderError, _: JsonObject) -> ProviderError:

@@ -143,6 +143,8 @@ class ModelSpec(Frozen):
     negative_prompt: Text | None = None
     audio: Flag | None = None
     effect: Choice[str] | None = None
+    effect_words: Mapping[str, str] = {}
+    """What a prompt has to contain, by effect; `complete` adds it where it is missing."""
     enhance_prompt: Flag | None = None
     fast: Flag | None = None
     seed: Span | None = None
@@ -163,20 +165,27 @@ class ModelSpec(Frozen):
         """What the model takes for one of OPTIONS, or None where it does not take it."""
         return getattr(self, option)
 
+    def _words(self, request: VideoRequest) -> str:
+        return self.effect_words.get(request.effect or "", "")
+
     def complete(self, request: VideoRequest) -> VideoRequest:
         """The request with this model's defaults filled in; a default ratio gives way to the picture's."""
         unset = (name for name in OPTIONS if getattr(request, name) is None)
         defaults = {name: limits.default for name in unset if (limits := self.limits(name)) is not None}
+        defaults["prompt"] = _with_words(request.prompt, self._words(request))
         if defaults.get("aspect_ratio") is not None and self.aspect_ratio and (shape := _shape_of(request)):
             defaults["aspect_ratio"] = _nearest(self.aspect_ratio, shape)
         return request.model_copy(update=defaults)
 
     def check(self, request: VideoRequest) -> None:
         """Raise OptionRefused for anything this model does not take; nothing is ever dropped silently."""
-        if len(request.prompt) > self.prompt_limit:
+        words = self._words(request)
+        prompt = _with_words(request.prompt, words)
+        if len(prompt) > self.prompt_limit:
+            added = f" with `{words}` for {request.effect}" if words else ""
             raise OptionRefused(
                 f"{self.name} takes prompts of up to {self.prompt_limit} characters; "
-                f"yours has {len(request.prompt)}."
+                f"yours has {len(prompt)}{added}."
             )
         if (self.mode is Mode.IMAGE_TO_VIDEO) is (request.image is None):
             needs = (
@@ -197,6 +206,13 @@ class ModelSpec(Frozen):
             if not limits.allows(value):
                 shown = f" {value}" if isinstance(value, int | float | str) else " this"
                 raise OptionRefused(f"{self.name} does not take{shown} as {words}; it takes {limits}.")
+
+
+def _with_words(prompt: str, words: str) -> str:
+    if not words or " ".join(words.casefold().split()) in " ".join(prompt.casefold().split()):
+        return prompt
+    said = prompt.rstrip()
+    return f"{said}{' ' if said.endswith(('.', ',', ';', ':', '!', '?')) else ', '}{words}"
 
 
 def _shape_of(request: VideoRequest) -> float | None:

@@ -349,7 +349,7 @@ async def test_the_ratio_that_follows_from_the_picture_is_what_is_shown_and_pric
     shop = await open_shop("venice", vendor)
     vendor.finish_after(1000)
     await shop.world.order("animate", image=END)
-    await shop.world.card_says("Making")
+    await vendor.arrived("submit")
     assert "aspect ratio 9:16" in str(shop.world.fields())
     assert vendor.seen("quote")[-1].json["aspect_ratio"] == "9:16"
     assert vendor.seen("submit")[-1].json["aspect_ratio"] == "9:16"
@@ -363,6 +363,19 @@ async def test_the_operator_chooses_which_effects_are_offered(open_shop: OpenSho
     reply = await world.order("animate", image=PICTURE, effect="lanterns_in_the_wind")
     assert "does not take lanterns_in_the_wind as effect; it takes tiktok_hip_dance" in reply.response.content
     assert await world.quota() == ALL
+
+
+async def test_the_words_that_go_with_an_effect_are_shown_on_the_card(open_shop: OpenShop) -> None:
+    shop = await open_shop(
+        "eternalai", EternalAIServer(), eternalai_effects="tiktok_hip_dance: dancing in a street"
+    )
+    shop.vendor.finish_after(1000)
+    await shop.world.order("animate", image=PICTURE, effect="tiktok_hip_dance")
+    text = await shop.world.card_says("slow zoom in")
+    assert "slow zoom in, dancing in a street" in text
+    await shop.vendor.arrived("submit")
+    content = shop.vendor.seen("submit")[0].json["messages"][0]["content"]
+    assert content[0]["text"] == "slow zoom in, dancing in a street"
 
 
 async def test_progress_is_shown_where_the_vendor_reports_it(open_shop: OpenShop) -> None:

@@ -87,6 +87,42 @@ def test_a_stored_request_is_completed_as_it_was_with_its_picture() -> None:
     assert spec.complete(stored).aspect_ratio == spec.complete(wish).aspect_ratio == "9:16"
 
 
+EFFECTS = SPEC.model_copy(
+    update={
+        "effect": Choice(values=("snow", "fog")),
+        "effect_words": {"snow": "falling snow"},
+        "prompt_limit": 32,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sent"),
+    [
+        ("a street", "a street, falling snow"),
+        ("A street. ", "A street. falling snow"),
+        ("Falling  snow on a street", "Falling  snow on a street"),
+        ("a street, falling snow", "a street, falling snow"),
+    ],
+)
+def test_the_words_that_an_effect_listens_to_are_in_the_prompt_once(prompt: str, sent: str) -> None:
+    complete = EFFECTS.complete(request(prompt=prompt, effect="snow"))
+    assert complete.prompt == sent
+    assert EFFECTS.complete(complete).prompt == sent
+
+
+def test_an_effect_without_words_leaves_the_prompt_alone() -> None:
+    assert EFFECTS.complete(request(effect="fog")).prompt == "a pan"
+    assert EFFECTS.complete(request()).prompt == "a pan"
+
+
+def test_the_words_of_an_effect_count_against_the_limit() -> None:
+    EFFECTS.check(request(prompt="x" * 18, effect="snow"))
+    EFFECTS.check(request(prompt="x" * 32, effect="fog"))
+    with pytest.raises(OptionRefused, match="up to 32 characters; yours has 33 with `falling snow` for snow"):
+        EFFECTS.check(request(prompt="x" * 19, effect="snow"))
+
+
 def test_a_completed_request_passes() -> None:
     SPEC.check(SPEC.complete(request()))
 

@@ -517,6 +517,34 @@ async def test_the_effects_on_offer_are_the_operators_as_far_as_the_vendor_has_t
     assert vendor.seen("effects")[0].headers["x-api-key"] == vendor.KEY
 
 
+async def test_the_operator_gives_the_words_that_an_effect_listens_to(
+    make: Make, vendor: EternalAIServer, ask_for: AskFor
+) -> None:
+    provider = make("creative-ai", effects=("tiktok_hip_dance: dancing;  in a street", "good_thing_dance"))
+    [spec] = await provider.models()
+    assert spec.effect == Choice(values=("tiktok_hip_dance", "good_thing_dance"))
+    assert spec.effect_words == {"tiktok_hip_dance": "dancing, in a street"}
+    await provider.submit(spec.complete(ask_for(spec.id, effect="tiktok_hip_dance")))
+    sent = body(vendor)
+    assert sent["messages"][0]["content"][0]["text"] == "a slow pan, dancing, in a street"
+    assert sent["video_config"]["loras"] == ["tiktok_hip_dance"]
+
+
+async def test_effects_without_words_are_named_in_the_log_once(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = make("creative-ai", effects=("tiktok_hip_dance: dancing", "good_thing_dance"))
+    await provider.models()
+    await provider.models()
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith("no trigger words are set for good_thing_dance;")
+
+
+def test_an_effect_has_a_name() -> None:
+    with pytest.raises(ValidationError, match="should be effects"):
+        EternalAIConfig(effects=(": falling snow",))
+
+
 @pytest.mark.parametrize(
     "listed",
     [
