@@ -20,6 +20,7 @@ from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.moderation import Moderation
 from bot.runners import Local, only_one
+from bot.saved_models import SavedModels
 from bot.settings import Settings
 from bot.stages.fetch import A_DAY
 from bot.stages.floor import Floor
@@ -142,11 +143,12 @@ class _App:
         providers = create(settings.providers, resources)
         for provider in providers.values():
             running.push_async_callback(provider.close)
-        catalogue = Catalogue(providers, settings.default_provider)
-        await catalogue.refresh(clock.now())
+        catalogue = Catalogue(providers, settings.default_provider, SavedModels(store.notes))
+        await catalogue.recall()
         tasks = Tasks()
         running.push_async_callback(tasks.close)
         tasks.spawn(catalogue.tend(clock), "catalogue")
+        await catalogue.first_answers()
 
         files = JobFiles(settings.data_dir / "jobs", timedelta(days=settings.keep_days))
         delivery = Delivery(

@@ -2,48 +2,82 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
 from bot.fitness import Ward
+from bot.notices import reason
+from bot.saved_models import SavedModels
 from bot.words import code
 from providers import AnyProvider
-from providers.errors import ProviderError
+from providers.errors import OutOfFunds, ProviderError, Unauthorized
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 
 log = logging.getLogger(__name__)
 
 ROUND = 30.0
-"""Seconds between two looks at who is paused."""
+"""Seconds between two looks at whether a provider is paused or its list is to be refreshed."""
 FRESH = timedelta(hours=1)
 """How long a catalogue is believed."""
+RETRY = timedelta(minutes=5)
+"""How long one is believed further that could not be had again."""
+FIRST_WAIT = 3.0
+"""Seconds that a start waits for providers of which nothing is known."""
+ASK_WITHIN = 180.0
+"""Seconds that a provider gets to list its models, or to check its key."""
 QUOTE_WITHIN = 5.0
 """Seconds that a provider gets to name its price."""
 _NAMED = 10
-"""So many choices fit into a sentence."""
+"""Choices listed in a sentence."""
 
 
 class Catalogue:
-    def __init__(self, providers: Mapping[str, AnyProvider], default: str | None) -> None:
+    def __init__(
+        self, providers: Mapping[str, AnyProvider], default: str | None, saved: SavedModels | None = None
+    ) -> None:
         self.providers = providers
         self._default = default
+        self._saved = saved
         self._specs: dict[str, Sequence[ModelSpec]] = {}
         self.ward = Ward()
         self._doubted: set[str] = set()
+        self._answered: set[str] = set()
+        """Those that have listed their models since the start."""
+        self._ask_at: dict[str, datetime] = {}
+        self._asked: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def knows(self, provider: str) -> bool:
-        """Whether the provider has told what it offers."""
-        return bool(self.specs(provider))
+        """Whether the provider itself has told what it offers, since the bot was started."""
+        return provider in self._answered and bool(self._specs[provider])
+
+    def is_unknown(self, provider: str) -> bool:
+        """Whether nobody can say now what an enabled provider offers."""
+        return provider in self.providers and provider not in self._specs
 
     def doubt(self, provider: str) -> None:
         """A provider refused what its catalogue allows: ask it soon what it offers now."""
         self._doubted.add(provider)
 
+    async def recall(self) -> None:
+        """Begin with what the providers offered when they were last asked."""
+        for name, provider in self.providers.items():
+            if self._saved is not None and (specs := await self._saved.load(provider)):
+                self._specs[name] = specs
+
+    async def first_answers(self) -> None:
+        """Wait a few seconds for providers of which nothing is known; `tend` asks them."""
+        unknown = [self._asked[name].wait() for name in self.providers if name not in self._specs]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_WAIT):
+                await asyncio.gather(*unknown)
+
     async def refresh(self, now: datetime) -> None:
         """Ask every provider what it offers; one that does not answer keeps what it offered before."""
-        await asyncio.gather(*(self._refresh(provider, now) for provider in self.providers.values()))
+        await asyncio.gather(*(self._refresh(provider, lambda: now) for provider in self.providers.values()))
 
     def label(self, provider: str) -> str:
         """The provider's name as people read it."""
@@ -57,13 +91,15 @@ class Catalogue:
         """Ids and names of a provider's models, or of all."""
         return [
             (spec.id, spec.name)
-            for name, specs in self._specs.items()
-            for spec in specs
+            for name in self.providers
+            for spec in self.specs(name)
             if provider in {None, name}
         ]
 
     def specs(self, provider: str) -> Sequence[ModelSpec]:
-        """What a provider offers; nothing while it has not told."""
+        """What a provider offers, as far as that is known."""
+        if self.is_unknown(provider):
+            return self.providers[provider].builtin
         return self._specs.get(provider, ())
 
     def ranked(self, first: str | None = None) -> list[str]:
@@ -133,39 +169,60 @@ class Catalogue:
         return list(dict.fromkeys(names))[:_NAMED]
 
     def _nothing(self, mode: Mode, provider: str | None, model: str) -> BadRequest | NotNow:
-        offers = self.offers(mode)
+        """Why nothing is on offer that fits."""
+        offers = list(self.offers(mode))
+        unknown = [name for name in self.providers if self.is_unknown(name) and provider in {None, name}]
+        models = [spec.id for _, spec in self.candidates(mode, provider, None)]
+        kind = "from a prompt alone" if mode is Mode.TEXT_TO_VIDEO else "from a picture"
+        if unknown and not models:
+            return NotNow(f"{self._out_of_reach(unknown)} Nothing was charged.")
         if not offers:
-            kind = "from a prompt alone" if mode is Mode.TEXT_TO_VIDEO else "from a picture"
             return NotNow(f"No provider here makes videos {kind} right now. Nothing was charged.")
+        if unknown:
+            labels = " and ".join(map(self.label, unknown))
+            return NotNow(
+                f"I don't know a model {code(model)}, and {labels} can't list models just now. "
+                f"Choose {_either(models)}, or try again in a minute; nothing was charged."
+            )
+        wrong, right = f"There is no model {code(model)} here.", models
         if provider is not None and provider not in offers:
-            wrong, right = f"provider {code(provider)}", list(offers)
-        else:
-            wrong = f"model {code(model)}"
-            right = [spec.id for _, spec in self.candidates(mode, provider, None)]
-        return BadRequest(f"There is no {wrong} here. Choose {_either(right)}; nothing was charged.")
+            known = f"{self.label(provider)} makes no videos {kind}."
+            wrong = known if provider in self.providers else f"There is no provider {code(provider)} here."
+            right = offers
+        return BadRequest(f"{wrong} Choose {_either(right)}; nothing was charged.")
+
+    def _out_of_reach(self, providers: Sequence[str]) -> str:
+        """Why nobody knows what these offer."""
+        if away := [self.label(name) for name in providers if self.ward[name].paused is None]:
+            return f"{' and '.join(away)} can't be reached just now. Try again in a minute."
+        paused = {self.label(name): self.ward[name].paused for name in providers}
+        return " ".join(reason(why, label) for label, why in paused.items() if why is not None)
 
     async def tend(self, clock: Clock) -> None:
         """For ever: try the keys of paused providers again, and now and then ask all what they offer."""
-        never, refreshed = asyncio.Event(), clock.now()
+        async with asyncio.TaskGroup() as group:
+            for provider in self.providers.values():
+                group.create_task(self._tend(provider, clock))
+
+    async def _tend(self, provider: AnyProvider, clock: Clock) -> None:
+        """One provider's share, so that nobody waits for another one's answer."""
+        never = asyncio.Event()
         while True:
+            if self.ward[provider.name].due(clock.now()):
+                await self._try_again(provider, clock)
+            if self._is_due(provider.name, clock.now()):
+                await self._refresh(provider, clock.now)
             await clock.wait(never, ROUND)
-            for name, provider in self.providers.items():
-                if self.ward[name].due(clock.now()):
-                    await self._try_again(provider, clock)
-            stale = [
-                provider
-                for name, provider in self.providers.items()
-                if name not in self._specs or name in self._doubted
-            ]
-            self._doubted.clear()
-            await asyncio.gather(*(self._refresh(provider, clock.now()) for provider in stale))
-            if clock.now() - refreshed > FRESH:
-                await self.refresh(clock.now())
-                refreshed = clock.now()
+
+    def _is_due(self, provider: str, now: datetime) -> bool:
+        """Whether a provider is to be asked what it offers; also after the clock was put back."""
+        at = self._ask_at.get(provider, now)
+        return provider in self._doubted or not now < at <= now + FRESH
 
     async def _try_again(self, provider: AnyProvider, clock: Clock) -> None:
         try:
-            await provider.verify()
+            async with asyncio.timeout(ASK_WITHIN):
+                await provider.verify()
         except Exception as error:  # noqa: BLE001 - whatever it is, the key was not shown to work
             log.warning("%s is still paused: %r", provider.label, error)
             self.ward[provider.name].wait(clock.now())
@@ -173,14 +230,37 @@ class Catalogue:
             log.warning("%s is no longer paused", provider.label)
             self.ward[provider.name].heard()
 
-    async def _refresh(self, provider: AnyProvider, now: datetime) -> None:
+    async def _refresh(self, provider: AnyProvider, now: Callable[[], datetime]) -> None:
+        name = provider.name
+        self._doubted.discard(name)  # a doubt that comes up while it is asked is about the next answer
         try:
-            self._specs[provider.name] = await provider.models()
+            async with asyncio.timeout(ASK_WITHIN):
+                specs = await provider.models()
         except ProviderError as error:
             log.warning("%s did not list its models: %s", provider.label, error.detail)
-            self.ward[provider.name].failed(error, now)
+            if isinstance(error, Unauthorized | OutOfFunds):
+                self.ward[name].failed(error, now())
+        except TimeoutError:
+            log.warning("%s did not list its models in time", provider.label)
         except Exception:
             log.exception("the list of %s's models cannot be read", provider.label)
+        else:
+            await self._take(provider, specs, now())
+            return
+        finally:
+            self._asked[name].set()
+        # What was refreshed before is still good for a while; of others, too little is known.
+        self._ask_at[name] = now() + (RETRY if name in self._answered else timedelta(seconds=ROUND))
+
+    async def _take(self, provider: AnyProvider, specs: Sequence[ModelSpec], now: datetime) -> None:
+        """Offer from now on what a provider has listed."""
+        self._specs[provider.name] = specs
+        self._answered.add(provider.name)
+        self._ask_at[provider.name] = now + FRESH
+        if provider.publishes_models:
+            self.ward[provider.name].seen()
+        if self._saved is not None:
+            await self._saved.save(provider, specs, now)
 
 
 def _either(names: Sequence[str]) -> str:

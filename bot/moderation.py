@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 from bot import dates
 from bot.catalogue import Catalogue
 from bot.clock import Clock
-from bot.errors import BadRequest
+from bot.errors import BadRequest, NotNow
 from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Tariff, WindowKind
 from bot.rules import (
     Act,
@@ -208,6 +208,8 @@ class Moderation:
             raise BadRequest(f"There is no such provider here; there are {known}. {UNCHANGED}")
         if model is not None and self._catalogue.spec(provider, model) is None:
             label = self._catalogue.label(provider)
+            if self._catalogue.is_unknown(provider):
+                raise NotNow(f"{label} can't be reached just now. Try again in a minute. {UNCHANGED}")
             raise BadRequest(f"{label} has no such model; `/providers` lists them. {UNCHANGED}")
 
 

@@ -44,7 +44,7 @@ def _about(maker: Maker, room: int) -> str:
     """A provider's health and as many of its models as there is room for, in characters."""
     text = _health(maker)
     if not maker.offers:
-        return f"{text}\nIt has not told yet what it offers."
+        return f"{text}\nIts model list hasn't loaded yet. Try again in a minute."
     for shown, offer in enumerate(maker.offers):
         line = f"\n{_model(offer)}"
         if len(text) + len(line) > room - _REST:

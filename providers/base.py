@@ -151,6 +151,10 @@ class Provider(ABC, Generic[C]):
     """Seconds for which the vendor keeps a finished video: downloads are tried for as long."""
     quotes: ClassVar[bool] = False
     """Whether the vendor is asked for each price: None from `quote` then means that it cannot be had now."""
+    publishes_models: ClassVar[bool] = False
+    """Whether `models` asks the vendor each time: then its answer shows that the vendor can be reached."""
+    builtin: ClassVar[Sequence[ModelSpec]] = ()
+    """Models that are documented, offered as long as the vendor could not be asked for its list."""
     last_resort: ClassVar[bool] = False
     """Chosen for people only where no other provider can do what they ask."""
 

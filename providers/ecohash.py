@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from decimal import ROUND_CEILING, Decimal
 from http import HTTPStatus
 from time import monotonic
@@ -88,6 +87,7 @@ class EcoHash(Provider[EcoHashConfig]):
     name = "ecohash"
     label = "EcoHash"
     Config = EcoHashConfig
+    builtin = (WAN_21,)
     looks_per_minute = rate_below(CALLS_PER_MINUTE) * 9 // 10  # the rest are for everything else
 
     def __init__(
@@ -106,8 +106,11 @@ class EcoHash(Provider[EcoHashConfig]):
         """Models without a price, and until when they are not offered."""
 
     async def models(self) -> Sequence[ModelSpec]:
-        with suppress(ProviderError):  # what was listed before still stands
+        try:
             self._listed = _specs(await self._api.ask_any(CATALOGUE, params={"status": "active"}))
+        except ProviderError:
+            if not self._listed:
+                raise
         now = self._time()
         return [spec for spec in self._listed or (WAN_21,) if self._unsold.get(spec.id, now) <= now]
 

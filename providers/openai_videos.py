@@ -95,6 +95,7 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
     name = "openai_videos"
     label = "Self-hosted"
     Config = OpenAIVideosConfig
+    publishes_models = True
 
     def __init__(self, config: OpenAIVideosConfig, resources: Resources) -> None:
         super().__init__(config, resources)

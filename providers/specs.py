@@ -122,8 +122,10 @@ class Price(Frozen):
 
 
 def _plain(name: str) -> str:
-    line = " ".join(re.sub(r"[`*~|<>@#\\\[\]]|://", " ", name).split())
-    return "".join(char for char in line if char.isprintable())[:_LONGEST_NAME].strip() or "?"
+    # First what nobody sees: without it, the rest could come to mean something.
+    seen = "".join(char for char in re.sub(r"\s", " ", name) if char.isprintable())
+    line = " ".join(re.sub(r"[`*~|<>@#\\\[\]]|://", " ", seen).split())
+    return line[:_LONGEST_NAME].strip() or "?"
 
 
 class ModelSpec(Frozen):

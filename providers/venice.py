@@ -63,6 +63,7 @@ class Venice(Provider[VeniceConfig]):
     name = "venice"
     label = "Venice"
     Config = VeniceConfig
+    publishes_models = True
     looks_per_minute = rate_below(RETRIEVES_PER_MINUTE)
     shortest_wait = 5.0
     quotes = True

@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -115,7 +116,11 @@ def test_what_is_left_open_is_chosen(
     ("provider", "model", "sentence"),
     [
         ("delta", None, "There is no provider `delta` here. Choose `beta` or `alpha`; nothing was charged."),
-        ("gamma", None, "There is no provider `gamma` here. Choose `beta` or `alpha`; nothing was charged."),
+        (
+            "gamma",
+            None,
+            "gamma makes no videos from a picture. Choose `beta` or `alpha`; nothing was charged.",
+        ),
         ("beta", "fine", "There is no model `fine` here. Choose `swift`; nothing was charged."),
         (
             None,
@@ -135,6 +140,61 @@ def test_what_is_not_on_offer_is_answered_with_what_is(
     with pytest.raises(BadRequest) as caught:
         three.choose(wish(model), provider, NOON)
     assert str(caught.value) == sentence
+
+
+UNSURE = (
+    "I don't know a model `huge`, and beta can't list models just now. "
+    "Choose `swift`, or try again in a minute; nothing was charged."
+)
+AWAY = "beta can't be reached just now. Try again in a minute. Nothing was charged."
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "sentence"),
+    [
+        ("beta", None, AWAY),
+        ("beta", "swift", AWAY),
+        (None, "huge", UNSURE),
+    ],
+)
+async def test_a_provider_that_is_away_is_not_said_to_be_none(
+    provider: str | None, model: str | None, sentence: str
+) -> None:
+    beta = Shop("beta", spec("swift"))
+    beta.closed = True
+    made = await catalogue(Shop("alpha", spec("swift")), beta)
+    with pytest.raises(NotNow) as caught:
+        made.choose(wish(model), provider, NOON)
+    assert str(caught.value) == sentence
+    with pytest.raises(BadRequest, match="There is no provider `delta` here"):
+        made.choose(wish(), "delta", NOON)
+    assert names([made.choose(wish(), None, NOON)]) == [("alpha", "swift")]
+
+
+async def test_while_nobody_can_be_reached_people_are_told_so() -> None:
+    beta = Shop("beta", spec("swift"))
+    beta.closed = True
+    made = await catalogue(beta)
+    with pytest.raises(NotNow) as caught:
+        made.choose(wish(), None, NOON)
+    assert str(caught.value) == AWAY
+    made.ward["beta"].paused = Failure.UNAUTHORIZED
+    with pytest.raises(NotNow, match=r"beta did not accept this bot's key.*Nothing was charged"):
+        made.choose(wish(), "beta", NOON)
+
+
+async def test_what_is_documented_is_offered_until_the_list_is_known() -> None:
+    alpha = Shop("alpha", spec("swift"), spec("fine"))
+    alpha.builtin = (spec("swift"),)  # type: ignore[misc] # this one alone
+    alpha.closed = True
+    made = await catalogue(alpha)
+    assert names([made.choose(wish("swift"), None, NOON)]) == [("alpha", "swift")]
+    assert not made.knows("alpha"), "no model is gone because it is not documented"
+    with pytest.raises(NotNow, match="I don't know a model `fine`"):
+        made.choose(wish("fine"), None, NOON)
+    alpha.closed = False
+    await made.refresh(NOON)
+    assert len(made.models("alpha")) == 2
 
 
 async def test_while_nothing_is_on_offer_people_are_asked_to_come_back() -> None:
@@ -225,6 +285,28 @@ async def test_a_refused_key_is_noticed_with_the_list() -> None:
 
     made = await catalogue(Strange("alpha"))
     assert made.ward["alpha"].paused is Failure.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_list_that_comes_from_the_vendor_ends_a_rest_and_no_pause(*, asks: bool) -> None:
+    alpha = Shop("alpha", spec("a"))
+    alpha.publishes_models = asks  # type: ignore[misc] # this one alone
+    made = await catalogue(alpha)
+    made.ward["alpha"].rests_until = NOON + timedelta(days=1)
+    await made.refresh(NOON)
+    assert made.ward["alpha"].fit(NOON) is asks
+    made.ward["alpha"].paused = Failure.OUT_OF_FUNDS
+    await made.refresh(NOON)
+    assert made.ward["alpha"].paused
+
+
+async def test_a_list_that_cannot_be_had_is_no_outage_for_videos() -> None:
+    alpha = Shop("alpha", spec("a"))
+    made = await catalogue(alpha)
+    alpha.closed = True
+    for minute in range(10):
+        await made.refresh(NOON + timedelta(minutes=minute))
+    assert made.ward["alpha"].fit(NOON + timedelta(minutes=10))
 
 
 async def test_a_list_that_nobody_can_read_keeps_no_other_from_being_read() -> None:

@@ -1,12 +1,14 @@
 """What is done for the catalogue while the bot runs: keys are tried again, lists are renewed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.catalogue import FRESH, Catalogue
+from bot.fitness import PAUSE
 from bot.tasks import Tasks
 from providers.errors import Unauthorized, Uncertain
 from providers.specs import Mode, ModelSpec
@@ -104,3 +106,83 @@ async def test_a_list_that_cannot_be_had_leaves_the_old_one(catalogue: Catalogue
     await catalogue.refresh(NOON)
     await asyncio.wait_for(catalogue.refresh(NOON), 5)
     assert catalogue.spec("scripted", "m") is not None
+
+
+class Hanging(Listing):
+    """Never answers."""
+
+    async def models(self) -> Sequence[ModelSpec]:
+        return await asyncio.get_running_loop().create_future()
+
+    async def verify(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Hanging:
+    made = Hanging(tmp_path)
+    made.name = made.label = "hanging"  # type: ignore[misc] # this one alone
+    return made
+
+
+@pytest.fixture
+async def tended() -> AsyncIterator[Callable[[Catalogue], None]]:
+    tasks = Tasks()
+    yield lambda catalogue: tasks.spawn(catalogue.tend(FastClock(20_000)), "tend") and None
+    await tasks.close()
+
+
+async def test_nobody_waits_for_another_ones_list_or_key(
+    provider: Listing, hanging: Hanging, tended: Callable[[Catalogue], None]
+) -> None:
+    catalogue = Catalogue({"hanging": hanging, "scripted": provider}, None)
+    catalogue.ward["hanging"].failed(Unauthorized("401"), NOON - PAUSE)
+    tended(catalogue)
+    await eventually(lambda: catalogue.knows("scripted"))
+    provider.names = ("n",)
+    catalogue.doubt("scripted")
+    await eventually(lambda: catalogue.spec("scripted", "n"))
+
+
+async def test_a_key_check_without_an_answer_is_given_up(
+    hanging: Hanging, tended: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.catalogue.ASK_WITHIN", 0.01)
+    catalogue = Catalogue({"hanging": hanging}, None)
+    catalogue.ward["hanging"].failed(Unauthorized("401"), NOON - PAUSE)
+    tended(catalogue)
+    await eventually(lambda: catalogue.ward["hanging"].paused_until != NOON)
+    assert catalogue.ward["hanging"].paused
+
+
+async def test_a_start_waits_only_a_moment_for_a_list_that_does_not_come(
+    provider: Listing,
+    hanging: Hanging,
+    tended: Callable[[Catalogue], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.catalogue.FIRST_WAIT", 0.1)
+    catalogue = Catalogue({"hanging": hanging, "scripted": provider}, None)
+    tended(catalogue)
+    await asyncio.wait_for(catalogue.first_answers(), 5)
+    assert catalogue.knows("scripted")
+    assert catalogue.is_unknown("hanging")
+
+
+async def test_a_start_goes_on_as_soon_as_everybody_has_answered(
+    provider: Listing, tended: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.catalogue.FIRST_WAIT", 3600)
+    provider.refusal = Unauthorized("401")
+    catalogue = Catalogue({"scripted": provider}, None)
+    tended(catalogue)
+    await asyncio.wait_for(catalogue.first_answers(), 5)
+    assert catalogue.ward["scripted"].paused
+
+
+@pytest.mark.parametrize("step", [-timedelta(hours=2), timedelta(hours=2)])
+async def test_lists_are_renewed_whatever_the_clock_does(provider: Listing, step: timedelta) -> None:
+    catalogue = Catalogue({"scripted": provider}, None)
+    await catalogue.refresh(NOON)
+    assert not catalogue._is_due("scripted", NOON)
+    assert catalogue._is_due("scripted", NOON + step)

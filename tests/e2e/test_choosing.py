@@ -195,7 +195,7 @@ async def test_a_provider_that_has_not_told_what_it_offers_is_listed_with_its_he
     world = (await open_shop("venice", server)).world
     listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0]
     assert listed.fields[0].name == "Venice"
-    assert "It has not told yet what it offers." in (listed.fields[0].value or "")
+    assert "Its model list hasn't loaded yet. Try again in a minute." in (listed.fields[0].value or "")
 
 
 async def test_a_key_that_may_not_even_list_the_models_pauses_its_provider(

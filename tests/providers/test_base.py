@@ -227,3 +227,10 @@ async def test_what_is_no_answer_is_raised_as_it_is(tmp_path: Path) -> None:
             stumbling.error = error
             with pytest.raises(type(error), match=str(error)):
                 await stumbling.poll({})
+
+
+@pytest.mark.parametrize("name", ["http:\u200b//evil", "a \x1b<@1> b", "two\nlines", " \t "])
+def test_a_models_name_is_plain_also_without_what_nobody_sees(name: str) -> None:
+    spec = ModelSpec(id="m", name=name, mode=Mode.TEXT_TO_VIDEO)
+    assert "://" not in spec.name
+    assert ModelSpec.model_validate(spec.model_dump()) == spec, "and stays as it is"
