@@ -40,7 +40,7 @@ from providers.errors import (
 )
 from providers.http import Api, JsonObject, link_expiry
 from providers.options import Choice, Decimals, Flag, ImageLimits, SourceImage, Span, Text
-from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
+from providers.specs import LONGEST_PROMPT, Mode, ModelSpec, Per, Price, VideoRequest
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ IMAGE_TO_VIDEO = ModelSpec(
     image=_IMAGE,
     duration=Choice(values=(1, 2, 3, 4, 5), default=5),
     resolution=Choice(values=tuple(_USD_MICROS_PER_SECOND), default="720p"),
-    negative_prompt=Text(limit=1500),
+    negative_prompt=Text(limit=LONGEST_PROMPT),
     seed=Span(low=0, high=2**31 - 1),
     guidance=Decimals(low=0, high=1),
     end_image=_IMAGE,

@@ -26,7 +26,7 @@ from providers.base import (
 from providers.errors import NotFound, Uncertain
 from providers.http import Api, JsonObject, instant, link_expiry
 from providers.options import Choice, Decimals, Span, Text
-from providers.specs import Mode, ModelSpec, VideoRequest
+from providers.specs import LONGEST_PROMPT, Mode, ModelSpec, VideoRequest
 
 Resolution: TypeAlias = Literal["480p", "720p"]
 PIXELS: Mapping[str, int] = {"480p": 832 * 480, "720p": 1280 * 720}
@@ -183,7 +183,7 @@ def _spec(config: OpenAIVideosConfig, model: str, mode: Mode, *, second: bool) -
         duration=Choice(values=config.durations, default=config.durations[0]),
         resolution=Choice[str](values=config.resolutions, default=config.resolutions[0]),
         aspect_ratio=Choice(values=tuple(RATIOS), default="16:9") if from_text else None,
-        negative_prompt=Text(limit=1000),
+        negative_prompt=Text(limit=LONGEST_PROMPT),
         seed=Span(low=0, high=2**31 - 1),
         steps=Span(low=1, high=100),
         guidance=Decimals(low=0, high=20),

@@ -28,7 +28,8 @@ from providers.errors import (
     Unreachable,
     Unusable,
 )
-from providers.specs import Mode, VideoRequest
+from providers.options import Text
+from providers.specs import LONGEST_PROMPT, Mode, VideoRequest
 from tests.providers.conftest import FileHost, Received
 from tests.vendors.base import VendorServer, nobody_home
 from tests.vendors.ecohash import EcoHashServer
@@ -370,6 +371,19 @@ DOWNLOADS: Mapping[str, tuple[Fault, type[ProviderError]]] = {
     "http link": (redirect("http://example.com/v.mp4"), Unusable),
     "private link": (redirect("https://10.0.0.1/v.mp4"), Unusable),
 }
+
+
+STATED_LIMITS: Mapping[str, set[int]] = {"venice": {2500}}
+"""How long prompts may be by the vendors' documents; where one says nothing, it is what people can type."""
+
+
+async def test_words_are_as_long_as_the_vendor_says_or_people_can_type(
+    name: str, provider: AnyProvider
+) -> None:
+    specs = await provider.models()
+    limits = {limit for spec in specs for limit in (spec.prompt_limit, spec.negative_prompt)}
+    found = {limit.limit if isinstance(limit, Text) else limit for limit in limits} - {None}
+    assert found == STATED_LIMITS.get(name, {LONGEST_PROMPT})
 
 
 def test_every_provider_says_for_how_long_it_keeps_a_video() -> None:

@@ -305,6 +305,18 @@ async def test_a_name_and_password_in_a_link_are_not_used(api: Api, vendor: Vend
     assert vendor.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
+async def test_another_port_of_the_vendors_own_host_is_trusted_only_by_name(
+    api: Api, resources: Resources, vendor: Vendor, sink: Received
+) -> None:
+    async with FileHost() as storage:
+        with pytest.raises(Unusable, match="not https"):
+            await api.download(f"{storage.url}/file", sink)
+        named = connect(replace(resources, trusted_hosts=frozenset({"127.0.0.1"})), vendor.url)
+        await named.download(f"{storage.url}/file", sink)
+    assert sink.data == sample_video()
+    assert KEY not in str(storage.requests[0].headers)
+
+
 @pytest.mark.parametrize(
     ("link", "reason"),
     [
