@@ -31,6 +31,8 @@ ASK_WITHIN = 180.0
 """Seconds that a provider gets to list its models, or to check its key."""
 QUOTE_WITHIN = 5.0
 """Seconds that a provider gets to name its price."""
+QUOTE_AGAIN = 30.0
+"""Seconds for which one that did not is not asked again."""
 _NAMED = 10
 """Choices listed in a sentence."""
 
@@ -48,6 +50,7 @@ class Catalogue:
         self._answered: set[str] = set()
         """Those that have listed their models since the start."""
         self._ask_at: dict[str, datetime] = {}
+        self._quote_after: dict[str, float] = {}
         self._asked: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def knows(self, provider: str) -> bool:
@@ -145,10 +148,16 @@ class Catalogue:
 
     async def quote(self, name: str, spec: ModelSpec, wish: VideoRequest) -> int | None:
         """Millionths of a US dollar; a price that cannot be had in time is a price not known."""
+        time = asyncio.get_running_loop().time
+        if time() < self._quote_after.get(name, 0.0):
+            return None
         try:
             async with asyncio.timeout(QUOTE_WITHIN):
                 return await self.providers[name].quote(spec.complete(wish), spec)
-        except (ProviderError, TimeoutError):
+        except ProviderError:
+            return None
+        except TimeoutError:
+            self._quote_after[name] = time() + QUOTE_AGAIN
             return None
 
     def can(self, name: str, spec: ModelSpec, wish: VideoRequest) -> bool:

@@ -62,9 +62,9 @@ class Fitness:
             case Overloaded(status=None | 409):
                 pass
             case Unauthorized():
-                self.paused, self.paused_until = Failure.UNAUTHORIZED, now + PAUSE
+                self._pause(Failure.UNAUTHORIZED, now)
             case OutOfFunds():
-                self.paused, self.paused_until = Failure.OUT_OF_FUNDS, now + PAUSE
+                self._pause(Failure.OUT_OF_FUNDS, now)
             case Uncertain(status=int()) if job_id in self.broken:
                 pass
             case Overloaded() | Unreachable() | Uncertain():
@@ -79,6 +79,11 @@ class Fitness:
     def wait(self, now: datetime) -> None:
         """Its key was tried and still does not work."""
         self.paused_until = now + PAUSE
+
+    def _pause(self, why: Failure, now: datetime) -> None:
+        """Send nobody there; a pause that goes on already does not begin again with each refusal."""
+        self.paused = why
+        self.paused_until = self.paused_until or now + PAUSE
 
     def _count(self, now: datetime, job_id: int | None) -> None:
         """Count an outage, once, and not while it rests for those before."""

@@ -255,14 +255,36 @@ async def test_a_price_that_cannot_be_had_is_not_known(trouble: Exception) -> No
     assert await made.quote("alpha", spec("a"), wish()) is None
 
 
-async def test_nobody_waits_long_for_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Slow(Shop):
-        async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
-            return await asyncio.get_running_loop().create_future()
+class Silent(Shop):
+    """Names no price, ever."""
 
+    asked = 0
+
+    async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
+        self.asked += 1
+        return await asyncio.get_running_loop().create_future()
+
+
+async def test_nobody_waits_long_for_a_price(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.catalogue.QUOTE_WITHIN", 0.01)
-    made = await catalogue(Slow("alpha", spec("a")))
+    made = await catalogue(Silent("alpha", spec("a")))
     assert await asyncio.wait_for(made.quote("alpha", spec("a"), wish()), 5) is None
+
+
+async def test_a_price_that_did_not_come_is_not_waited_for_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A job that looks for another provider asks each of its models: sixty waits would be minutes."""
+    monkeypatch.setattr("bot.catalogue.QUOTE_WITHIN", 0.01)
+    alpha = Silent("alpha", spec("a"))
+    made = await catalogue(alpha, Shop("beta", spec("b")))
+    assert [await made.quote("alpha", spec("a"), wish()) for _ in range(60)] == [None] * 60
+    assert alpha.asked == 1
+    assert await made.quote("beta", spec("b"), wish()) == 5
+    monkeypatch.setattr("bot.catalogue.QUOTE_AGAIN", -1.0)
+    made = await catalogue(alpha)
+    assert [await made.quote("alpha", spec("a"), wish()) for _ in range(2)] == [None] * 2
+    assert alpha.asked == 3
 
 
 async def test_those_who_take_an_option_are_named_once_and_not_too_many() -> None:

@@ -160,6 +160,15 @@ def test_a_refused_key_or_an_empty_purse_pauses_until_it_is_put_right(
     assert fitness.fit(NOON)
 
 
+def test_refusals_during_a_pause_do_not_put_off_the_next_try(fitness: Fitness) -> None:
+    """Jobs that are looked at meet the same refusal every few seconds."""
+    for minute in range(10):
+        fitness.failed(Unauthorized("401"), NOON + minute * REST)
+    assert fitness.due(NOON + PAUSE)
+    fitness.failed(OutOfFunds("402"), NOON + PAUSE)
+    assert fitness.paused is Failure.OUT_OF_FUNDS, "the latest reason is the one to tell"
+
+
 def test_each_provider_has_a_fitness_of_its_own() -> None:
     ward = Ward()
     ward["a"].failed(Unauthorized("401"), NOON)
