@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from bot import checkup, health
 from bot.app import serve
 from bot.client import CannotStart
-from bot.runners import AlreadyRunning, only_one
+from bot.clock import Clock
+from bot.ownership import AlreadyRunning, Ownership
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate
 
@@ -80,18 +81,26 @@ async def _check(settings: Settings) -> int:
 async def _migrate(settings: Settings) -> int:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        # Never under a running bot, which may be of another version.
-        with only_one(settings.data_dir):
-            database = connect(settings.database)
-            await database.open()
-            try:
-                names = await migrate(database)
-            finally:
-                await database.close()
+        names = await _migrate_alone(settings)
     except (AlreadyRunning, StoreError, OSError) as error:
         return _complain(f"{error}.")
     print(f"Applied: {', '.join(names)}." if names else "The database is up to date.")
     return 0
+
+
+async def _migrate_alone(settings: Settings) -> list[str]:
+    """Never under a running bot, which may be of another version."""
+    database = connect(settings.database)
+    ownership = Ownership(settings.data_dir, database, Clock())
+    await ownership.acquire(patience=0)
+    try:
+        await database.open()
+        try:
+            return await migrate(database)
+        finally:
+            await database.close()
+    finally:
+        await ownership.release()
 
 
 async def _health(settings: Settings) -> int:

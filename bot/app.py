@@ -19,7 +19,8 @@ from bot.jobs import KEPT, Job
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.moderation import Moderation
-from bot.runners import Local, only_one
+from bot.ownership import Ownership
+from bot.runners import Local
 from bot.saved_models import SavedModels
 from bot.settings import Settings
 from bot.stages.fetch import A_DAY
@@ -55,14 +56,18 @@ async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
         logging.getLogger(name).setLevel(max(level, logging.INFO))
     client = build(settings)
     running = asyncio.ensure_future(client.start(token))
-    stopping = asyncio.ensure_future(stop.wait())
+    stopping, failing = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(client.failed.wait())
     try:
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             log.info("stopping: calls under way get a few seconds, the rest goes on at the next start")
     finally:
         stopping.cancel()
+        failing.cancel()
         await client.close()
+        if client.failure is not None:
+            await asyncio.wait([running])
+            raise client.failure
         if stop.is_set():
             # Stopped in the middle of its start, discord.py complains of its closed connection.
             await asyncio.wait([running])
@@ -119,10 +124,16 @@ class _App:
         settings, clock, running = self._settings, self._clock, self._running
         settings.data_dir.mkdir(parents=True, exist_ok=True)
 
-        running.enter_context(only_one(settings.data_dir))
-        store = Store(connect(settings.database), clock)
+        database = connect(settings.database)
+        ownership = Ownership(settings.data_dir, database, clock, client.fail)
+        await ownership.acquire(settings.takeover_seconds)
+        running.push_async_callback(ownership.release)
+        store = Store(database, clock)
         await store.open()
         running.push_async_callback(store.close)
+        await ownership.claim(store.notes)
+        running.push_async_callback(ownership.disclaim)
+        client.owns = lambda: ownership.is_held
 
         children = Children()
         running.push_async_callback(children.close)

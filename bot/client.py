@@ -101,6 +101,16 @@ class Stillmotion(commands.Bot):
         self.tasks = Tasks()
         """For work of commands that must not end with them."""
         self._answering: set[asyncio.Task[Any]] = set()
+        self.failed = asyncio.Event()
+        """The bot cannot go on; `failure` says why."""
+        self.failure: Exception | None = None
+        self.owns: Callable[[], bool] = lambda: True
+        """Whether the database is ours at present; set while starting."""
+
+    def fail(self, failure: Exception) -> None:
+        """End the bot, for this reason."""
+        self.failure = failure
+        self.failed.set()
 
     async def setup_hook(self) -> None:
         for extension in EXTENSIONS:
@@ -136,9 +146,14 @@ class Stillmotion(commands.Bot):
             self._answering.discard(task)
 
     def report(self) -> dict[str, Any]:
-        """How the bot is: whether it is connected to Discord, and how far away that is in seconds."""
+        """How the bot is: whether it is connected to Discord, and how far away that is in seconds.
+
+        Who has lost the database for the moment begins nothing, and is not healthy.
+        """
+        owns = self.owns()
         return {
-            "healthy": self._connected and not self.is_closed(),
+            "healthy": self._connected and owns and not self.is_closed(),
+            "owns_database": owns,
             "latency": round(self.latency, 3) if math.isfinite(self.latency) else None,
             "servers": len(self.guilds),
         }

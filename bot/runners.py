@@ -2,13 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from bot.clock import Clock
 from bot.engine import Engine
@@ -26,24 +21,6 @@ AFTER_TROUBLE = 5.0
 """Seconds until a drive that failed for a reason of ours is taken up again."""
 IN_FLIGHT = 15.0
 """Seconds that calls in flight get to end when the bot stops."""
-
-
-class AlreadyRunning(Exception):
-    """Another process works in the same data folder."""
-
-
-@contextmanager
-def only_one(folder: Path) -> Generator[None]:
-    """Hold the data folder for this process; raises AlreadyRunning if another one does."""
-    lock = FileLock(folder / "stillmotion.lock", thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise AlreadyRunning(f"Another Stillmotion works in {folder.absolute()}") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class Local:

@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """Database, the pictures of open jobs, and videos."""
     database_url: str = Field(default="", repr=False)
     """`sqlite:///path` or `postgresql://...` with its password; empty is a SQLite file in the data folder."""
+    takeover_seconds: float = Field(default=60, ge=0)
+    """How long a start waits for another process that has the data folder or the database to end."""
     keep_days: float = Field(default=3, ge=0, le=3650)
     """How long a video stays on disk after its job is over, so that it can be sent again."""
 

@@ -1,5 +1,6 @@
 """One small door to SQLite and PostgreSQL: the same SQL, with `:name` parameters, means the same to both."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -41,16 +42,60 @@ class Transaction(Protocol):
         ...
 
 
+class DatabaseLock(ABC):
+    """The right to work on a database, which one process has at a time."""
+
+    is_certain: bool
+    """Whether nobody else has it before its last owner has ended; else that one may not know yet."""
+
+    @abstractmethod
+    async def acquire(self) -> bool:
+        """Try to get it, also where it was lost; False while somebody else has it. Raises StoreError."""
+
+    @abstractmethod
+    async def is_held(self) -> bool:
+        """Whether we have it, as far as can be found out now."""
+
+    @abstractmethod
+    async def release(self) -> None: ...
+
+
 class Database(ABC):
     """A database; transactions run to their end even when whoever waits for them is cancelled."""
 
-    def __init__(self) -> None:
+    def __init__(self, lock: DatabaseLock) -> None:
         self._tasks = Tasks()
+        self.lock = lock
+        self.is_ours = asyncio.Event()
+        """Cleared while our lock is lost: nothing is written then."""
+        self.is_ours.set()
+        self.owner: str | None = None
+        """What the note `owner` says while we are it; writes of a former owner fail."""
 
-    async def write(self, work: Callable[[Transaction], Awaitable[T]], *, limit: float | None = None) -> T:
-        """Run `work` in one transaction and return its result, committed. Raises StoreError."""
+    async def write(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        *,
+        limit: float | None = None,
+        by_owner: bool = True,
+    ) -> T:
+        """Run `work` in one transaction and return its result, committed. Raises StoreError.
+
+        Only the owner of the database writes, unless somebody else may: what was bought is written by who
+        has bought it.
+        """
+        if by_owner:
+            await self._wait_until_ours()
         within = CALL_LIMIT if limit is None else limit
-        return await self._tasks.detached(self._transaction(work, within), "transaction")
+        transaction = self._transaction(work, within, self.owner if by_owner else None)
+        return await self._tasks.detached(transaction, "transaction")
+
+    async def _wait_until_ours(self) -> None:
+        try:
+            async with asyncio.timeout(CALL_LIMIT):
+                await self.is_ours.wait()
+        except TimeoutError:
+            raise StoreError("the lock on the database is lost") from None
 
     async def close(self, patience: float | None = None) -> None:
         """Let transactions under way end for so many seconds; then they are taken back."""
@@ -70,7 +115,9 @@ class Database(ABC):
         """One SELECT that sees only what is committed. Raises StoreError."""
 
     @abstractmethod
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]], limit: float) -> T: ...
+    async def _transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], limit: float, owner: str | None
+    ) -> T: ...
 
     @abstractmethod
     async def _close(self) -> None: ...

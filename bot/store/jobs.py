@@ -152,7 +152,11 @@ class Jobs:
         Ending without a video gives the reservation back in the same commit. Raises Moved if somebody else
         was faster, ValueError for a move that does not exist.
         """
-        return await self._database.write(lambda transaction: self._move(transaction, job, state, changes))
+        return await self._database.write(
+            lambda transaction: self._move(transaction, job, state, changes),
+            # Who has bought a video writes it down, even while somebody else takes over.
+            by_owner=state is not JobState.RUNNING,
+        )
 
     async def promote(self, caps: Caps) -> Job | None:
         """Move the queued job whose turn it is to `submitting`; None while none may go.

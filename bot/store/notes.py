@@ -18,3 +18,8 @@ class Notes:
             RETURNING name
         """
         await self._database.write(lambda transaction: transaction.rows(sql, name=name, value=value))
+
+    async def remove(self, name: str, value: str) -> None:
+        """Forget the note, if that is what it says."""
+        sql = "DELETE FROM note WHERE name = :name AND value = :value"
+        await self._database.write(lambda transaction: transaction.rows(sql, name=name, value=value))

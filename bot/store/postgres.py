@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import os
 import re
-import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, LiteralString, TypeAlias, cast
 
@@ -18,12 +16,12 @@ from psycopg_pool import AsyncConnectionPool
 
 from bot.store import db
 from bot.store.db import Database, Row, StoreError, T, Transaction, Unanswered, Value
+from bot.store.postgres_connect import CONNECT_TIMEOUT, OPTIONS, cut
+from bot.store.postgres_lock import PostgreSQLDatabaseLock
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 10
-CONNECT_TIMEOUT = 10
-"""Seconds; also for the attempts to replace a connection that was lost."""
 POOL_TIMEOUT = 5.0
 """Seconds until whoever finds no free connection hears so."""
 CLOSE_TIMEOUT = 1.0
@@ -33,26 +31,15 @@ ABANDONED = 60
 _BEGIN = sql.SQL(
     "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL idle_in_transaction_session_timeout = {}"
 )
-"""One round trip. Settings of the session would meet others behind a pooler."""
+_WHOSE = sql.SQL("; SELECT value FROM note WHERE name = 'owner'")
+"""Settings of the session would meet others behind a pooler."""
 _TROUBLE = (psycopg.Error, OSError)
 _Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
-OPTIONS: Mapping[str, Any] = {
-    "autocommit": True,
-    "connect_timeout": CONNECT_TIMEOUT,
-    # A prepared `SELECT *` fails once its table has got a column.
-    "prepare_threshold": None,
-    # Who has lost the other side without a word finds out; what hangs behind a proxy is cut by us.
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""How we connect."""
 
 
 class PostgreSQL(Database):
     def __init__(self, url: str) -> None:
-        super().__init__()
+        super().__init__(PostgreSQLDatabaseLock(url))
         self._url = url
         self._pool: AsyncConnectionPool[_Connection] = AsyncConnectionPool(
             url,
@@ -76,11 +63,11 @@ class PostgreSQL(Database):
         async with self._connection(db.CALL_LIMIT) as connection:
             return await _rows(connection, sql, values)
 
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]], limit: float) -> T:
+    async def _transaction(
+        self, work: Callable[[Transaction], Awaitable[T]], limit: float, owner: str | None
+    ) -> T:
         async with self._connection(limit) as connection:
-            await connection.execute(
-                _BEGIN.format(sql.Literal(int(limit * 1000)), sql.Literal(ABANDONED * 1000))
-            )
+            await _begin(connection, limit, owner)
             result = await work(_PostgreSQLTransaction(connection))
             await _commit(connection)
             return result
@@ -139,15 +126,21 @@ async def _notice_the_end(connection: _Connection) -> None:
         connection.pgconn.consume_input()
 
 
-def cut(connection: psycopg.AsyncConnection[Any]) -> None:
-    """Let whoever waits for the server fail now: psycopg itself waits for it to agree to an end."""
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
-        line.shutdown(socket.SHUT_RDWR)
-
-
 def _give_up(connection: _Connection, limit: float) -> None:
     log.warning("the database has not answered for %.0f s: that connection is given up", limit)
     cut(connection)
+
+
+async def _begin(connection: _Connection, limit: float, owner: str | None) -> None:
+    """Begin a transaction, in one round trip. Raises StoreError if the database has another owner."""
+    begin = _BEGIN.format(sql.Literal(int(limit * 1000)), sql.Literal(ABANDONED * 1000))
+    cursor = await connection.execute(begin + _WHOSE if owner else begin)
+    if owner is not None:
+        while cursor.nextset():
+            pass
+        row = await cursor.fetchone()
+        if row is not None and row["value"] != owner:
+            raise StoreError("the database has another owner now")
 
 
 async def _commit(connection: _Connection) -> None:

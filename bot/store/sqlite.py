@@ -10,6 +10,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.store.db import Database, Row, StoreError, T, Transaction, Unanswered, Value
+from bot.store.file_lock import FileDatabaseLock
 
 _PRAGMAS = (
     # A commit that a power cut could take back would allow a second paid submission.
@@ -23,7 +24,7 @@ _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 class SQLite(Database):
     def __init__(self, path: str) -> None:
-        super().__init__()
+        super().__init__(FileDatabaseLock(Path(path)))
         self._path = Path(path)
         self._one_writer = asyncio.Lock()
         self._connections: list[aiosqlite.Connection] = []
@@ -41,7 +42,12 @@ class SQLite(Database):
     async def read(self, sql: str, /, **values: Value) -> list[Row]:
         return await _rows(self._reader, sql, values)
 
-    async def _transaction(self, work: Callable[[Transaction], Awaitable[T]], limit: float) -> T:
+    async def _transaction(
+        self,
+        work: Callable[[Transaction], Awaitable[T]],
+        limit: float,
+        owner: str | None,  # noqa: ARG002 - the system sees to it that there is no other
+    ) -> T:
         async with self._turn(limit):
             await _rows(self._writer, "BEGIN IMMEDIATE", {})
             try:

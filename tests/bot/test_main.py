@@ -13,10 +13,10 @@ from pathlib import Path
 
 import discord
 import pytest
+from filelock import FileLock
 
 from bot.__main__ import main
 from bot.health import Health, socket_path
-from bot.runners import only_one
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import status
 
@@ -203,7 +203,7 @@ def test_the_demo_gets_the_port_and_the_browser_choice(run: Run, monkeypatch: py
 def test_migrate_keeps_its_hands_off_a_running_bots_folder(
     run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    with only_one(tmp_path):
+    with FileLock(tmp_path / "stillmotion.lock"):
         assert run("migrate", DATA_DIR=str(tmp_path)) == 1
     assert "Another Stillmotion works in" in capsys.readouterr().err
 

@@ -1,12 +1,10 @@
 """The runner: everything open is driven, nothing is promoted above its caps, and stopping is clean."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, Job, JobState
-from bot.runners import AlreadyRunning, only_one
 from bot.store.jobs import Caps
 from providers.base import Pending
 from providers.errors import Overloaded
@@ -145,13 +143,6 @@ async def test_stopping_lets_the_call_in_flight_end_and_starts_nothing_new(make_
     await hall.runner.stop()
     assert await states(hall, 1, 2) == [JobState.RUNNING, JobState.QUEUED]
     assert hall.provider.submitted == ["p1"]
-
-
-def test_one_process_for_one_data_folder(tmp_path: Path) -> None:
-    with only_one(tmp_path), pytest.raises(AlreadyRunning, match="Another Stillmotion"), only_one(tmp_path):
-        pass
-    with only_one(tmp_path):
-        pass
 
 
 async def test_an_end_that_was_not_shown_is_shown_at_the_next_start(hall: Hall) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
+
 from bot import health
 from bot.clock import Clock
 from bot.store import Store
@@ -129,13 +131,33 @@ async def test_a_log_for_debugging_holds_no_token(stage: Stage) -> None:
     assert TOKEN not in stage.bot.output
 
 
-async def test_a_second_process_in_the_same_folder_refuses(stage: Stage, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("folder", "words"), [("data", "works in"), ("other", "works on this database")])
+async def test_a_second_process_refuses_the_same_folder_and_the_same_database(
+    stage: Stage, tmp_path: Path, folder: str, words: str
+) -> None:
     await stage.bot.start()
-    second = BotProcess(stage.discord, tmp_path, **stage.bot.settings)
+    settings = {
+        **stage.bot.settings,
+        "DATA_DIR": folder,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'data' / 'stillmotion.db'}",
+        "TAKEOVER_SECONDS": "0",
+    }
+    second = BotProcess(stage.discord, tmp_path, **settings)
     await second.launch()
     code = await second.ended()
     await stage.reaches(await stage.animate(), "delivered")
 
     assert code == 1
-    assert "Another Stillmotion works in" in second.output
+    assert f"Another Stillmotion {words}" in second.output
     assert len(stage.discord.gateway.sessions) == 1
+
+
+async def test_an_update_waits_until_the_old_process_has_ended(stage: Stage, tmp_path: Path) -> None:
+    await stage.bot.start()
+    new = BotProcess(stage.discord, tmp_path, **stage.bot.settings)
+    await new.launch()
+    await eventually(lambda: "waiting up to 60 s for it to end" in new.output, timeout=20)
+    assert await stage.bot.terminate() == 0
+    await eventually(lambda: len(stage.discord.gateway.sessions) == 2, timeout=20)
+
+    assert await new.terminate() == 0
