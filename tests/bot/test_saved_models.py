@@ -40,6 +40,7 @@ SPECS = st.builds(
     end_image=st.none() | st.builds(ImageLimits, max_bytes=st.integers()),
     audio_file=st.none()
     | st.builds(AudioLimits, max_bytes=st.integers(), max_seconds=st.just(1.5), media_types=st.tuples(TEXTS)),
+    effect_words=st.dictionaries(TEXTS, TEXTS, max_size=2),
     price=st.none() | st.builds(Price, usd_micros=st.integers(0), per=st.sampled_from(Per)),
     retires=st.none() | st.dates(),
 )
@@ -83,6 +84,11 @@ async def started(store: Store, provider: Away) -> Catalogue:
 def test_a_list_comes_back_as_it_was(specs: list[ModelSpec]) -> None:
     saved = _Saved(config="", at=NOON, models=tuple(specs))
     assert _Saved.model_validate_json(saved.model_dump_json()) == saved
+
+
+def test_nothing_of_a_model_is_left_out() -> None:
+    saved = _Saved(config="", at=NOON, models=(OLD,))
+    assert set(json.loads(saved.model_dump_json())["models"][0]) == set(ModelSpec.model_fields)
 
 
 async def test_a_start_offers_what_was_offered_before(store: Store, provider: Away) -> None:
