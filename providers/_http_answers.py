@@ -1,7 +1,6 @@
 """What is in a vendor's answer: its words, what its status means, when to come back, whether it is a file."""
 
 import math
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -105,23 +104,36 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """
     value = headers.get("Retry-After")
     if value is None:
-        resets = (_until_reset(headers[name]) for name in _RESETS if name in headers)
+        resets = (_until_reset(headers[name], _now(headers)) for name in _RESETS if name in headers)
         return next((seconds for seconds in resets if seconds is not None), None)
     try:
         seconds = float(value)
     except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (TypeError, ValueError):
+        moment = _moment(value)
+        if moment is None:
             return None
+        seconds = (moment - _now(headers)).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _until_reset(value: str) -> float | None:
+def _now(headers: Mapping[str, str]) -> datetime:
+    """The vendor's own time, where it tells: what it names is a point on its clock and not on ours."""
+    return _moment(headers.get("Date", "")) or datetime.now(UTC)
+
+
+def _moment(value: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
+
+
+def _until_reset(value: str, now: datetime) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
         return None
     if seconds >= _A_TIMESTAMP:
-        seconds -= time.time()
+        seconds -= now.timestamp()
     return max(0.0, seconds) if seconds <= _BELIEVABLE else None

@@ -22,6 +22,7 @@ from providers.errors import (
     ProviderError,
     Refused,
     Rejected,
+    Unauthorized,
 )
 from providers.http import JsonObject
 from providers.specs import OPTIONS
@@ -36,6 +37,8 @@ _CODE = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 _QUOTED = re.compile(r"""["'`]([\w:. +-]{1,20})["'`]""")
 _PLAIN = re.compile(r"[\w:. +-]{1,20}")
 _MODEL = re.compile(r"[\w./:-]{1,60}")
+_PRO_ONLY = re.compile(r"only available to pro\b", re.IGNORECASE)
+"""A good key asks for a model of another plan; 401 has no code for it in the document, only these words."""
 _MOST_ALLOWED = 12
 _PROBLEMS: Mapping[str, Problem] = {
     "TOO_LARGE": Problem.FILE_TOO_LARGE,
@@ -75,6 +78,8 @@ def refined(error: ProviderError, body: JsonObject, words: Words) -> ProviderErr
     nested = body.get("error")
     said = _Objection.model_validate({**body, **(nested if isinstance(nested, dict) else {})})
     code = said.code if isinstance(said.code, str) else _code_in(error.detail)
+    if isinstance(error, Unauthorized) and _PRO_ONLY.search(error.detail):
+        code = "PRO_ONLY_MODEL"
     if (kind := _KINDS.get(code)) is not None:
         return kind(error.detail, status=error.status)
     if not isinstance(error, InvalidRequest):

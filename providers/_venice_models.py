@@ -58,6 +58,8 @@ class _Constraints(_Listed):
 
 class _Deprecation(_Listed):
     removesAt: JsonValue = None  # noqa: N815 - Venice's spelling
+    date: JsonValue = None
+    """The same instant by its old name."""
 
 
 class _Spec(_Listed):
@@ -115,7 +117,7 @@ def _spec(entry: JsonValue) -> ModelSpec | None:
         end_image=image if is_between else None,
         audio_file=SOUND if limits.audio_input else None,
         deadline_seconds=DEADLINE,
-        retires=_day(model.model_spec.deprecation.removesAt),
+        retires=_day(model.model_spec.deprecation.removesAt or model.model_spec.deprecation.date),
     )
 
 

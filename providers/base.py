@@ -14,7 +14,7 @@ import aiohttp
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from yarl import URL
 
-from providers._base_calls import CALLS, unreadable_is_uncertain
+from providers._base_calls import CALLS, never_escapes
 from providers.errors import NO_ADVICE, Advice
 from providers.options import Frozen
 from providers.specs import ModelSpec, Per, VideoRequest
@@ -132,7 +132,8 @@ class Resources:
 class Provider(ABC, Generic[C]):
     """One vendor. An instance is made once and used by many jobs at a time.
 
-    What its calls raise is a ProviderError: where reading an answer fails in any other way, it is Uncertain.
+    What its calls raise is a ProviderError: whatever else goes wrong in them is raised as Uncertain. In
+    `download`, an OSError is that of the sink.
     """
 
     name: ClassVar[str]
@@ -162,7 +163,7 @@ class Provider(ABC, Generic[C]):
         super().__init_subclass__()
         for name in CALLS:
             if (call := vars(cls).get(name)) is not None:
-                setattr(cls, name, unreadable_is_uncertain(call))
+                setattr(cls, name, never_escapes(call, name))
 
     def __init__(self, config: C, resources: Resources) -> None:
         self.config = config

@@ -53,6 +53,7 @@ class EigenAI(Provider[EigenAIConfig]):
     name = "eigenai"
     label = "EigenAI"
     Config = EigenAIConfig
+    shortest_wait = 5.0  # no limit is stated
 
     def __init__(self, config: EigenAIConfig, resources: Resources) -> None:
         super().__init__(config, resources)
@@ -65,7 +66,7 @@ class EigenAI(Provider[EigenAIConfig]):
     async def submit(self, request: VideoRequest) -> Operation:
         answer = await self._api.submit("/api/v1/generate", data=_form(request))
         task_id = _Submitted.model_validate(answer).task_id
-        if not isinstance(task_id, str | int) or not str(task_id):
+        if isinstance(task_id, bool) or not isinstance(task_id, str | int) or not str(task_id):
             raise Uncertain(f"no task_id in the answer: {self._api.quote(answer)}")
         return {"task_id": str(task_id), "model": request.model}
 

@@ -185,7 +185,7 @@ def _spec(config: OpenAIVideosConfig, model: str, mode: Mode, *, second: bool) -
         aspect_ratio=Choice(values=tuple(RATIOS), default="16:9") if from_text else None,
         negative_prompt=Text(limit=LONGEST_PROMPT),
         seed=Span(low=0, high=2**31 - 1),
-        steps=Span(low=1, high=100),
+        steps=Span(low=1, high=200),
         guidance=Decimals(low=0, high=20),
         # From submit; one GPU takes minutes, and what others have sent it comes first.
         deadline_seconds=3600,

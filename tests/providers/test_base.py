@@ -9,6 +9,7 @@ from providers.errors import Refused, Uncertain, Unreachable
 from providers.http import open_session
 from providers.options import Choice, SourceImage, Span
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
+from tests.providers.conftest import Received
 
 SPEC = ModelSpec(
     id="pan-1",
@@ -202,7 +203,7 @@ class Stumbling(Provider[ProviderConfig]):
 
 @pytest.mark.parametrize(
     "error",
-    [KeyError("id"), TypeError(), AttributeError(), RecursionError(), UnicodeDecodeError("u", b"", 0, 0, "")],
+    [KeyError("id"), TypeError(), RecursionError(), OSError("disk"), UnicodeDecodeError("u", b"", 0, 0, "")],
 )
 async def test_an_answer_that_a_provider_stumbles_over_is_in_doubt(error: Exception, tmp_path: Path) -> None:
     async with open_session([]) as session:
@@ -216,17 +217,20 @@ async def test_an_answer_that_a_provider_stumbles_over_is_in_doubt(error: Except
             stumbling.quote(request(), SPEC),
         )
         for call in calls:
-            with pytest.raises(Uncertain, match=type(error).__name__):
+            with pytest.raises(Uncertain, match=rf"{type(error).__name__} at test_base\.py:\d+$"):
                 await call
 
 
 async def test_what_is_no_answer_is_raised_as_it_is(tmp_path: Path) -> None:
     async with open_session([]) as session:
         stumbling = Stumbling(ProviderConfig(), Resources(session, tmp_path))
-        for error in (OSError("disk"), Refused("no"), Unreachable("down")):
+        for error in (Refused("no"), Unreachable("down")):
             stumbling.error = error
             with pytest.raises(type(error), match=str(error)):
                 await stumbling.poll({})
+        stumbling.error = OSError("No space left on device")
+        with pytest.raises(OSError, match="No space left"):
+            await stumbling.download({}, Succeeded(), Received())
 
 
 @pytest.mark.parametrize("name", ["http:\u200b//evil", "a \x1b<@1> b", "two\nlines", " \t "])

@@ -1,3 +1,4 @@
+import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -170,3 +171,16 @@ def test_the_base_url_is_an_http_address(address: str) -> None:
 
 def test_the_base_url_loses_its_last_slash() -> None:
     assert EigenAIConfig(base_url="http://127.0.0.1:8100/").base_url == "http://127.0.0.1:8100"
+
+
+@pytest.mark.parametrize("task_id", [True, None, "", {}, [1]])
+async def test_only_a_word_or_a_number_is_a_task(
+    eigenai: EigenAI, vendor: EigenAIServer, ask_for: AskFor, task_id: object
+) -> None:
+    vendor.next("submit", says(json.dumps({"task_id": task_id}).encode()))
+    with pytest.raises(Uncertain):
+        await eigenai.submit(ask_for(WAN_TURBO.id))
+
+
+def test_looks_are_no_closer_than_every_five_seconds() -> None:
+    assert EigenAI.shortest_wait == 5

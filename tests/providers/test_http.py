@@ -203,6 +203,15 @@ def test_retry_after_as_a_date_in_the_future() -> None:
     assert found == pytest.approx(90, abs=3)
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(hours=1), timedelta(days=400)])
+def test_a_vendors_points_in_time_are_told_by_its_own_clock(ahead: timedelta) -> None:
+    theirs = datetime.now(UTC).replace(microsecond=0) + ahead
+    later = theirs + timedelta(seconds=90)
+    date = {"Date": format_datetime(theirs, usegmt=True)}
+    assert retry_after({**date, "Retry-After": format_datetime(later, usegmt=True)}) == 90
+    assert retry_after({**date, "x-ratelimit-reset": f"{later.timestamp():.0f}"}) == 90
+
+
 def test_no_retry_after() -> None:
     assert retry_after({}) is None
 

@@ -219,8 +219,8 @@ async def test_what_is_on_offer_is_the_operators_choice(
     [spec] = await provider.models()
     wish = spec.complete(ask_for(spec.id))
     assert (wish.duration, wish.resolution, wish.steps, wish.guidance) == (2, "720p", None, None)
-    spec.check(ask_for(spec.id, duration=4, steps=100, guidance=20, seed=0))
-    for refused in ({"duration": 5}, {"resolution": "480p"}, {"steps": 101}, {"aspect_ratio": "1:1"}):
+    spec.check(ask_for(spec.id, duration=4, steps=200, guidance=20, seed=0))
+    for refused in ({"duration": 5}, {"resolution": "480p"}, {"steps": 201}, {"aspect_ratio": "1:1"}):
         with pytest.raises(OptionRefused):
             spec.check(ask_for(spec.id, **refused))
 

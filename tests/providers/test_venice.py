@@ -178,6 +178,12 @@ async def test_what_was_bought_is_kept_whatever_else_is_missing(
         (402, {"error": "INSUFFICIENT_BALANCE"}, OutOfFunds, "HTTP 402: INSUFFICIENT_BALANCE"),
         (401, {"error": "no", "code": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: no"),
         (401, {"error": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: PRO_ONLY_MODEL"),
+        (
+            401,
+            {"error": "This model is only available to Pro users"},
+            Forbidden,
+            "HTTP 401: This model is only available to Pro users",
+        ),
         (400, {"error": "no", "code": "INVALID_MODEL"}, NotFound, "HTTP 400: no"),
         (403, {"error": "not in your region"}, Forbidden, "HTTP 403: not in your region"),
         (
@@ -748,6 +754,11 @@ def test_models_for_pictures_come_first_and_those_that_stay_before_those_that_go
 )
 def test_a_model_that_goes_says_when(instant: object, day: date | None) -> None:
     assert spec_of(spec={"deprecation": {"removesAt": instant}}).retires == day
+
+
+def test_a_model_may_say_when_it_goes_by_its_old_name() -> None:
+    old = {"deprecation": {"autoRemap": False, "date": "2026-09-24 00:00:00+00:00"}}
+    assert spec_of(spec=old).retires == date(2026, 9, 24)
 
 
 async def test_a_key_that_may_not_see_the_balance_is_good(venice: Venice, vendor: VeniceServer) -> None:
