@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +16,7 @@ from filelock import FileLock
 from psycopg import sql
 
 from bot.store import sqlite
+from tests.clock import Loop
 from tests.postgres_proxy import PostgresProxy
 
 with warnings.catch_warnings():
@@ -42,6 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: pytest.Item) -> None:
     """Tell a worker of pytest-xdist where the run's server is."""
     node.workerinput["postgres"] = str(node.config.stash[SERVER])  # type: ignore[attr-defined]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], Loop]]:
+    return {"still": Loop}
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ from bot.media import _wire
 from bot.media._wire import Call, Fact
 from bot.media._worker import answer
 from bot.media.child import Children
+from tests.clock import led, moment
 
 T = TypeVar("T")
 
@@ -24,16 +25,20 @@ class AtHome(Children):
         return _wire.unpack_answer(await asyncio.to_thread(answer, Call(task, memory, 0, options, data)))
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 10) -> T:  # noqa: ASYNC109 - the limit of a wait is what a test states
-    """Ask until the answer is truthy and return it: the one place where tests wait for another process."""
+async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 50) -> T:  # noqa: ASYNC109 - for what never comes
+    """Ask until the answer is truthy and return it: the one place where tests wait.
+
+    It is asked at every moment at which all that runs here waits, before a `FastClock` leaps to the next.
+    """
     async with asyncio.timeout(timeout):
-        while True:
-            answer = check()
-            if inspect.isawaitable(answer):
-                answer = await answer
-            if answer:
-                return answer
-            await asyncio.sleep(0.01)
+        with led():
+            while True:
+                answer = check()
+                if inspect.isawaitable(answer):
+                    answer = await answer
+                if answer:
+                    return answer
+                await moment()
 
 
 def wav(seconds: float) -> bytes:

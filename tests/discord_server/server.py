@@ -11,7 +11,6 @@ A client finds it where `discord.http.Route.BASE` says `discord.api` and, for th
 
 import asyncio
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -19,6 +18,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.clock import passed
 from tests.discord_server.gateway import Gateway
 from tests.discord_server.limits import Limits
 from tests.discord_server.people import People
@@ -54,7 +54,7 @@ class Recorded:
     json: Any
     files: dict[str, Upload]
     at: float
-    """Seconds on the monotonic clock."""
+    """Seconds, on the clock that tests have in place of the monotonic one."""
     names: dict[str, str] = field(repr=False)
     """What stood in the path, by the template's names."""
     query: dict[str, str] = field(default_factory=dict[str, str])
@@ -263,7 +263,7 @@ async def _recorded(route: str, request: web.Request) -> Recorded:
         request.path.removeprefix(API),
         content,
         files,
-        time.monotonic(),
+        passed(),
         dict(request.match_info),
         dict(request.query),
     )

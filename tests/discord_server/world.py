@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.clock import passed
 from tests.discord_server.places import (
     ALICE,
     APPLICATION,
@@ -130,7 +131,7 @@ class World(Places):
         self._fill(message, body, uploads)
         self.messages[int(message["id"])] = message
         if body.get("enforce_nonce"):
-            self._nonces[str(body["nonce"])] = int(message["id"]), time.monotonic()
+            self._nonces[str(body["nonce"])] = int(message["id"]), passed()
         if self.fates.get(channel) is Fate.ARCHIVED:
             del self.fates[channel]
         return message | ({"nonce": body["nonce"]} if "nonce" in body else {})
@@ -239,7 +240,7 @@ class World(Places):
         if not body.get("enforce_nonce"):
             return None
         message_id, at = self._nonces.get(str(body["nonce"]), (None, 0.0))
-        return message_id if time.monotonic() - at < self.nonce_seconds else None
+        return message_id if passed() - at < self.nonce_seconds else None
 
     def _fill(self, message: Message, body: Body, uploads: Uploads) -> None:
         for name in ("content", "embeds", "components"):

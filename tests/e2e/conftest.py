@@ -1,7 +1,8 @@
 """The real bot in a simulated Discord, with a vendor's server on loopback."""
 
+import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,13 @@ from bot.client import Stillmotion
 from bot.media.child import Children
 from bot.settings import Settings
 from tests import openapi
-from tests.clock import FastClock
+from tests.clock import FastClock, moment
 from tests.helpers import AtHome, eventually
 from tests.vendors.base import VendorServer
 from tests.vendors.eigenai import EigenAIServer
+
+LOOKS_EVERY = 0.05
+"""Seconds between two looks of simcord at the bot."""
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (320, 180)) -> bytes:
@@ -125,6 +129,22 @@ class World:
         self.bot = bot
 
 
+class Unhurried:
+    """What simcord waits with: it looks every 50 ms whether the bot has come to rest; this is when it has."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def wait(self, tasks: Sequence[asyncio.Task[Any]], *, timeout: float, **options: Any) -> Any:  # noqa: ASYNC109 - as asyncio has it
+        if timeout > LOOKS_EVERY:
+            return await asyncio.wait(tasks, timeout=timeout, **options)
+        await self.sleep(timeout)
+        return await asyncio.wait(tasks, timeout=0)
+
+    async def sleep(self, seconds: float) -> None:
+        await (moment() if seconds else asyncio.sleep(0))
+
+
 @pytest.fixture(autouse=True)
 def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.Children", AtHome)
@@ -166,11 +186,12 @@ async def start(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Callable[..., Awaitable[World]]]:
     monkeypatch.setattr("bot.runners.IN_FLIGHT", 1.0)
+    monkeypatch.setattr("simcord.env.asyncio", Unhurried())
     worlds: list[World] = []
 
     async def start_world(speed: float = 100, **values: Any) -> World:
         bot = build(settings(**values), FastClock(speed))
-        env = simcord.Env(bot)
+        env = simcord.Env(bot, settle_timeout=30)
         await env.start()
         guild = env.create_guild("Workshop")
         moderators = guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))

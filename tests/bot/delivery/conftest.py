@@ -32,8 +32,6 @@ from tests.vendors.faults import Exchange, sample_video
 
 MEGABYTE = 1024 * 1024
 LIMIT = 20 * MEGABYTE
-SPEED = 20
-"""How many times faster than ours the letter box's time runs."""
 
 
 @pytest.fixture
@@ -75,7 +73,7 @@ async def connected(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> A
 
 @pytest.fixture
 def clock() -> FastClock:
-    return FastClock(SPEED)
+    return FastClock()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from bot.store.db import StoreError
 from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, SPEED, at, card, cut_answer, shown
+from tests.bot.delivery.conftest import LIMIT, at, card, cut_answer, shown
 from tests.clock import FastClock
 from tests.discord_server.faults import after_accepting, cut, late, refusal
 from tests.discord_server.places import Fate
@@ -112,7 +112,7 @@ async def test_an_end_that_discord_does_not_take_is_tried_again_with_growing_pau
     await eventually(lambda: "Cancelled" in shown(server))
     pauses = [later.at - sooner.at for sooner, later in pairwise(server.seen("edit"))]
 
-    assert [pause * SPEED >= 2**n / 2 for n, pause in enumerate(pauses, start=1)] == [True] * 3
+    assert [pause >= 2**n / 2 for n, pause in enumerate(pauses, start=1)] == [True] * 3
 
 
 async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
