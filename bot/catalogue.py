@@ -55,7 +55,7 @@ class Catalogue:
 
     def knows(self, provider: str) -> bool:
         """Whether the provider itself has told what it offers, since the bot was started."""
-        return provider in self._answered and bool(self._specs[provider])
+        return provider in self._answered and bool(self._specs.get(provider))
 
     def is_unknown(self, provider: str) -> bool:
         """Whether nobody can say now what an enabled provider offers."""
