@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """None for a few files, which are done before workers have started; else one more than there are cores."""
+    """None for a few files, which are done before workers have started; else one more than the cores."""
     asked = config.option.file_or_dir
     if asked and len(asked) <= FEW and all(".py" in path for path in asked):
         return 0
