@@ -34,6 +34,7 @@ ANSWERS = 3.0
 """Seconds that answers to commands get to arrive when the bot stops."""
 EXTENSIONS = (
     "cogs._cards",
+    "cogs._errors",
     "cogs.animate",
     "cogs.delivery_admin",
     "cogs.jobs",
@@ -42,24 +43,10 @@ EXTENSIONS = (
     "cogs.quota",
     "cogs.quota_admin",
 )
-SOMETHING_WENT_WRONG = (
-    "Something went wrong on our side, and it has been written down for whoever runs this bot. "
-    "What does not arrive is never charged; `/jobs list` shows what is under way."
-)
 
 
 class CannotStart(Exception):
     """Something outside keeps the bot from starting; the message is a sentence for the operator."""
-
-
-class Tree(app_commands.CommandTree[discord.Client]):
-    async def on_error(
-        self, interaction: discord.Interaction, error: app_commands.AppCommandError, /
-    ) -> None:
-        """Only what nobody foresaw comes here: commands answer a UserFault themselves."""
-        log.error("%s failed", interaction.command and interaction.command.qualified_name, exc_info=error)
-        if not interaction.response.is_done():
-            await interaction.response.send_message(SOMETHING_WENT_WRONG, ephemeral=True)
 
 
 class Stillmotion(commands.Bot):
@@ -86,7 +73,6 @@ class Stillmotion(commands.Bot):
             command_prefix=commands.when_mentioned,
             help_command=None,
             intents=discord.Intents(guilds=True),
-            tree_cls=Tree,
             allowed_mentions=discord.AllowedMentions.none(),
             allowed_contexts=app_commands.AppCommandContext(guild=True),
             allowed_installs=app_commands.AppInstallationType(guild=True),

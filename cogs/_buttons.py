@@ -6,7 +6,7 @@ from typing import Any, Self
 import discord
 
 from bot.client import stillmotion
-from cogs._answer import Interaction, privately
+from cogs._answer import CANCELLING, Interaction, answering
 
 
 class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"cancel:(?P<job_id>\d+)"):
@@ -29,7 +29,7 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"ca
     async def callback(self, interaction: Interaction) -> None:
         await self._cancel(interaction)
 
-    @privately
+    @answering(CANCELLING)
     async def _cancel(self, interaction: Interaction) -> str:
         bot = stillmotion(interaction)
         moderator = interaction.permissions.manage_messages

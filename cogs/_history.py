@@ -9,8 +9,8 @@ from bot.client import Stillmotion, stillmotion
 from bot.rules import Act
 from bot.words import full
 from cogs._acts import told
-from cogs._answer import Interaction, Page
-from cogs._moderators import permitted
+from cogs._answer import Interaction, Page, acknowledge, guarded, show
+from cogs._moderators import moderator
 
 _PAGE = 8
 """So many decisions with long reasons fit into an embed."""
@@ -41,12 +41,16 @@ class HistoryButton(
         return cls(int(match["member_id"]), match["towards"], int(match["act_id"]))
 
     async def callback(self, interaction: Interaction) -> None:
-        if (by := await permitted(interaction)) is None:
+        async with guarded(interaction):
+            await self._turn(interaction)
+
+    async def _turn(self, interaction: Interaction) -> None:
+        by = moderator(interaction)
+        if not await acknowledge(interaction, interaction.response.defer):
             return
-        await interaction.response.defer()
         place = {"before" if self.towards == "older" else "after": self.act_id}
         page = await history(stillmotion(interaction), by.guild_id, self.member_id or None, **place)
-        await interaction.edit_original_response(embed=page.embed, view=page.view)
+        await show(interaction, page)
 
 
 async def history(

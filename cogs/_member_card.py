@@ -11,9 +11,9 @@ from bot.errors import BadRequest
 from bot.moderation import UNCHANGED
 from bot.quotas import Standing
 from bot.rules import ResetUsage
-from cogs._answer import Interaction, Page, privately
+from cogs._answer import Interaction, Page, acknowledge, deciding, guarded
 from cogs._history import history
-from cogs._moderators import LONGEST_REASON, done, moderator, permitted
+from cogs._moderators import LONGEST_REASON, done, moderator
 from cogs._permissions import role_ids
 from cogs.quota import standing_embed
 
@@ -67,10 +67,16 @@ class MemberButton(
     async def callback(self, interaction: Interaction) -> None:
         if self.action not in _FORMS:
             await self._act(interaction)
-        elif await permitted(interaction) is not None:
-            await interaction.response.send_modal(_FORMS[self.action](self.member_id))
+            return
+        async with guarded(interaction):
+            moderator(interaction)
+            form = _FORMS[self.action](self.member_id)
+            is_shown = await acknowledge(interaction, lambda: interaction.response.send_modal(form))
+            if is_shown and not interaction.response.is_done():
+                # discord.py listens for the forms alone of which it knows that they are shown.
+                stillmotion(interaction).add_view(form)
 
-    @privately
+    @deciding
     async def _act(self, interaction: Interaction) -> str | Page:
         bot, by = stillmotion(interaction), moderator(interaction)
         if self.action == "history":
@@ -99,7 +105,7 @@ class _GrantForm(discord.ui.Modal, title="Give extra credits"):
     async def on_submit(self, interaction: Interaction, /) -> None:
         await self._give(interaction)
 
-    @privately
+    @deciding
     async def _give(self, interaction: Interaction) -> str:
         by = moderator(interaction, self.reason.value or None)
         amount = self.amount.value.strip()
@@ -125,7 +131,7 @@ class _BlockForm(discord.ui.Modal, title="Block from making videos"):
     async def on_submit(self, interaction: Interaction, /) -> None:
         await self._block(interaction)
 
-    @privately
+    @deciding
     async def _block(self, interaction: Interaction) -> str:
         bot, by = stillmotion(interaction), moderator(interaction, self.reason.value or None)
         act = await bot.moderation.block(by, self.member_id, self.until.value or None)

@@ -10,6 +10,7 @@ from bot.client import Stillmotion
 from bot.delivery.logs import Logged
 from bot.errors import BadRequest, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
+from bot.outages import outage
 from bot.rules import Act
 from cogs._acts import told
 from cogs._answer import Interaction
@@ -44,15 +45,6 @@ def moderator(interaction: Interaction, reason: str | None = None) -> Moderator:
         raise NotAllowed(f"Only members who may manage this server can do that. {UNCHANGED}")
     said = (reason or "").strip() or None
     return Moderator(interaction.id, interaction.guild_id or 0, interaction.user.id, said)
-
-
-async def permitted(interaction: Interaction) -> Moderator | None:
-    """Who decides, for what cannot be answered later: the others are told at once, and None comes back."""
-    try:
-        return moderator(interaction)
-    except NotAllowed as fault:
-        await interaction.response.send_message(str(fault), ephemeral=True)
-        return None
 
 
 class TextOnly(app_commands.Transformer):
@@ -120,7 +112,13 @@ async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int |
     """Log an act where the server wants it, and `also` in another channel, and say that it is done."""
     words = told(act, bot.studio.catalogue.label)
     text = f"{interaction.user.mention} {words}."
-    chosen = await bot.moderation.log_channel(act.guild_id)
+    try:
+        chosen = await bot.moderation.log_channel(act.guild_id)
+    except Exception as error:
+        if outage(error) is None:
+            raise
+        log.warning("nobody knows where the log of server %d is: %s", act.guild_id, error)
+        return f"Done: {words}. The log channel may not show it; `/quota-admin history` does."
     note = await _log(bot, act, chosen, text) if chosen is not None else ""
     if also not in {None, chosen}:
         await _log(bot, act, also or 0, text)

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import inspect
 import itertools
-import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -14,13 +13,11 @@ from discord import app_commands
 
 from bot.catalogue import Catalogue
 from bot.studio import Attached, Order
-from cogs._answer import Interaction
+from cogs._answer import Interaction, suggesting
 from cogs._permissions import check_bot, check_member, is_public, role_ids
 from providers import specs
 from providers.options import Limits
 from providers.specs import Mode
-
-log = logging.getLogger(__name__)
 
 Value: TypeAlias = str | int | float
 Suggestions: TypeAlias = list[app_commands.Choice[Value]]
@@ -141,16 +138,11 @@ def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -
 def _always(
     suggestions: Callable[[Interaction, str], Suggestions],
 ) -> Callable[[Interaction, str], Awaitable[Suggestions]]:
-    """Answer whatever happens: without one, Discord shows an error to somebody who only types."""
-
+    @suggesting
     async def suggested(interaction: Interaction, typed: str | float) -> Suggestions:
         # discord.py makes NaN of a number of which nothing has been typed yet.
         nothing = isinstance(typed, float) and math.isnan(typed)
-        try:
-            return suggestions(interaction, "" if nothing else str(typed))
-        except Exception:
-            log.exception("nothing could be suggested")
-            return []
+        return suggestions(interaction, "" if nothing else str(typed))
 
     return suggested
 

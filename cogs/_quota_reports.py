@@ -1,7 +1,6 @@
 """The part of `/quota-admin` that only looks: rules, reasons, history and usage."""
 
 import asyncio
-import io
 from typing import Literal
 
 import discord
@@ -13,7 +12,7 @@ from bot.errors import NotNow
 from bot.usage import Period, UsageReport
 from bot.words import count, dollars
 from cogs._acts import amount_of
-from cogs._answer import Interaction, Page, privately
+from cogs._answer import Document, Interaction, Page, deciding
 from cogs._explain import explain
 from cogs._history import history
 from cogs._member_card import member_card
@@ -34,7 +33,7 @@ class QuotaReports(commands.Cog):
     @app_commands.command()
     @app_commands.rename(who="target")
     @app_commands.describe(who="A member or a role; leave it out for the whole server")
-    @privately
+    @deciding
     async def show(
         self, interaction: Interaction, who: discord.User | discord.Role | None = None
     ) -> discord.Embed | Page | str:
@@ -50,7 +49,7 @@ class QuotaReports(commands.Cog):
         return f"{who.mention} has {amount_of(rule)}."
 
     @app_commands.command()
-    @privately
+    @deciding
     async def why(self, interaction: Interaction, member: discord.User) -> discord.Embed:
         """Explain which rule counts for a member, with its numbers."""
         by, user = moderator(interaction), person(member)
@@ -62,14 +61,14 @@ class QuotaReports(commands.Cog):
 
     @app_commands.command()
     @app_commands.describe(member="Leave it out for the whole server")
-    @privately
+    @deciding
     async def history(self, interaction: Interaction, member: discord.User | None = None) -> Page:
         """Show who changed what, when and why."""
         by = moderator(interaction)
         return await history(self.bot, by.guild_id, member.id if member else None)
 
     @app_commands.command()
-    @privately
+    @deciding
     async def usage(self, interaction: Interaction, period: Typed = "last 30 days") -> Page:
         """Show who made how much, as a table and as a chart."""
         by = moderator(interaction)
@@ -84,10 +83,10 @@ class QuotaReports(commands.Cog):
             embed.set_footer(text=str(fault))
             return Page(embed)
         embed.set_image(url="attachment://usage.png")
-        return Page(embed, file=discord.File(io.BytesIO(chart), "usage.png"))
+        return Page(embed, file=Document("usage.png", chart))
 
     @app_commands.command()
-    @privately
+    @deciding
     async def export(self, interaction: Interaction, period: Typed = "last 30 days") -> Page:
         """Get every video of a period as a CSV file."""
         by = moderator(interaction)
@@ -97,9 +96,7 @@ class QuotaReports(commands.Cog):
             title=f"Videos, {period}",
             description=f"{latest}One line each, newest first. It holds prompts and ids: share it with care.",
         )
-        return Page(
-            embed, file=discord.File(io.BytesIO(found.data), f"videos-{period.replace(' ', '-')}.csv")
-        )
+        return Page(embed, file=Document(f"videos-{period.replace(' ', '-')}.csv", found.data))
 
 
 def _usage_embed(report: UsageReport, period: str) -> discord.Embed:

@@ -1,6 +1,5 @@
 """All rules of a server on one card."""
 
-import io
 from collections.abc import Iterable
 
 import discord
@@ -9,7 +8,7 @@ from bot.client import Stillmotion
 from bot.rules import Elsewhere, ServerRules
 from bot.words import count, dollars, fitting, full
 from cogs._acts import amount_of, tariff_words
-from cogs._answer import Page
+from cogs._answer import Document, Page
 
 _ROOM = 800
 """Characters for each list: there are four, and 6000 in all."""
@@ -50,7 +49,7 @@ async def server_card(bot: Stillmotion, guild_id: int) -> Page:
     embed.add_field(name="Videos that their channel does not take", value=_ELSEWHERE[rules.elsewhere])
     embed.add_field(name="Time zone", value=f"`{rules.zone.key}`")
     embed.add_field(name="Log", value=f"<#{rules.log_channel_id}>" if rules.log_channel_id else "none")
-    return Page(embed, file=discord.File(io.BytesIO("\n".join(cut).encode()), "rules.txt") if cut else None)
+    return Page(embed, file=Document("rules.txt", "\n".join(cut).encode()) if cut else None)
 
 
 def _list(embed: discord.Embed, name: str, entries: Iterable[str]) -> list[str]:

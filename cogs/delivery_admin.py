@@ -5,7 +5,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.rules import Elsewhere, SetElsewhere
-from cogs._answer import Interaction, privately
+from cogs._answer import Interaction, deciding
 from cogs._moderators import Reason, done, moderator, reasoned
 
 
@@ -28,7 +28,7 @@ class DeliveryAdmin(commands.GroupCog, group_name="delivery-admin"):
         ]
     )
     @reasoned
-    @privately
+    @deciding
     async def elsewhere(self, interaction: Interaction, where: str, reason: Reason | None = None) -> str:
         """Where a video may go that its channel does not take, before its member gets it directly."""
         by = moderator(interaction, reason)

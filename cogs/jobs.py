@@ -15,7 +15,7 @@ from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
 from bot.errors import DeliveryFault, NotNow, TooLarge, Undelivered, UserFault
 from bot.jobs import Job, JobState
 from bot.words import count
-from cogs._answer import Interaction, privately
+from cogs._answer import Interaction, privately, suggesting
 from cogs._cards import jump, short
 from cogs._permissions import check_member, moderates
 
@@ -109,6 +109,7 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         raise NotNow("Discord takes no file as large as this video here.")
 
     @resend.autocomplete("video")
+    @suggesting
     async def _videos(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         kept = await self.bot.archive.of(interaction.guild_id or 0, interaction.user.id)
         wanted = typed.casefold()

@@ -5,7 +5,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.rules import SetFallOver
-from cogs._answer import Interaction, privately
+from cogs._answer import Interaction, deciding, suggesting
 from cogs._moderators import Reason, done, moderator, reasoned
 
 
@@ -20,7 +20,7 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
     @app_commands.command()
     @app_commands.describe(provider="Leave it out for what the bot has by default")
     @reasoned
-    @privately
+    @deciding
     async def default(
         self, interaction: Interaction, provider: str | None = None, reason: Reason | None = None
     ) -> str:
@@ -29,6 +29,7 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
         return await done(self.bot, interaction, act)
 
     @default.autocomplete("provider")
+    @suggesting
     async def _providers(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         found = self.bot.studio.catalogue
         names = ((name, found.label(name)) for name in found.providers)
@@ -41,7 +42,7 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
     @app_commands.command(name="fall-over")
     @app_commands.describe(allowed="Leave it out for what the bot has by default")
     @reasoned
-    @privately
+    @deciding
     async def fall_over(
         self, interaction: Interaction, *, allowed: bool | None = None, reason: Reason | None = None
     ) -> str:

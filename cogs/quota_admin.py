@@ -13,7 +13,7 @@ from bot.errors import NotAllowed
 from bot.moderation import UNCHANGED
 from bot.quotas import WindowKind
 from bot.rules import Act, ResetUsage, SetLog
-from cogs._answer import Interaction, privately
+from cogs._answer import Interaction, deciding, suggesting
 from cogs._history import HistoryButton
 from cogs._member_card import MemberButton, member_card
 from cogs._moderators import Reason, TextOnly, done, may_log_in, moderator, person, reasoned, target
@@ -51,7 +51,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         window="How often they renew; leave it out to keep it as it is",
     )
     @reasoned
-    @privately
+    @deciding
     async def set_(
         self,
         interaction: Interaction,
@@ -68,7 +68,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.command()
     @app_commands.describe(expires="3d, 2 weeks, 24 Dec or 2030-12-24; leave it out for never")
     @reasoned
-    @privately
+    @deciding
     async def grant(
         self,
         interaction: Interaction,
@@ -85,7 +85,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @reasoned
-    @privately
+    @deciding
     async def revoke(
         self, interaction: Interaction, member: discord.User, reason: Reason | None = None
     ) -> str:
@@ -95,7 +95,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @reasoned
-    @privately
+    @deciding
     async def reset(
         self, interaction: Interaction, member: discord.User, reason: Reason | None = None
     ) -> str:
@@ -108,7 +108,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.command()
     @app_commands.describe(until="3d, 2 weeks, 24 Dec or 2030-12-24; leave it out for good")
     @reasoned
-    @privately
+    @deciding
     async def block(
         self,
         interaction: Interaction,
@@ -122,7 +122,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 
     @app_commands.command()
     @reasoned
-    @privately
+    @deciding
     async def unblock(
         self, interaction: Interaction, member: discord.User, reason: Reason | None = None
     ) -> str:
@@ -138,7 +138,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     )
     @app_commands.rename(price="credits")
     @reasoned
-    @privately
+    @deciding
     async def price(
         self,
         interaction: Interaction,
@@ -157,7 +157,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.command()
     @app_commands.describe(amount="US dollars a month, such as 25 or 7.50, or unlimited")
     @reasoned
-    @privately
+    @deciding
     async def budget(self, interaction: Interaction, amount: Typed, reason: Reason | None = None) -> str:
         """Set what this server's videos may cost in a month."""
         by = moderator(interaction, reason)
@@ -167,7 +167,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.command()
     @app_commands.describe(member="For each member", server="For the whole server")
     @reasoned
-    @privately
+    @deciding
     async def caps(
         self,
         interaction: Interaction,
@@ -182,7 +182,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.command()
     @app_commands.describe(zone="Such as Europe/Berlin")
     @reasoned
-    @privately
+    @deciding
     async def timezone(self, interaction: Interaction, zone: Typed, reason: Reason | None = None) -> str:
         """Set the time zone in which days, weeks and months begin."""
         by = moderator(interaction, reason)
@@ -191,7 +191,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.command()
     @app_commands.describe(channel="Leave it out for no log")
     @reasoned
-    @privately
+    @deciding
     async def log(
         self,
         interaction: Interaction,
@@ -208,15 +208,18 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
         return await done(self.bot, interaction, act, also=before)
 
     @timezone.autocomplete("zone")
+    @suggesting
     async def _zones(self, _: Interaction, typed: str) -> Choices:
         return _fitting(((zone, zone) for zone in sorted(available_timezones())), typed)
 
     @price.autocomplete("provider")
+    @suggesting
     async def _providers(self, _: Interaction, typed: str) -> Choices:
         found = self.bot.studio.catalogue
         return _fitting(((name, found.label(name)) for name in found.providers), typed)
 
     @price.autocomplete("model")
+    @suggesting
     async def _models(self, interaction: Interaction, typed: str) -> Choices:
         return _fitting(self.bot.studio.catalogue.models(interaction.namespace.provider), typed)
 
@@ -226,7 +229,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     async def _show_card(self, interaction: Interaction, user: discord.User) -> None:
         await self._card(interaction, user)
 
-    @privately
+    @deciding
     async def _card(self, interaction: Interaction, user: discord.User) -> Any:  # noqa: ANN401 - a Reply
         moderator(interaction)
         return await member_card(self.bot, interaction.guild_id or 0, person(user))

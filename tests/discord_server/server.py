@@ -160,6 +160,13 @@ class DiscordServer:
                 lambda asked: world.rewrite(asked.names["token"], asked.json, asked.files),
                 key=False,
             ),
+            self._route(
+                "followup",
+                "POST",
+                "/webhooks/{application}/{token}",
+                lambda asked: world.follow(asked.names["token"], asked.json, asked.files),
+                key=False,
+            ),
             web.get("/files/{id}/{name}", self._file),
             web.get("/gateway/", self.gateway.connect),
         ]

@@ -4,7 +4,7 @@ import itertools
 import mimetypes
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.clock import passed
@@ -68,6 +68,8 @@ class Asked:
     channel: int
     callback: Body | None = None
     reply: Message | None = None
+    more: list[Message] = field(default_factory=list[Message])
+    """Replies beside the first one."""
 
     @property
     def text(self) -> str:
@@ -201,6 +203,14 @@ class World(Places):
         asked.reply = asked.reply or self._new_message(asked.channel)
         self._fill(asked.reply, body, uploads)
         return asked.reply
+
+    def follow(self, token: str, body: Body, uploads: Uploads) -> Message:
+        """The bot says something beside its first answer."""
+        asked = self._asked(token)
+        message = self._new_message(asked.channel)
+        self._fill(message, body, uploads)
+        asked.more.append(message)
+        return message
 
     def register(self, commands: Sequence[Body]) -> list[Message]:
         self.commands = {

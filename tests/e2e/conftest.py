@@ -183,7 +183,7 @@ def settings(tmp_path: Path, vendor: EigenAIServer) -> Callable[..., Settings]:
 
 @pytest.fixture
 async def start(
-    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+    settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Callable[..., Awaitable[World]]]:
     monkeypatch.setattr("bot.runners.IN_FLIGHT", 1.0)
     monkeypatch.setattr("simcord.env.asyncio", Unhurried())
@@ -215,6 +215,8 @@ async def start(
         await world.env.shutdown()
         world.env.raise_errors()
         openapi.check(world.env.http_requests)
+    mistakes = [entry for entry in caplog.get_records("call") if entry.name == "cogs._answer"]
+    assert not [entry.message for entry in mistakes if entry.levelname == "ERROR"]
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     """Start a bot; `knows_server=False` leaves its cache as empty as it is right after READY."""
     monkeypatch.setattr("bot.app.Children", AtHome)
     monkeypatch.setattr(turns, "WINDOW", 0.1)
+    monkeypatch.setattr("cogs._answer.ACK_PAUSES", (0.01,) * 4)
+    monkeypatch.setattr("cogs._answer.REPLY_PAUSES", (0.01,) * 4)
     async with DiscordServer() as discord, EigenAIServer() as vendor:
         monkeypatch.setattr(Route, "BASE", discord.api)
         monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", URL(discord.gateway.url))
