@@ -1,7 +1,8 @@
 """EcoHash: JSON with a number of frames goes in, a job is looked at, a link to the MP4 on S3 comes out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from decimal import ROUND_CEILING, Decimal
 from http import HTTPStatus
 from time import monotonic
@@ -96,8 +97,10 @@ class EcoHash(Provider[EcoHashConfig]):
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
-        calls = Budget(CALLS_PER_MINUTE)
+        self._calls = calls = Budget(CALLS_PER_MINUTE)
         self._api = Api(resources, config, config.base_url, headers, refine=_refined, budget=calls)
+        # Their turns are waited for in `turn`.
+        self._orders = Api(resources, config, config.base_url, headers, refine=_refined)
         # S3 takes no key, and a file kept on the vendor's own host would be sent it.
         self._files = Api(resources, config, config.base_url, {})
         self._listed: Sequence[ModelSpec] = ()
@@ -114,9 +117,14 @@ class EcoHash(Provider[EcoHashConfig]):
         now = self._time()
         return [spec for spec in self._listed or (WAN_21,) if self._unsold.get(spec.id, now) <= now]
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        await self._calls.spend()
+        yield
+
     async def submit(self, request: VideoRequest) -> Operation:
         try:
-            answer = await self._api.submit(JOBS, json=_body(request))
+            answer = await self._orders.submit(JOBS, json=_body(request))
         except Forbidden as error:
             if error.status == HTTPStatus.PAYMENT_REQUIRED:
                 self._unsold[request.model] = self._time() + UNSOLD_FOR

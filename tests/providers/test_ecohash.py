@@ -371,6 +371,18 @@ async def test_no_call_goes_beyond_what_a_key_has(ecohash: EcoHash, vendor: EcoH
     assert len(vendor.requests) == 1
 
 
+async def test_a_purchase_waits_for_its_turn_before_it_is_made(
+    ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor
+) -> None:
+    ecohash._calls = Budget(1, patience=0)
+    async with ecohash.turn():
+        await ecohash.submit(ask())
+    with pytest.raises(Overloaded):
+        async with ecohash.turn():
+            pytest.fail("it is not our turn")
+    assert len(vendor.seen("submit")) == 1
+
+
 def test_without_a_key_it_is_not_enabled() -> None:
     config = EcoHashConfig()
     assert not config.enabled
