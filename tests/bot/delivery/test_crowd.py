@@ -11,12 +11,15 @@ import pytest
 
 from bot.delivery import Delivery
 from bot.delivery.brake import Brake
-from bot.jobs import Job, JobState
+from bot.delivery.calls import CALL_TIMEOUT
+from bot.delivery.turns import WRITES
+from bot.jobs import Failure, Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, book, card
+from tests.bot.delivery.conftest import LIMIT, announced, book, card
 from tests.clock import FastClock
+from tests.discord_server.faults import late
 from tests.discord_server.server import DiscordServer, carries_video
 from tests.helpers import eventually
 
@@ -79,4 +82,34 @@ async def test_every_card_in_a_crowded_channel_reaches_its_end_and_no_limit_is_b
     assert len(server.world.cards()) == len(server.world.replies()) == len(server.world.videos()) == many
     assert len(server.seen("edit", carries_video)) == many
 
+    assert server.too_many == 0
+
+
+async def test_a_job_waits_for_its_card_as_long_as_others_have_their_turns(
+    server: DiscordServer, letterbox: Delivery, job: Job, clock: FastClock
+) -> None:
+    release = asyncio.Event()
+    server.next("create", *[late(release)] * WRITES)
+    for number in range(WRITES):
+        letterbox.show(card(replace(job, id=100 + number)))
+    await eventually(lambda: server.seen("create"))
+    opening = asyncio.create_task(letterbox.open(card(job)))
+    await clock.wait(asyncio.Event(), 3 * CALL_TIMEOUT)
+    assert not opening.done()
+    release.set()
+
+    assert await opening in server.world.messages
+
+
+async def test_announcements_of_long_ago_are_taken_back_at_the_pace_of_old_messages(
+    server: DiscordServer, letterbox: Delivery, store: Store, tmp_path: Path, clock: FastClock
+) -> None:
+    begun = clock.now() - timedelta(hours=2)
+    jobs = [await book(store, tmp_path, id=1000 + n, card_id=1, created_at=begun) for n in range(9)]
+    jobs = [await announced(letterbox, job) for job in jobs]
+    server.world.old |= {job.message_id or 0 for job in jobs}
+    gone = {"state": JobState.FAILED, "failure": Failure.UNDELIVERABLE, "announcing_at": begun}
+    await asyncio.gather(*(letterbox._cards._ending.retract(card(replace(job, **gone))) for job in jobs))
+
+    assert all("could not be posted" in str(found["content"]) for found in server.world.replies())
     assert server.too_many == 0
