@@ -104,8 +104,10 @@ async def order(
 
 
 def _parent(channel: object) -> int | None:
-    """The channel of a public thread: a private one's members are fewer."""
-    return channel.parent_id if isinstance(channel, discord.Thread) and not channel.is_private() else None
+    """The channel of a public thread: a private one's members are fewer, and a forum takes no messages."""
+    if not isinstance(channel, discord.Thread) or isinstance(channel.parent, discord.ForumChannel):
+        return None
+    return None if channel.is_private() else channel.parent_id
 
 
 def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's

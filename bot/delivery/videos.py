@@ -127,11 +127,13 @@ class Videos:
         """The other channel in the server that may have the video: one where nobody sees more than before."""
         if rule is Elsewhere.NOWHERE:
             return None
-        if job.parent_id is not None or rule is Elsewhere.PARENT:
-            return job.parent_id
-        if not job.is_public:
-            return None
         guild = self._client.get_guild(job.guild_id)
+        parent = guild.get_channel(job.parent_id) if guild and job.parent_id else None
+        # A forum takes no messages. One that is not known as such says so itself.
+        if job.parent_id is not None and not isinstance(parent, discord.ForumChannel):
+            return job.parent_id
+        if rule is Elsewhere.PARENT or not job.is_public:
+            return None
         if (guild is None and not self._client.is_ready()) or (guild is not None and guild.unavailable):
             raise Undelivered("the server is not known now")
         return guild.system_channel.id if guild is not None and guild.system_channel else None

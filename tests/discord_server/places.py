@@ -23,7 +23,7 @@ ORDINARY = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 31 | 1 << 38
 _ADMINISTRATOR, _VIEW, _SEND, _ATTACH, _HISTORY = 1 << 3, 1 << 10, 1 << 11, 1 << 15, 1 << 16
 _MANAGE_THREADS, _SEND_IN_THREADS = 1 << 34, 1 << 38
 _DIRECT = 1_000_000
-TEXT, PRIVATE, VOICE, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 2, 11, 12
+TEXT, PRIVATE, VOICE, PUBLIC_THREAD, PRIVATE_THREAD, FORUM = 0, 1, 2, 11, 12, 15
 
 Message = dict[str, Any]
 
@@ -119,6 +119,8 @@ class Places:
             raise Refused(404, 10003, "Unknown Channel")
         if not self.bot_is_member:
             self._check_membership(place, acts)
+        if Act.CREATE in acts and self.kinds.get(place) == FORUM:
+            raise Refused(400, 50008, "Cannot send messages in a non-text channel")
         refusals: _Refusals = _REFUSALS[self.fates[place]] if place in self.fates else {}
         for act in (*acts, *((Act.UPLOAD,) if uploads else ())):
             if act in refusals:
@@ -147,7 +149,7 @@ class Places:
         gone = {place for place, fate in self.fates.items() if fate in {Fate.DELETED, Fate.HIDDEN}}
         asleep = self.fates.get(THREAD) is Fate.ARCHIVED or not gone.isdisjoint({THREAD, CHANNEL})
         return guild() | {
-            "channels": [channel(place) for place in self.channels if place not in gone],
+            "channels": [self.channel(place) for place in self.channels if place not in gone],
             "threads": [] if asleep else [self.channel(THREAD)],
         }
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from errno import ENOSPC
 from pathlib import Path
+from types import NoneType
 
 import discord
 import pytest
@@ -23,7 +24,7 @@ from providers.base import Succeeded
 from tests.bot.delivery.conftest import announced, book, card, connected, cut_answer
 from tests.clock import NOON, FastClock
 from tests.discord_server.faults import after_accepting, cut, html, refusal, too_many
-from tests.discord_server.places import BOB, Fate, direct, user
+from tests.discord_server.places import BOB, FORUM, Fate, direct, user
 from tests.discord_server.server import DiscordServer, carries_video
 from tests.discord_server.world import (
     ALICE,
@@ -175,6 +176,37 @@ async def test_a_thread_that_does_not_take_it_leads_to_its_channel_if_the_server
     job = await send(threaded)
 
     assert (job.state, where(server)) == (S.DELIVERED, [place])
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(
+    ("rule", "place"), [(Elsewhere.PARENT, direct(ALICE)), (Elsewhere.SYSTEM, SYSTEM_CHANNEL)]
+)
+async def test_a_forum_takes_no_video_of_its_threads(
+    server: DiscordServer,
+    client: discord.Client,
+    store: Store,
+    threaded: Job,
+    send: Send,
+    rule: Elsewhere,
+    place: int,
+    *,
+    is_known: bool,
+) -> None:
+    await decide(store, SetElsewhere(where=rule))
+    await server.gateway.dispatch("CHANNEL_DELETE", server.world.channel(CHANNEL))
+    server.world.fates[THREAD], server.world.kinds[CHANNEL] = Fate.DELETED, FORUM
+    if is_known:
+        await server.gateway.dispatch("CHANNEL_CREATE", server.world.channel(CHANNEL))
+    guild = client.get_guild(GUILD)
+    assert guild is not None
+    await eventually(
+        lambda: isinstance(guild.get_channel(CHANNEL), discord.ForumChannel if is_known else NoneType)
+    )
+    job = await send(threaded)
+
+    assert (job.state, where(server)) == (S.DELIVERED, [place if is_known else direct(ALICE)])
+    assert bool(server.seen("create", lambda asked: asked.names["channel"] == str(CHANNEL))) != is_known
 
 
 @pytest.mark.parametrize("gone", ["removed", "closed"])
