@@ -81,6 +81,7 @@ class Stillmotion(commands.Bot):
             chunk_guilds_at_startup=False,
             http_trace=brake.trace,
         )
+        _skip_unreadable_events(self)
         self._start = start
         self._stop = stop
         self._connected = False
@@ -153,6 +154,24 @@ class Stillmotion(commands.Bot):
             await self.http.bulk_upsert_global_commands(self.application_id or 0, payload=payload)
             await store.notes.set(name, digest)
             log.info("told Discord about %d commands", len(payload))
+
+
+def _skip_unreadable_events(client: discord.Client) -> None:
+    """Let an event that discord.py cannot read be skipped; it would end the connection, and the process."""
+    # There is no public place between the connection and what reads its events.
+    parsers = client._connection.parsers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    def skipping(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+        def read(data: Any) -> None:  # noqa: ANN401 - whatever Discord sends
+            try:
+                parse(data)
+            except Exception:
+                log.exception("an event of Discord could not be read: %s", event)
+
+        return read
+
+    # Without READY there is nothing to go on with.
+    parsers |= {name: skipping(name, parse) for name, parse in parsers.items() if name != "READY"}
 
 
 async def whose(token: str) -> str:

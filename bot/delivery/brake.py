@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=10)
 MOST = 1000
-"""Refusals in that time at which the brake comes on. Other programs may share the address."""
-ENOUGH = MOST // 2
-"""As many still count when it is let go."""
+"""Refusals in that time at which the brake comes on; half of them are few enough to let it go.
+
+Other programs may share the address.
+"""
 _REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 _API = "/api/"
 _LONGEST_LOOK = 60.0
@@ -29,8 +30,9 @@ _LONGEST_LOOK = 60.0
 class Refusals:
     """Counts what Discord refused lately. Pure: the time is a parameter."""
 
-    def __init__(self) -> None:
-        self._times: deque[datetime] = deque(maxlen=MOST)
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._times: deque[datetime] = deque(maxlen=most)
         self.is_braked = False
 
     def add(self, now: datetime) -> None:
@@ -42,9 +44,9 @@ class Refusals:
         while self._times and abs(now - self._times[0]) >= WINDOW:
             self._times.popleft()
         count = len(self._times) + under_way
-        if count >= MOST:
+        if count >= self._most:
             self.is_braked = True
-        elif count <= ENOUGH:
+        elif count <= self._most // 2:
             self.is_braked = False
         if not self.is_braked:
             return 0.0
@@ -54,9 +56,9 @@ class Refusals:
 class Brake:
     """What all calls by bot token pass; `trace` lets it see every answer of the process."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, most: int = MOST) -> None:
         self._clock = clock
-        self._refusals = Refusals()
+        self._refusals = Refusals(most)
         self._under_way = 0
         self._never = asyncio.Event()
         self.trace = aiohttp.TraceConfig()
@@ -81,9 +83,9 @@ class Brake:
         was_on = self.is_on
         pause = self._refusals.pause(self._clock.now(), self._under_way)
         if self.is_on and not was_on:
-            log.error("Discord has refused %d calls within minutes: cards and videos wait a while", MOST)
+            log.error("Discord has refused very many calls (401, 403, 429): cards and videos wait for it")
         elif was_on and not self.is_on:
-            log.warning("cards and videos go on")
+            log.warning("Discord has refused few calls lately: cards and videos go on")
         return pause
 
     async def _answered(
