@@ -35,6 +35,9 @@ class Refusals:
         self._times: deque[datetime] = deque(maxlen=most)
         self.is_braked = False
 
+    def __len__(self) -> int:
+        return len(self._times)
+
     def add(self, now: datetime) -> None:
         self._times.append(now)
 
@@ -58,7 +61,7 @@ class Brake:
 
     def __init__(self, clock: Clock, most: int = MOST) -> None:
         self._clock = clock
-        self._refusals = Refusals(most)
+        self.refusals = Refusals(most)
         self._under_way = 0
         self._never = asyncio.Event()
         self.trace = aiohttp.TraceConfig()
@@ -66,7 +69,7 @@ class Brake:
 
     @property
     def is_on(self) -> bool:
-        return self._refusals.is_braked
+        return self.refusals.is_braked
 
     @asynccontextmanager
     async def passed(self) -> AsyncGenerator[None]:
@@ -81,7 +84,7 @@ class Brake:
 
     def _pause(self) -> float:
         was_on = self.is_on
-        pause = self._refusals.pause(self._clock.now(), self._under_way)
+        pause = self.refusals.pause(self._clock.now(), self._under_way)
         if self.is_on and not was_on:
             log.error("Discord has refused very many calls (401, 403, 429): cards and videos wait for it")
         elif was_on and not self.is_on:
@@ -94,4 +97,4 @@ class Brake:
         response = answer.response
         is_shared = response.headers.get("X-RateLimit-Scope") == "shared"
         if response.status in _REFUSED and not is_shared and answer.url.path.startswith(_API):
-            self._refusals.add(self._clock.now())
+            self.refusals.add(self._clock.now())

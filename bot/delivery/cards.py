@@ -95,9 +95,11 @@ class Cards:
         """
         keeper = self._show(card, is_new=True)
         await keeper.began.wait()
-        while not await self._clock.wait(keeper.settled, CALL_TIMEOUT) and self._rest.is_braked:
-            pass
-        return keeper.message_id
+        while True:
+            was_braked = self._rest.is_braked
+            is_settled = await self._clock.wait(keeper.settled, CALL_TIMEOUT)
+            if is_settled or not (was_braked or self._rest.is_braked):
+                return keeper.message_id
 
     async def close(self) -> None:
         """Let every card show its latest state, if that goes quickly, and stop."""

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 import discord
 import pytest
 
+from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.delivery.brake import MOST, WINDOW, Brake, Refusals
+from bot.delivery.calls import CALL_TIMEOUT
 from bot.jobs import Job, JobState
 from tests.bot.delivery.conftest import at, card, shown
 from tests.clock import NOON, FastClock
@@ -64,14 +66,32 @@ def test_a_clock_that_is_set_ends_it(hours: int) -> None:
     assert refused(MOST).pause(NOON + timedelta(hours=hours)) == 0
 
 
+class Still(Clock):
+    """Shows what it is set to; who waits looks again soon."""
+
+    time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        return await super().wait(event, min(seconds, 0.01))
+
+
 @pytest.fixture
-def brake(clock: FastClock) -> Brake:
-    return Brake(clock, most=6)
+def time() -> Still:
+    """The brake's own."""
+    return Still()
+
+
+@pytest.fixture
+def brake(time: Still) -> Brake:
+    return Brake(time, most=3)
 
 
 @pytest.fixture
 def clock() -> FastClock:
-    return FastClock(1000)
+    return FastClock(40)
 
 
 async def test_behind_a_block_cards_wait_and_are_there_when_it_is_over(
@@ -79,21 +99,23 @@ async def test_behind_a_block_cards_wait_and_are_there_when_it_is_over(
     letterbox: Delivery,
     job: Job,
     clock: FastClock,
+    time: Still,
     brake: Brake,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     await letterbox.open(card(job))
-    server.next("edit", *[html(403)] * 6)
+    server.next("edit", *[html(403)] * 3)
     letterbox.show(card(at(job, JobState.RUNNING)))
-    await eventually(lambda: len(server.seen("edit")) == 6 and brake.is_on)
+    await eventually(lambda: len(server.seen("edit")) == 3 and brake.is_on)
     opening = asyncio.create_task(letterbox.open(card(at(job, JobState.QUEUED, id=43))))
     posting = asyncio.create_task(letterbox.announce(job, again=False))
-    await clock.wait(asyncio.Event(), 200)
+    await clock.wait(asyncio.Event(), CALL_TIMEOUT + 10)
 
-    assert len(server.seen("edit")) == 6
+    assert len(server.seen("edit")) == 3
     assert len(server.seen("create")) == 1
     assert not opening.done()
     assert caplog.text.count("cards and videos wait") == 1
+    time.time += WINDOW
     await eventually(lambda: "is making the video" in shown(server))
     assert await opening in server.world.messages
     assert (await posting).message_id in server.world.messages
@@ -117,4 +139,4 @@ async def test_what_discord_counts_is_counted(
     server.next("look", fault)
     with pytest.raises(discord.HTTPException):
         await client.http.get_message(CHANNEL, 1)
-    assert len(brake._refusals._times) == counts
+    assert len(brake.refusals) == counts
