@@ -83,6 +83,7 @@ async def test_what_discord_has_refused_is_held_against_that_upload(
     assert await letterbox.limit(replace(job, id=43)) == LEAST, "every place takes that"
 
 
+@pytest.mark.parametrize("days", [1, -2], ids=["a day later", "a clock that was put back"])
 @pytest.mark.parametrize("place", [Place.CHANNEL, Place.DIRECT])
 async def test_what_a_place_refuses_is_remembered_for_a_day_and_until_it_takes_more(
     server: DiscordServer,
@@ -91,6 +92,7 @@ async def test_what_a_place_refuses_is_remembered_for_a_day_and_until_it_takes_m
     clock: FastClock,
     job: Job,
     place: Place,
+    days: int,
 ) -> None:
     job = replace(job, place=place)
     another = replace(job, id=43)
@@ -100,7 +102,7 @@ async def test_what_a_place_refuses_is_remembered_for_a_day_and_until_it_takes_m
 
     elsewhere = replace(another, place=Place.CHANNEL if place is Place.DIRECT else Place.DIRECT)
     assert await letterbox.limit(elsewhere) == LIMIT
-    clock.pass_by(timedelta(days=1))
+    clock.pass_by(timedelta(days=days))
     assert await letterbox.limit(another) == LIMIT
 
 
