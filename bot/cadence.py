@@ -52,9 +52,9 @@ def _unhurried(elapsed: float, history: Sequence[float], remaining: float | None
     return min(GROWTH * elapsed, LONGEST_WAIT)
 
 
-def backoff(failures: int, retry_after: float | None, chance: float) -> float:
+def backoff(failures: int, retry_after: float | None, chance: float, longest: float = 60.0) -> float:
     """Seconds to wait after the n-th outage in a row, n from 1; `chance` (0 to 1) spreads retries."""
-    wait = min(60.0, 2.0 ** min(failures, 6)) * (0.5 + chance / 2)
+    wait = min(longest, 2.0 ** min(failures, 12)) * (0.5 + chance / 2)
     return max(wait, min(retry_after or 0.0, LONGEST_BACKOFF))
 
 

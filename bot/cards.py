@@ -26,6 +26,8 @@ class Card:
     typical_seconds: float | None = None
     """How long this model usually takes, where anything is known."""
 
+    kept_until: datetime | None = None
+    """Until when the provider keeps the video of a job that is overdue."""
     promised_at: datetime | None = None
     """When the provider itself expects to be finished, where it says."""
 

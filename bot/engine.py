@@ -5,6 +5,7 @@ A new job and one found after a crash take the same path; the row is all that ei
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,15 +14,17 @@ from bot.jobs import KEPT, Failure, Job, JobState, TimeLimits, deadline
 from bot.stages.deliver import deliver
 from bot.stages.fetch import fetch
 from bot.stages.floor import Floor, Stopping
-from bot.stages.submit import divert, submit
+from bot.stages.submit import divert, in_doubt, submit
 from bot.stages.watch import watch
-from bot.store.jobs import Changes, Moved
+from bot.store.db import StoreError
+from bot.store.jobs import Moved
+from bot.uptime import GRACE
 from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)
 
-GRACE = timedelta(minutes=2)
-"""Even past its deadline, a job found after a long pause gets this long: its video may be waiting."""
+AWAY = timedelta(minutes=30)
+"""What a queued job whose time is up still gets after a pause or a start of the bot, to come to its turn."""
 REFUSED_BY_THE_VENDOR = frozenset({Failure.PROVIDER_FAILED, Failure.REFUSED})
 """Verdicts of the vendor's own: there is no video."""
 
@@ -34,6 +37,8 @@ class Engine:
         self._catalogue = floor.catalogue
         self.show = floor.show
         self.open = floor.open
+        self.forget_queue = floor.forget_queue
+        self.uptime = floor.uptime
 
     def fit_providers(self) -> frozenset[str]:
         """The providers that may be sent a job now."""
@@ -45,41 +50,53 @@ class Engine:
         """Set to make every drive end after the call it has in flight."""
         return self._floor.stopping
 
-    async def drive(self, job: Job, *, promoted: bool = False) -> Job:
-        """Live the job's life from its present state until it is over, queued again, or the bot stops.
-
-        `promoted` says that this very run moved it to `submitting`: only then is the vendor asked to start.
-        """
-        started = self._clock.now()
+    async def drive(self, job: Job) -> Job:
+        """Live the job's life from its present state until it is over, queued again, or the bot stops."""
         try:
             while job.state.is_open and job.state is not JobState.QUEUED:
                 await self.show(job)
-                job = await self._step(job, started, promoted=promoted)
-                promoted = False
+                job = await self._step(job)
         except Moved:
             # Whoever was faster shows the end; should the job still be open, it is driven again from its row.
             return await self._store.jobs.get(job.id) or job
         except Stopping:
             return job
         if not job.state.is_open:
-            await self._finish(job)
+            await self.finish(job)
         return job
 
     async def expire(self, job: Job, since: datetime | None = None) -> bool:
-        """End an open job whose time is up, and say whether it was; `since` then it has been driven."""
-        if self._clock.now() < (self._deadline(job) if since is None else self._give_up_at(job, since)):
+        """End an open job whose time is up, and say whether it was.
+
+        `since` then it has been driven, and whatever its drive meets, it does not end by itself.
+        """
+        deadline = self._deadline(job) if since is None else self._last_deadline(job)
+        began = self._floor.awake_since() + AWAY - GRACE if since is None else since
+        if not self._floor.is_up(deadline, began):
             return False
         # A video that is here already stays, and can be asked for.
         is_here = job.state is JobState.DELIVERING
         with suppress(Moved):
             failure = Failure.UNDELIVERABLE if is_here else Failure.TIMED_OUT
-            await self._finish(await self._floor.fail(job, failure))
+            await self.finish(await self._floor.fail(job, failure))
         return True
 
-    async def divert(self, job: Job) -> bool:
-        """Take a queued job away from a provider that is left alone or gone, and say whether it was."""
+    async def attend(self, queue: Sequence[Job]) -> None:
+        """See to those who wait: end what has waited too long, find others who can do it, tell the rest.
+
+        `queue` is in the order of promotion.
+        """
+        is_over = await asyncio.gather(*(self._leaves(job) for job in queue))
+        await self._floor.show_queue(
+            [(job, place) for place, job in enumerate(queue, start=1) if not is_over[place - 1]]
+        )
+
+    async def _leaves(self, job: Job) -> bool:
+        """End a queued job whose time is up, or take it away from a provider that is left alone or gone."""
         gone = job.provider not in self._catalogue.providers
         fitness = self._catalogue.ward[job.provider]
+        if await self.expire(job):
+            return True
         if not gone and fitness.fit(self._clock.now()):
             return False
         try:
@@ -87,37 +104,40 @@ class Engine:
         except Moved:
             return True
         if not diverted.state.is_open:
-            await self._finish(diverted)
+            await self.finish(diverted)
         return diverted is not job
 
     async def cancel(self, job: Job, user_id: int) -> Job:
-        """End a job because a person wants it to. Raises Moved if it has got on meanwhile."""
-        changes = Changes(ended_by=user_id)
-        if job.state is JobState.SUBMITTING:
-            # Perhaps it is being accepted just now; then it takes a place at the provider.
-            changes["submitted_at"] = self._clock.now()
-        cancelled = await self._store.jobs.move(job, JobState.CANCELLED, **changes)
+        """End a job because a person wants it to. Raises Moved if it has got on meanwhile, or StoreError."""
+        at = self._clock.now()
+        try:
+            cancelled = await self._store.jobs.move(job, JobState.CANCELLED, at=at, ended_by=user_id)
+        except StoreError:
+            # Perhaps it is only the answer that did not arrive: made again, the move finds itself.
+            cancelled = await self._store.jobs.move(
+                job, JobState.CANCELLED, at=at, again=True, ended_by=user_id
+            )
         if cancelled.operation is not None:
             await self._floor.abandon(cancelled.provider, cancelled.operation)
-        await self._finish(cancelled)
+        await self.finish(cancelled)
         return cancelled
 
-    async def _step(self, job: Job, started: datetime, *, promoted: bool) -> Job:
-        give_up_at = self._give_up_at(job, started)
+    async def _step(self, job: Job) -> Job:
+        floor, deadline = self._floor, self._deadline(job)
         match job.state:
-            case JobState.SUBMITTING if not promoted:
-                # Whoever made this move died before it could write down what came of it.
-                return await self._floor.fail(job, Failure.OUTCOME_UNKNOWN)
             case JobState.DELIVERING:
-                return await deliver(self._floor, job, give_up_at)
+                return await deliver(floor, job, deadline)
             case _ if job.provider not in self._catalogue.providers:
-                return await self._floor.fail(job, Failure.NO_PROVIDER)
+                return await floor.fail(job, Failure.NO_PROVIDER)
+            case JobState.SUBMITTING if job.asked_at is not None:
+                # Whoever asked did not live to write down the answer.
+                return await in_doubt(floor, job, "found without an answer")
             case JobState.SUBMITTING:
-                return await submit(self._floor, job, give_up_at)
+                return await submit(floor, job)
             case JobState.RUNNING:
-                return await watch(self._floor, job, give_up_at)
+                return await watch(floor, job, deadline)
             case _:
-                return await fetch(self._floor, job, give_up_at)
+                return await fetch(floor, job, deadline)
 
     def _is_safe(self, job: Job) -> bool:
         """Whether the vendor may forget the video: it is kept here, nobody wants it, or there is none."""
@@ -125,17 +145,20 @@ class Engine:
             return True
         return job.failure in KEPT and self._floor.files.video(job.id).exists()
 
-    def _give_up_at(self, job: Job, started: datetime) -> datetime:
-        return max(self._deadline(job), started + GRACE)
-
     def _deadline(self, job: Job) -> datetime:
         limits = TimeLimits()
         if spec := self._catalogue.spec(job.provider, job.request.model):
             limits = replace(limits, running=timedelta(seconds=spec.deadline_seconds))
         return deadline(job, limits)
 
-    async def _finish(self, job: Job) -> None:
-        """Show the end, and let go of what the job has left at the vendor and on disk."""
+    def _last_deadline(self, job: Job) -> datetime:
+        """When even a job ends that fails for reasons of ours: what is paid for is tried while it is kept."""
+        if job.state in {JobState.RUNNING, JobState.DOWNLOADING}:
+            return max(self._deadline(job), self._floor.kept_until(job))
+        return self._deadline(job)
+
+    async def finish(self, job: Job) -> None:
+        """Show the end, and let go of what the job has left at the vendor and on disk. May be repeated."""
         await self.show(job)
         provider = self._catalogue.providers.get(job.provider)
         if provider is not None and job.operation is not None:

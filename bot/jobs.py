@@ -38,11 +38,12 @@ CANCELLABLE = frozenset({JobState.QUEUED, JobState.SUBMITTING, JobState.RUNNING,
 MOVES: Mapping[JobState, frozenset[JobState]] = {
     # to itself, for another provider
     JobState.QUEUED: frozenset({JobState.SUBMITTING, JobState.QUEUED, *RELEASED}),
-    # back to the queue where nothing was accepted, also for another provider
-    JobState.SUBMITTING: frozenset({JobState.RUNNING, JobState.QUEUED, *RELEASED}),
-    JobState.RUNNING: frozenset({JobState.DOWNLOADING, *RELEASED}),
-    JobState.DOWNLOADING: frozenset({JobState.DELIVERING, *RELEASED}),
-    # to itself, to record the message that will carry the video, or to try the next place
+    # to itself, to record that nothing was accepted; back to the queue after that, also for another provider
+    JobState.SUBMITTING: frozenset({JobState.SUBMITTING, JobState.RUNNING, JobState.QUEUED, *RELEASED}),
+    # to itself, to record that it is overdue
+    JobState.RUNNING: frozenset({JobState.RUNNING, JobState.DOWNLOADING, *RELEASED}),
+    JobState.DOWNLOADING: frozenset({JobState.DOWNLOADING, JobState.DELIVERING, *RELEASED}),
+    # to itself, to record the message that will carry the video, to try the next place, or that it is overdue
     JobState.DELIVERING: frozenset({JobState.DELIVERING, JobState.DELIVERED, JobState.FAILED}),
     JobState.DELIVERED: frozenset(),
     JobState.FAILED: frozenset(),
@@ -111,10 +112,14 @@ class Job:
     """When the job came into its state."""
     not_before: datetime
     """A queued job is not promoted before this: a provider asked us to come back later."""
+    asked_at: datetime | None = None
+    """When the provider was about to be asked to start: from then on it may have been."""
     submitted_at: datetime | None = None
     """When the provider accepted it."""
     ready_at: datetime | None = None
     """When the provider was seen to have finished."""
+    overdue_at: datetime | None = None
+    """Since when it waits for somebody who cannot be reached beyond its usual time: it counts in no cap."""
     operation: Operation | None = None
     video: Succeeded | None = None
     card_id: int | None = None
@@ -149,7 +154,7 @@ class Job:
 
 @dataclass(frozen=True)
 class TimeLimits:
-    """How long a job may stay in each state; a running one by its model's deadline, where that is known."""
+    """How long a job usually stays in each state at the most; a running one by its model's deadline."""
 
     queued: timedelta = timedelta(hours=2)
     submitting: timedelta = timedelta(minutes=10)
@@ -159,7 +164,7 @@ class TimeLimits:
 
 
 def deadline(job: Job, limits: TimeLimits) -> datetime:
-    """When an open job is given up if it is still in its present state.
+    """When the time of an open job in its present state is up, if the others answer.
 
     A job that was sent back to the queue counts from its creation, so that a provider which keeps saying
     "later" cannot hold it for ever.

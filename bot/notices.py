@@ -1,6 +1,7 @@
 """The one place that turns the way a job ended into sentences for people. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState, Place
 from bot.quotas import Refusal, Standing, WindowKind
@@ -205,6 +206,20 @@ def _left(standing: Standing, price: int) -> str:
         f"{_IN_WINDOW[allowance.kind]}{granted}; this video takes {price}. "
         f"They renew {relative(standing.window.end)}."
     )
+
+
+def overdue(job: Job, provider: str, kept_until: datetime) -> str:
+    """What an open job waits for beyond its usual time, and how long it will."""
+    match job.state:
+        case JobState.DELIVERING:
+            return "Discord does not take the video right now. I'll keep trying."
+        case JobState.DOWNLOADING:
+            return (
+                f"The video is finished, but I can't get it from {provider} right now. "
+                f"I'll keep trying until {full(kept_until)}."
+            )
+        case _:
+            return f"{provider} can't be reached right now. I'll keep trying until {full(kept_until)}."
 
 
 def phase(job: Job, provider: str, position: int | None, *, fitting: bool = False) -> str:

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
+import random
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from bot.cadence import backoff
 from bot.clock import Clock
 from bot.engine import Engine
 from bot.jobs import UNDER_WAY, Job
 from bot.store import Store
-from bot.store.db import StoreError
 from bot.store.jobs import Caps
 from bot.tasks import Tasks
 
@@ -17,8 +18,10 @@ log = logging.getLogger(__name__)
 
 ROUND = 15.0
 """Seconds after which the queue is looked at even if nobody said that something has changed."""
-AFTER_TROUBLE = 5.0
-"""Seconds until a drive that failed for a reason of ours is taken up again."""
+RECONCILE = timedelta(minutes=1)
+"""How often the rows are compared with what is done about them."""
+AFTER_TROUBLE, LONGEST_AFTER_TROUBLE = 5.0, 300.0
+"""Seconds until a drive that failed for a reason of ours is taken up again, longer each time."""
 IN_FLIGHT = 15.0
 """Seconds that calls in flight get to end when the bot stops."""
 
@@ -33,14 +36,14 @@ class Local:
         self._clock = clock
         self._tasks = Tasks()
         self._wake = asyncio.Event()
+        self._driven: set[int] = set()
+        """The jobs that a task of ours drives."""
+        self._reconciled_at: datetime | None = None
+        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     async def start(self) -> None:
         """Take up every open job."""
-        for job in await self._store.jobs.unshown():
-            await self._engine.show(job)
-        for job in await self._store.jobs.open():
-            if job.state in UNDER_WAY:
-                self._take(job, promoted=False)
+        await self._reconcile()
         self._tasks.spawn(self._promote(), "promoter")
 
     def wake(self) -> None:
@@ -53,45 +56,88 @@ class Local:
         self.wake()
         await self._tasks.close(patience=IN_FLIGHT)
 
-    def _take(self, job: Job, *, promoted: bool) -> None:
-        self._tasks.spawn(self._drive(job, promoted=promoted), f"job {job.id}")
+    async def _reconcile(self) -> None:
+        """See that somebody drives every row under way, and that every end is shown.
 
-    async def _drive(self, job: Job, *, promoted: bool) -> None:
+        An answer of the database that did not arrive may have left rows that nobody here knows of.
+        """
+        for job_id in await self._store.jobs.under_way() - self._driven:
+            log.info("job %d is taken up from its row", job_id)
+            if (job := await self._store.jobs.get(job_id)) is not None:
+                self._take(job)
+        for job in await self._store.jobs.unshown():
+            # Whoever has just ended it, such as a member who cancels, is showing that.
+            if job.id not in self._driven and not self._is_fresh(job):
+                self._tasks.spawn(self._engine.finish(job), f"end of job {job.id}")
+        self._engine.forget_queue()
+        self._reconciled_at = self._clock.now()
+
+    def _is_fresh(self, job: Job) -> bool:
+        return self._reconciled_at is not None and abs(self._clock.now() - job.state_at) < RECONCILE
+
+    def _take(self, job: Job) -> None:
+        if job.id not in self._driven and job.state in UNDER_WAY:
+            self._driven.add(job.id)
+            self._tasks.spawn(self._drive(job), f"job {job.id}")
+
+    async def _drive(self, job: Job) -> None:
         """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
         current: Job | None = job
-        since = self._clock.now()
-        while current and current.state in UNDER_WAY and not self._engine.stopping.is_set():
-            try:
-                current = await self._engine.drive(current, promoted=promoted)
-            except Exception:
-                log.exception("the drive of job %d failed", job.id)
-                await self._clock.wait(self._engine.stopping, AFTER_TROUBLE)
-                current = await self._after_trouble(current, since)
-            promoted = False
+        since, failures = self._clock.now(), 0
+        try:
+            while current and current.state in UNDER_WAY and not self._engine.stopping.is_set():
+                try:
+                    current = await self._engine.drive(current)
+                except Exception:
+                    log.exception("the drive of job %d failed", job.id)
+                    failures += 1
+                    wait = AFTER_TROUBLE + backoff(
+                        failures, None, self._chance.random(), LONGEST_AFTER_TROUBLE
+                    )
+                    await self._clock.wait(self._engine.stopping, wait)
+                    current = await self._after_trouble(current, since)
+        finally:
+            self._driven.discard(job.id)
         self.wake()
 
     async def _after_trouble(self, job: Job, since: datetime) -> Job | None:
+        """The job as its row has it; None if it is over, and shown to be."""
         try:
             fresh = await self._store.jobs.get(job.id)
-            over = fresh is None or not fresh.state.is_open or await self._engine.expire(fresh, since)
-        except StoreError:
+            if fresh is None or await self._engine.expire(fresh, since):
+                return None
+            if not fresh.state.is_open:
+                await self._engine.finish(fresh)
+                return None
+        except Exception:
             log.exception("job %d cannot be read", job.id)
             return job
-        return None if over else fresh
+        return fresh
 
     async def _promote(self) -> None:
+        is_sure = True
+        """Whether every answer of the database has arrived lately."""
         while not self._engine.stopping.is_set():
             self._wake.clear()
+            self._engine.uptime.awake_since(self._clock.now())
             try:
+                if not is_sure or self._is_time_to_reconcile():
+                    await self._reconcile()
+                is_sure = True
                 while not self._engine.stopping.is_set() and (
                     job := await self._store.jobs.promote(self._fit_caps())
                 ):
-                    self._take(job, promoted=True)
+                    self._take(job)
                 wait = await self._attend_queue()
             except Exception:
                 log.exception("the queue could not be looked at")
-                wait = AFTER_TROUBLE
+                wait, is_sure = AFTER_TROUBLE, False
+            self._engine.uptime.expect(self._clock.now() + timedelta(seconds=wait))
             await self._clock.wait(self._wake, wait)
+
+    def _is_time_to_reconcile(self) -> bool:
+        last = self._reconciled_at
+        return last is None or abs(self._clock.now() - last) >= RECONCILE
 
     def _fit_caps(self) -> Caps:
         """The caps, without the providers that are left alone now."""
@@ -101,15 +147,9 @@ class Local:
         )
 
     async def _attend_queue(self) -> float:
-        """See to everybody in the queue, all at once; seconds to the next round."""
+        """See to everybody in the queue; seconds to the next round."""
         queue = await self._store.jobs.queue()
-        waits = await asyncio.gather(*(self._attend(job, place) for place, job in enumerate(queue, start=1)))
-        return min(waits, default=ROUND)
-
-    async def _attend(self, job: Job, position: int) -> float:
-        """End what has waited too long, tell the others where they stand; seconds until it may go."""
-        if await self._engine.expire(job) or await self._engine.divert(job):
-            return ROUND
-        await self._engine.show(job, position=position)
-        pause = (job.not_before - self._clock.now()).total_seconds()
-        return min(ROUND, pause) if pause > 0 else ROUND
+        await self._engine.attend(queue)
+        now = self._clock.now()
+        waits = ((job.not_before - now).total_seconds() for job in queue)
+        return min((wait for wait in waits if 0 < wait < ROUND), default=ROUND)

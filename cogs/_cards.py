@@ -8,7 +8,7 @@ from bot.cards import Card
 from bot.client import Stillmotion
 from bot.delivery import Face
 from bot.jobs import CANCELLABLE, Job, JobState, Place
-from bot.notices import ending, phase
+from bot.notices import ending, overdue, phase
 from bot.words import dollars, span
 from cogs._buttons import CancelButton
 from providers.specs import OPTIONS
@@ -86,6 +86,8 @@ def _status(card: Card) -> str:
             return text
         took = f" It took {span((job.state_at - job.created_at).total_seconds())}."
         return f"{text}{took} [Watch it]({link})." if link else f"{text}{took}"
+    if card.kept_until is not None:
+        return overdue(job, card.provider, card.kept_until)
     is_told = card.progress is not None
     lines = [phase(job, card.provider, card.position, fitting=is_told)]
     if card.progress is not None and job.state in {JobState.RUNNING, JobState.DELIVERING}:

@@ -148,6 +148,8 @@ class Provider(ABC, Generic[C]):
     hopeless_after: ClassVar[float | None] = None
     """Seconds of looks answered with 500 alone that mean a failed video, where a vendor says it that way."""
 
+    is_free: ClassVar[bool] = False
+    """Whether a submit costs nothing: one in doubt may simply be made again."""
     keeps_for: ClassVar[float] = 86_400.0
     """Seconds for which the vendor keeps a finished video: downloads are tried for as long."""
     quotes: ClassVar[bool] = False

@@ -57,6 +57,7 @@ class Local(Provider[LocalConfig]):
     name = "local"
     label = "This machine"
     last_resort = True
+    is_free = True
     Config = LocalConfig
     shortest_wait: ClassVar[float] = 0.5
     keeps_for: ClassVar[float] = KEEP_SECONDS

@@ -132,6 +132,10 @@ class Cards:
                 await keeper.over.wait()
                 await self._end_without_card(keeper, is_gone=isinstance(error, Gone))
             if keeper.has_ended:
+                job = keeper.card.job
+                if job.overdue_at is not None and job.state is JobState.FAILED and keeper.shown is not None:
+                    # After hours of waiting nobody looks at the card any more.
+                    await self._ending.insist(lambda: self._ending.tell(keeper.card))
                 await self._ending.note(keeper.card)
                 await self._store.jobs.close_card(job_id)
         except StoreError as error:

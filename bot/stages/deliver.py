@@ -4,13 +4,12 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.cadence import backoff
 from bot.errors import DeliveryFault, MessageGone, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState, Place
 from bot.media.child import ChildFailed
 from bot.media.videos import BadVideo
 from bot.stages.fetch import download, make_room_if_full
-from bot.stages.floor import Floor
+from bot.stages.floor import Floor, retry_wait
 from bot.stages.pack import TooMuch, pack
 from providers.errors import ProviderError
 
@@ -29,117 +28,144 @@ _FINAL: Mapping[type[Exception], Failure] = {
 async def deliver(floor: Floor, job: Job, give_up_at: datetime) -> Job:
     """Announce the video, then attach it, until Discord has it, or no place is left that could take it.
 
-    Past `give_up_at` each place that is left is tried once.
+    Past `give_up_at` each place that is left is tried once. That a time is up is for answers of Discord to
+    say: while it cannot be reached, the video waits.
     """
-    failures = steps = 0
-    # Found after a restart, a message may have its video already.
-    unsure = job.message_id is not None
-    while job.state is JobState.DELIVERING:
+    delivery = _Delivery(floor, job, give_up_at)
+    while delivery.job.state is JobState.DELIVERING:
+        await delivery.try_once()
+    return delivery.job
+
+
+class _Delivery:
+    """What is known of one delivery while it is tried."""
+
+    def __init__(self, floor: Floor, job: Job, give_up_at: datetime) -> None:
+        self.job = job
+        self._floor = floor
+        self._give_up_at = give_up_at
+        self._began = floor.clock.now()
+        self._failures = self._steps = 0
+        self._unsure = job.message_id is not None
+        """The message may have its video: it was found after a restart, or its last edit was not answered.
+
+        Then a second post elsewhere would be worse than a video that can be asked for.
+        """
+
+    async def try_once(self) -> None:
+        """One way through; waits after one that changed nothing."""
+        floor, before = self._floor, self.job
         try:
-            give_up_at = await _packed(floor, job, give_up_at)
-            again = job.announcing_at is not None
-            if not again:
-                # From here on there may be a message whose id nobody has written down.
-                now = floor.clock.now()
-                job = await floor.store.jobs.move(job, JobState.DELIVERING, announcing_at=now)
-            if job.message_id is None:
-                job = await _announced(floor, job, again=again)
-            await floor.letterbox.attach(job)
-            return await floor.store.jobs.move(job, JobState.DELIVERED)
+            await self._post()
         except tuple(_FINAL) as error:
-            return await floor.fail(job, _FINAL[type(error)], str(error))
+            self.job = await floor.fail(self.job, _FINAL[type(error)], str(error))
         except TooLarge as error:
-            steps += 1
-            if steps > STEPS:
-                return await floor.fail(job, Failure.TOO_LARGE, str(error))
-            # What Discord refused is remembered, so that the next one comes out smaller.
-            floor.files.fitted(job.id).unlink(missing_ok=True)
+            await self._step_down(error)
+            return
         except Undeliverable as error:
-            place = job.place
-            job = await _elsewhere(floor, job, error, give_up_at, unsure=unsure)
-            unsure &= job.place is place
+            before = self.job
+            await self._go_on(error)
         except (Undelivered, ProviderError, ChildFailed, OSError) as error:
-            log.warning("job %d could not be delivered yet: %s", job.id, error)
-            unsure |= isinstance(error, Undelivered) and job.message_id is not None
-            await make_room_if_full(floor, job, error)
-            if floor.clock.now() >= give_up_at:
-                job = await _out_of_time(floor, job, error, unsure=unsure)
-                continue
-            failures += 1
-            await floor.pause(backoff(failures, None, floor.chance()))
-    return job
+            log.warning("job %d could not be delivered yet: %s", self.job.id, error)
+            self._unsure |= isinstance(error, Undelivered) and self.job.message_id is not None
+            await make_room_if_full(floor, self.job, error)
+            if floor.clock.now() >= self._give_up_at:
+                self.job = await floor.overdue(self.job)
+            before = self.job
+            if floor.is_up(self._until(error), self._began):
+                await self._out_of_time(error)
+        if self.job.place is not before.place:
+            self._unsure = False
+        if self.job is before:
+            self._failures += 1
+            wait = retry_wait(None, self._failures, floor.chance(), is_overdue=before.overdue_at is not None)
+            await floor.pause(wait)
 
+    async def _post(self) -> None:
+        floor = self._floor
+        await self._pack()
+        again = self.job.announcing_at is not None
+        if not again:
+            # From here on there may be a message whose id nobody has written down.
+            now = floor.clock.now()
+            self.job = await floor.store.jobs.move(self.job, JobState.DELIVERING, announcing_at=now)
+        if self.job.message_id is None:
+            await self._announce(again=again)
+        await floor.letterbox.attach(self.job)
+        self.job = await floor.settle(self.job, JobState.DELIVERED)
 
-async def _packed(floor: Floor, job: Job, give_up_at: datetime) -> datetime:
-    """Have the file here as its place takes it; returns when to give up: making it fit does not count."""
-    if not floor.files.video(job.id).exists():
-        await download(floor, job, give_up_at)
-    began = floor.clock.now()
-    await pack(floor, job)
-    return give_up_at + (floor.clock.now() - began)
+    async def _pack(self) -> None:
+        """Have the file here as its place takes it. Making it fit takes no time from the delivery."""
+        floor = self._floor
+        if not floor.files.video(self.job.id).exists():
+            await download(floor, self.job)
+        began = floor.clock.now()
+        await pack(floor, self.job)
+        self._give_up_at += floor.clock.now() - began
 
+    async def _announce(self, *, again: bool) -> None:
+        """Give the job its message; nobody is told of a video that is not here, or does not fit."""
+        posted = await self._floor.letterbox.announce(self.job, again=again)
+        place_id = None if posted.channel_id == self.job.channel_id else posted.channel_id
+        self.job = await self._floor.settle(
+            self.job, JobState.DELIVERING, message_id=posted.message_id, place_id=place_id
+        )
 
-async def _announced(floor: Floor, job: Job, *, again: bool) -> Job:
-    """The job with its message; nobody is told of a video that is not here, or does not fit."""
-    posted = await floor.letterbox.announce(job, again=again)
-    place_id = None if posted.channel_id == job.channel_id else posted.channel_id
-    return await floor.store.jobs.move(
-        job, JobState.DELIVERING, message_id=posted.message_id, place_id=place_id
-    )
+    async def _step_down(self, error: TooLarge) -> None:
+        """What Discord refused is remembered, so that the next one comes out smaller."""
+        self._steps += 1
+        if self._steps > STEPS:
+            self.job = await self._floor.fail(self.job, Failure.TOO_LARGE, str(error))
+        else:
+            self._floor.files.fitted(self.job.id).unlink(missing_ok=True)
 
+    def _until(self, error: Exception) -> datetime:
+        """Until when it is tried: a file that is not here, for as long as the vendor keeps it."""
+        is_here = isinstance(error, DeliveryFault) or self._floor.files.video(self.job.id).exists()
+        return self._give_up_at if is_here else max(self._give_up_at, self._floor.kept_until(self.job))
 
-async def _out_of_time(floor: Floor, job: Job, error: Exception, *, unsure: bool) -> Job:
-    if isinstance(error, DeliveryFault):
-        return await _elsewhere(floor, job, error, floor.clock.now(), unsure=unsure)
-    # Without its file, nobody will ever have it; with it, something here was in the way.
-    is_here = floor.files.video(job.id).exists()
-    failure = Failure.UNDELIVERABLE if is_here else Failure.BAD_VIDEO
-    return await floor.fail(job, failure, f"{job.place}: {error}")
+    async def _out_of_time(self, error: Exception) -> None:
+        if isinstance(error, DeliveryFault):
+            await self._go_on(error)
+            return
+        # Without its file, nobody will ever have it; with it, something here was in the way.
+        is_here = self._floor.files.video(self.job.id).exists()
+        failure = Failure.UNDELIVERABLE if is_here else Failure.LOST
+        self.job = await self._floor.fail(self.job, failure, f"{self.job.place}: {error}")
 
-
-async def _elsewhere(
-    floor: Floor, job: Job, refusal: DeliveryFault, give_up_at: datetime, *, unsure: bool
-) -> Job:
-    """Send the job to the next place, or to its end; the row says what each place answered.
-
-    `unsure` says that the message here may have its video: then a second post elsewhere would be worse than
-    one that can be asked for.
-    """
-    detail = "; ".join(filter(None, (job.detail, f"{job.place}: {refusal}")))
-    is_late = floor.clock.now() >= give_up_at
-    try:
-        is_there = await floor.letterbox.withdraw(job)
+    async def _go_on(self, refusal: DeliveryFault) -> None:
+        """Send the job to the next place, or to its end; it stays while Discord does not answer."""
+        floor, job = self._floor, self.job
+        # The row says what each place answered.
+        detail = "; ".join(filter(None, (job.detail, f"{job.place}: {refusal}")))
+        try:
+            is_there = await floor.letterbox.withdraw(job)
+            place = None if is_there else await self._next_place(refusal)
+        except Undelivered as error:
+            log.warning("job %d stays where it is: %s", job.id, error)
+            return
         if is_there:
-            return await floor.store.jobs.move(job, JobState.DELIVERED)
-        place = await _next_place(floor, job, refusal, is_late=is_late)
-    except Undelivered as error:
-        if not is_late:
-            await floor.pause(backoff(1, None, floor.chance()))
-            return job
-        return await floor.fail(job, Failure.UNDELIVERABLE, f"{detail}; {error}")
-    if is_there is None and unsure:
-        return await floor.fail(job, Failure.UNDELIVERABLE, detail)
-    if place is None:
-        return await floor.fail(job, Failure.UNDELIVERABLE, detail)
-    log.warning("job %d goes on to the next place, %s: %s", job.id, place[0], refusal)
-    return await floor.store.jobs.move(
-        job,
-        JobState.DELIVERING,
-        place=place[0],
-        place_id=place[1],
-        message_id=None,
-        announcing_at=None,
-        detail=detail,
-    )
+            self.job = await floor.settle(job, JobState.DELIVERED)
+        elif place is None or (is_there is None and self._unsure):
+            self.job = await floor.fail(job, Failure.UNDELIVERABLE, detail)
+        else:
+            log.warning("job %d goes on to the next place, %s: %s", job.id, place[0], refusal)
+            self.job = await floor.settle(
+                job,
+                JobState.DELIVERING,
+                place=place[0],
+                place_id=place[1],
+                message_id=None,
+                announcing_at=None,
+                detail=detail,
+            )
 
-
-async def _next_place(
-    floor: Floor, job: Job, refusal: DeliveryFault, *, is_late: bool
-) -> tuple[Place, int | None] | None:
-    """The next place; when the time is up, one that is not known now is passed over."""
-    try:
-        return await floor.letterbox.next_place(job, unwanted=isinstance(refusal, MessageGone))
-    except Undelivered:
-        if not is_late:
-            raise
-        return await floor.letterbox.next_place(job, unwanted=True)
+    async def _next_place(self, refusal: DeliveryFault) -> tuple[Place, int | None] | None:
+        """The next place; when the time is up, one that is not known now is passed over."""
+        next_place = self._floor.letterbox.next_place
+        try:
+            return await next_place(self.job, unwanted=isinstance(refusal, MessageGone))
+        except Undelivered:
+            if not self._floor.is_up(self._give_up_at, self._began):
+                raise
+            return await next_place(self.job, unwanted=True)

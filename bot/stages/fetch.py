@@ -1,17 +1,17 @@
 """`downloading`: bring the finished file here and make sure that it is a video."""
 
+import asyncio
 import logging
 from contextlib import suppress
 from datetime import datetime, timedelta
 from errno import EDQUOT, ENOSPC
 
-from bot.cadence import backoff
 from bot.jobs import Failure, Job, JobState
 from bot.media.child import ChildFailed
 from bot.media.files import FileSink
 from bot.media.videos import BadVideo, VideoFacts, remember, verify
-from bot.stages.floor import Floor
-from providers.errors import NotFound, Overloaded, ProviderError, Unusable
+from bot.stages.floor import Floor, retry_wait
+from providers.errors import NotFound, ProviderError, Unusable
 
 log = logging.getLogger(__name__)
 
@@ -21,48 +21,53 @@ DOWNLOADS = 5
 BELIEVED_AFTER = timedelta(minutes=3)
 """And for how long: a page of errors may stand in for a file for a while."""
 
+DOWNLOAD_TIMEOUT = 1800.0
+"""Seconds for one try; the next one goes on where it broke off, where the server allows that."""
+
 A_DAY = timedelta(days=1)
 """For so long at least a video is kept that no place took."""
 _DISK_FULL = {ENOSPC, EDQUOT}
 
 
 async def fetch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
-    """Download until a whole video is here or the time is up."""
+    """Download until a whole video is here, or nobody keeps it any more."""
     failures = bad = 0
     began = floor.clock.now()
+    kept_until = floor.kept_until(job)
     while True:
-        asked_wait: float | None = None
         try:
-            await download(floor, job, give_up_at)
-            return await floor.store.jobs.move(job, JobState.DELIVERING)
+            await download(floor, job)
+            return await floor.store.jobs.move(job, JobState.DELIVERING, overdue_at=None)
         except (Unusable, NotFound, BadVideo) as error:
-            await floor.still(job)
             log.warning("job %d: the download is no video: %s", job.id, error)
             bad += 1
-            if bad >= DOWNLOADS and floor.clock.now() >= began + BELIEVED_AFTER:
+            failed: Exception = error
+            if bad >= DOWNLOADS and floor.clock.now() >= max(began, floor.awake_since()) + BELIEVED_AFTER:
+                await floor.still(job)
                 return await floor.fail(job, Failure.BAD_VIDEO, str(error))
-        except TimeoutError:
-            return await floor.fail(job, Failure.TIMED_OUT)
         except (ProviderError, ChildFailed, OSError) as error:
-            await floor.still(job)
-            log.warning("job %d: the download failed: %s", job.id, error)
-            asked_wait = error.retry_after if isinstance(error, Overloaded) else None
+            log.warning("job %d: the download failed: %r", job.id, error)
+            failed = error
             await make_room_if_full(floor, job, error)
         failures += 1
+        await floor.still(job)
+        if floor.is_up(kept_until, began):
+            return await floor.fail(job, Failure.LOST, f"not fetched until {kept_until}: {failed!r}")
         if floor.clock.now() >= give_up_at:
-            return await floor.fail(job, Failure.TIMED_OUT)
-        await floor.pause(backoff(failures, asked_wait, floor.chance()))
+            job = await floor.overdue(job)
+        wait = retry_wait(failed, failures, floor.chance(), is_overdue=job.overdue_at is not None)
+        await floor.pause(wait)
         await floor.still(job)
 
 
-async def download(floor: Floor, job: Job, give_up_at: datetime) -> None:
-    """One try. Raises ProviderError, BadVideo, ChildFailed, OSError or TimeoutError."""
+async def download(floor: Floor, job: Job) -> None:
+    """One try. Raises ProviderError, BadVideo, ChildFailed or OSError (a TimeoutError, too)."""
     provider = floor.catalogue.providers.get(job.provider)
     if provider is None or job.video is None:
         raise Unusable(f"{job.provider} is not set up any more")
     floor.files.facts(job.id).unlink(missing_ok=True)
-    async with FileSink(floor.files.video(job.id)) as sink:
-        await floor.within(give_up_at, provider.download(job.operation or {}, job.video, sink))
+    async with FileSink(floor.files.video(job.id)) as sink, asyncio.timeout(DOWNLOAD_TIMEOUT):
+        await provider.download(job.operation or {}, job.video, sink)
     floor.heard(job.provider, None)
     facts = await look(floor, job)
     log.info("job %d: %s", job.id, facts)

@@ -5,13 +5,13 @@ import logging
 import math
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Unpack
 
-from bot.cadence import typical
+from bot.cadence import backoff, typical
 from bot.cards import Card, Letterbox
 from bot.catalogue import Catalogue
 from bot.clock import Clock
@@ -21,12 +21,16 @@ from bot.media.jobfiles import JobFiles
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.jobs import Changes, Moved
-from providers.base import Operation
-from providers.errors import NO_ADVICE, Advice, ProviderError
+from bot.uptime import GRACE, Uptime
+from providers.base import Operation, Provider
+from providers.errors import NO_ADVICE, Advice, Overloaded, ProviderError
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 _QUARTER = 15
+FILES_AT_ONCE = 4
+"""Queued jobs whose files are held in memory at the same time."""
+SHORT_WAIT, LONG_WAIT = 60.0, 300.0
+"""The longest waits in seconds between two tries, while a job is in its time and when it is overdue."""
 
 
 class Stopping(Exception):
@@ -55,6 +59,12 @@ class Floor:
         self.watched: Counter[str] = Counter()
         """How many operations of each provider are being looked at."""
         self.stopping = asyncio.Event()
+        self.declined: dict[int, frozenset[tuple[str, str]]] = {}
+        """Queued jobs that could go to another provider, and the offers that turned out not to do."""
+        self.diverting = asyncio.Semaphore(FILES_AT_ONCE)
+        self._in_queue: dict[int, Card] = {}
+        """What the cards of queued jobs show."""
+        self.uptime = Uptime(clock.now())
         self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def chance(self) -> float:
@@ -68,7 +78,66 @@ class Floor:
         changes = Changes(failure=failure, detail=detail or "")
         if advice is not None and advice != NO_ADVICE:
             changes["advice"] = advice
-        return await self.store.jobs.move(job, JobState.FAILED, **changes)
+        return await self.settle(job, JobState.FAILED, **changes)
+
+    async def settle(self, job: Job, state: JobState, **changes: Unpack[Changes]) -> Job:
+        """Move a job, however long the database takes. Raises Moved.
+
+        Raises Stopping if the bot is stopped meanwhile, but not for what a vendor has answered to a purchase:
+        that cannot be found out a second time.
+        """
+        at = self.clock.now()
+        return await self._written(
+            job, lambda again: self.store.jobs.move(job, state, at=at, again=again, **changes)
+        )
+
+    async def ask(self, job: Job) -> Job:
+        """Take the right to ask the vendor to start. Raises Stopping, or Moved if it is no longer wanted."""
+        if self.stopping.is_set():
+            raise Stopping
+        at = self.clock.now()
+        return await self._written(job, lambda again: self.store.jobs.ask(job, at=at, again=again))
+
+    async def _written(self, job: Job, write: Callable[[bool], Awaitable[Job]]) -> Job:
+        """Write until the database answers: an answer that did not arrive is no answer."""
+        has_asked = job.state is JobState.SUBMITTING and job.asked_at is not None
+        failures = 0
+        while True:
+            try:
+                return await write(failures > 0)
+            except StoreError as error:
+                log.warning("job %d cannot be written down yet: %s", job.id, error)
+            failures += 1
+            wait = backoff(failures, None, self.chance())
+            await (self.clock.wait(asyncio.Event(), wait) if has_asked else self.pause(wait))
+
+    async def overdue(self, job: Job) -> Job:
+        """Note that a job waits beyond its usual time, so that others need not wait for it.
+
+        Raises Moved or StoreError.
+        """
+        if job.overdue_at is not None:
+            return job
+        log.warning("job %d waits for %s beyond its usual time", job.id, job.provider)
+        job = await self.store.jobs.move(job, job.state, overdue_at=self.clock.now())
+        await self.show(job)
+        return job
+
+    def kept_until(self, job: Job) -> datetime:
+        """Until when the vendor keeps a finished video: as its answer says, else as it usually does."""
+        if job.video is not None and job.video.expires_at is not None:
+            return job.video.expires_at
+        provider = self.catalogue.providers.get(job.provider)
+        seconds = provider.keeps_for if provider else Provider.keeps_for
+        return (job.ready_at or job.overdue_at or job.state_at) + timedelta(seconds=seconds)
+
+    def awake_since(self) -> datetime:
+        """The end of the latest pause of the bot, or its start."""
+        return self.uptime.awake_since(self.clock.now())
+
+    def is_up(self, deadline: datetime, since: datetime) -> bool:
+        """Whether a time is up: past its deadline, and GRACE after `since` and after any pause of ours."""
+        return self.clock.now() >= max(deadline, max(since, self.awake_since()) + GRACE)
 
     def heard(self, provider: str, error: ProviderError | None, job_id: int | None = None) -> None:
         """Remember how a provider has answered; say it once when it is left alone for a while.
@@ -102,6 +171,23 @@ class Floor:
                 return  # somebody moved it meanwhile, and shows what came of it
         self.letterbox.show(card)
 
+    async def show_queue(self, places: Sequence[tuple[Job, int]]) -> None:
+        """Tell the cards of queued jobs their places; two reads, however many there are."""
+        times: dict[tuple[str, str], list[float]] = {}
+        cards = [await self._card(job, place, times=times) for job, place in places]
+        changed = [card for card in cards if self._in_queue.get(card.job.id) != card]
+        self._in_queue = {card.job.id: card for card in cards}
+        self.declined = {job.id: self.declined[job.id] for job, _ in places if job.id in self.declined}
+        if changed:
+            still = await self.store.jobs.queued_still()
+            for card in changed:
+                if card.job.id in still:  # whoever moved it meanwhile shows what came of it
+                    self.letterbox.show(card)
+
+    def forget_queue(self) -> None:
+        """Show all places again at the next round: a card may have been lost on its way."""
+        self._in_queue.clear()
+
     async def reporter(self, job: Job) -> Callable[[float], None]:
         """Something to tell the card how far its video is."""
         card = await self._card(job)
@@ -126,13 +212,10 @@ class Floor:
 
     async def pause(self, seconds: float) -> None:
         """Wait; raises Stopping as soon as the bot is being stopped."""
+        due = self.clock.now() + timedelta(seconds=seconds)
         if await self.clock.wait(self.stopping, seconds):
             raise Stopping
-
-    async def within(self, give_up_at: datetime, call: Awaitable[T]) -> T:
-        """Await an outside call until the job would be given up; raises TimeoutError."""
-        async with asyncio.timeout(max(1.0, (give_up_at - self.clock.now()).total_seconds())):
-            return await call
+        self.uptime.awake_since(self.clock.now(), due)
 
     async def _card(
         self,
@@ -140,11 +223,17 @@ class Floor:
         position: int | None = None,
         progress: float | None = None,
         remaining: float | None = None,
+        *,
+        times: dict[tuple[str, str], list[float]] | None = None,
     ) -> Card:
+        """What the card says; `times` keeps what models have taken, for whoever asks for many cards."""
         spec = self.catalogue.spec(job.provider, job.request.model)
-        times: list[float] = []
-        with suppress(StoreError):  # a card without an estimate is better than a job that stands still
-            times = await self.store.jobs.durations(job.provider, job.request.model)
+        known = {} if times is None else times
+        model = job.provider, job.request.model
+        if model not in known:
+            known[model] = []
+            with suppress(StoreError):  # a card without an estimate is better than a job that stands still
+                known[model] = await self.store.jobs.durations(*model)
         return Card(
             job=replace(job, request=spec.complete(job.request)) if spec else job,
             provider=self.catalogue.label(job.provider),
@@ -153,7 +242,8 @@ class Floor:
             progress=progress,
             promised_at=None if remaining is None else _rounded(self.clock.now(), remaining),
             price_at_least=bool(spec and spec.price and spec.price.at_least),
-            typical_seconds=typical(times, spec.typical_seconds if spec else None),
+            typical_seconds=typical(known[model], spec.typical_seconds if spec else None),
+            kept_until=self.kept_until(job) if job.overdue_at else None,
             fell_from=self.catalogue.label(job.fell_from) if job.fell_from else None,
         )
 
@@ -161,3 +251,9 @@ class Floor:
 def _rounded(now: datetime, remaining: float) -> datetime:
     """When that is, to the next quarter of a minute: a card is not edited for seconds."""
     return datetime.fromtimestamp(math.ceil((now.timestamp() + remaining) / _QUARTER) * _QUARTER, UTC)
+
+
+def retry_wait(error: Exception | None, failures: int, chance: float, *, is_overdue: bool = False) -> float:
+    """Seconds until a call that failed so many times in a row is made again."""
+    asked = error.retry_after if isinstance(error, Overloaded) else None
+    return backoff(failures, asked, chance, longest=LONG_WAIT if is_overdue else SHORT_WAIT)

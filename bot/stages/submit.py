@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 
-from bot.cadence import backoff
 from bot.jobs import Failure, Job, JobState
 from bot.stages.floor import Floor, Stopping
-from bot.store.db import StoreError
 from bot.store.jobs import Moved
 from providers.base import Operation
 from providers.errors import (
@@ -25,10 +23,12 @@ from providers.errors import (
     Unauthorized,
     Unreachable,
 )
-from providers.specs import Mode, VideoRequest
+from providers.specs import Mode, ModelSpec, VideoRequest
 
 log = logging.getLogger(__name__)
 
+SUBMIT_TIMEOUT = 600.0
+"""Seconds; providers have shorter ones of their own."""
 LONGEST_WAIT = 7200.0
 """Seconds; whatever a vendor asks for, a job does not stay in the queue for longer."""
 
@@ -41,38 +41,51 @@ _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
     (NeedsConsent, Failure.NEEDS_CONSENT),
     (Rejected, Failure.REJECTED),
 )
-"""What a refused submit means for the job; whatever is no refusal leaves the outcome unknown."""
+"""What a refused submit means for the job."""
 
 
-async def submit(floor: Floor, job: Job, give_up_at: datetime) -> Job:
-    """Ask the vendor to start. Nobody else does, and nobody ever does again unless nothing was accepted."""
-    asked = await floor.files.complete(job.id, job.request)
+async def submit(floor: Floor, job: Job) -> Job:
+    """Ask the vendor to start: once, unless it is certain that nothing was accepted."""
+    try:
+        asked = await floor.files.complete(job.id, job.request)
+    except OSError as error:
+        return await _requeue(floor, job, Unreachable(f"its files cannot be read now: {error}"))
     if asked is None:
         return await floor.fail(job, Failure.IMAGE_LOST)
     spec = floor.catalogue.spec(job.provider, asked.model)
-    if spec is None:
-        return await _without_model(floor, job, asked)
+    return await (_buy(floor, job, asked, spec) if spec else _without_model(floor, job, asked))
+
+
+async def _buy(floor: Floor, job: Job, asked: VideoRequest, spec: ModelSpec) -> Job:
+    """Wait for a turn, take the right to ask, and send the request."""
+    provider = floor.catalogue.providers[job.provider]
     try:
-        operation = await floor.within(give_up_at, _buy(floor, job, spec.complete(asked)))
+        async with provider.turn():
+            # From here on the vendor may have been asked, whatever happens to this process.
+            job = await floor.ask(job)
+            async with asyncio.timeout(SUBMIT_TIMEOUT):
+                operation = await provider.submit(spec.complete(asked))
     except Stopping:
-        return await floor.store.jobs.move(job, JobState.QUEUED)
-    except ProviderError as error:
+        return await floor.store.jobs.move(job, JobState.QUEUED, asked_at=None)
+    except (Rejected, Unreachable) as error:
+        # Nothing was accepted. That is written down first: whatever goes wrong then, nothing is in doubt.
+        job = await floor.settle(job, JobState.SUBMITTING, asked_at=None)
         floor.heard(job.provider, error)
         return await _refused(floor, job, asked, error)
+    except ProviderError as error:
+        floor.heard(job.provider, error)
+        return await in_doubt(floor, job, error.detail)
     except TimeoutError:
-        return await floor.fail(job, Failure.OUTCOME_UNKNOWN, "no answer in time")
+        return await in_doubt(floor, job, "no answer in time")
     floor.heard(job.provider, None)
     return await _record(floor, job, operation)
 
 
-async def _buy(floor: Floor, job: Job, request: VideoRequest) -> Operation:
-    """Wait for a turn, look whether the video is still wanted, and send the order."""
-    provider = floor.catalogue.providers[job.provider]
-    async with provider.turn():
-        if floor.stopping.is_set():
-            raise Stopping
-        await floor.still(job)
-        return await provider.submit(request)
+async def in_doubt(floor: Floor, job: Job, why: str) -> Job:
+    """Nobody can tell whether the vendor has accepted it: it is sent again only where that costs nothing."""
+    if floor.catalogue.providers[job.provider].is_free:
+        return await _requeue(floor, job, Unreachable(why))
+    return await floor.fail(job, Failure.OUTCOME_UNKNOWN, why)
 
 
 async def _without_model(floor: Floor, job: Job, asked: VideoRequest) -> Job:
@@ -84,7 +97,7 @@ async def _without_model(floor: Floor, job: Job, asked: VideoRequest) -> Job:
     return fallen or await floor.fail(job, Failure.MODEL_GONE, "the model is not in the list any more")
 
 
-async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderError) -> Job:
+async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: Rejected | Unreachable) -> Job:
     """Where nothing was accepted, another provider may do the same, or this one later; else it is over."""
     if isinstance(error, InvalidRequest | NotFound | Forbidden) and not isinstance(error, Refused):
         floor.catalogue.doubt(job.provider)
@@ -96,9 +109,9 @@ async def _refused(floor: Floor, job: Job, asked: VideoRequest, error: ProviderE
             return fallen
     if isinstance(error, Overloaded | Unreachable):
         return await _requeue(floor, job, error)
-    failure = next((failure for kind, failure in _FAILURES if isinstance(error, kind)), None)
+    failure = next(failure for kind, failure in _FAILURES if isinstance(error, kind))
     advice = error.advice if isinstance(error, InvalidRequest) else NO_ADVICE
-    return await floor.fail(job, failure or Failure.OUTCOME_UNKNOWN, error.detail, advice)
+    return await floor.fail(job, failure, error.detail, advice)
 
 
 async def divert(floor: Floor, job: Job, reason: Failure | None) -> Job:
@@ -106,42 +119,57 @@ async def divert(floor: Floor, job: Job, reason: Failure | None) -> Job:
 
     Without a reason the provider only rests: who can go to another does, who cannot waits.
     """
-    asked = await floor.files.complete(job.id, job.request) if reason or job.may_fall_over else None
-    if asked is not None:
-        fallen = await _fall_over(floor, job, asked, f"it is left alone ({reason or 'outages'})")
-        if fallen is not None:
-            return fallen
+    spec = floor.catalogue.spec(job.provider, job.request.model)
+    offers = _offers(floor, job, spec.mode if spec else None)
+    # Files are read last, a few at a time, and not again for those who have declined already.
+    if not offers.keys() <= floor.declined.get(job.id, frozenset()):
+        async with floor.diverting:
+            asked = await floor.files.complete(job.id, job.request)
+            why = f"it is left alone ({reason or 'outages'})"
+            if asked is not None and (fallen := await _fall_over(floor, job, asked, why)) is not None:
+                return fallen
+        floor.declined[job.id] = frozenset(offers)
     return await floor.fail(job, reason, f"{job.provider} cannot take it: {reason}") if reason else job
 
 
-async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> Job | None:
-    """Hand the job to another provider, fit now, that takes exactly what was asked for no more; None without.
+def _offers(
+    floor: Floor, job: Job, mode: Mode | None, first: str | None = None
+) -> dict[tuple[str, str], ModelSpec]:
+    """What other providers, fit now, could be asked to do instead, by provider and model, the best first.
 
     Only where the member named none, and only once.
     """
     if not job.may_fall_over or job.fell_from is not None:
-        return None
-    mode = Mode.TEXT_TO_VIDEO if asked.image is None else Mode.IMAGE_TO_VIDEO
+        return {}
     now = floor.clock.now()
+    return {
+        (name, spec.id): spec
+        for wanted in ([mode] if mode else Mode)
+        for name, spec in floor.catalogue.candidates(wanted, None, None, first)
+        if name != job.provider and floor.catalogue.ward[name].fit(now)
+    }
+
+
+async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> Job | None:
+    """Hand the job to another provider that takes exactly what was asked for no more; None without."""
+    mode = Mode.TEXT_TO_VIDEO if asked.image is None else Mode.IMAGE_TO_VIDEO
+    if not _offers(floor, job, mode):
+        return None
     rules = await floor.store.acts.rules(job.guild_id)
     if rules.fall_over is False:  # decided since the job was booked
         return None
-    for name, spec in floor.catalogue.candidates(mode, None, None, rules.default_provider):
-        fit = name != job.provider and floor.catalogue.ward[name].fit(now)
-        if (
-            not fit
-            or not floor.catalogue.can(name, spec, asked)
-            or rules.price(name, spec, asked) > job.price
-        ):
+    for (name, _), spec in _offers(floor, job, mode, rules.default_provider).items():
+        if not floor.catalogue.can(name, spec, asked) or rules.price(name, spec, asked) > job.price:
             continue
         quoted = await floor.catalogue.quote(name, spec, asked)
         is_unknown = quoted is None and floor.catalogue.providers[name].quotes
         if rules.budget is not None and (is_unknown or (quoted or 0) > job.cost_micros):
             continue
         log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, why)
-        return await floor.store.jobs.move(
+        return await floor.settle(
             job,
             JobState.QUEUED,
+            asked_at=None,
             provider=name,
             model=spec.id,
             request=job.request.model_copy(update={"model": spec.id}),
@@ -160,7 +188,7 @@ async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> J
     wait = min(LONGEST_WAIT, max(asked_wait or 0.0, min(120.0, 5.0 + age / 4)))
     log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)
     not_before = floor.clock.now() + timedelta(seconds=wait)
-    return await floor.store.jobs.move(job, JobState.QUEUED, not_before=not_before)
+    return await floor.settle(job, JobState.QUEUED, asked_at=None, not_before=not_before)
 
 
 async def _record(floor: Floor, job: Job, operation: Operation) -> Job:
@@ -168,17 +196,9 @@ async def _record(floor: Floor, job: Job, operation: Operation) -> Job:
     submitted_at = floor.clock.now()
     # A link is a key to the video, and no log is as well kept as the database.
     shown = {name: value for name, value in operation.items() if "://" not in str(value)}
-    failures = 0
-    while True:
-        try:
-            return await floor.store.jobs.move(
-                job, JobState.RUNNING, operation=operation, submitted_at=submitted_at
-            )
-        except StoreError:
-            log.exception("job %d was accepted as %s, which cannot be stored yet", job.id, shown)
-            failures += 1
-            await floor.clock.wait(asyncio.Event(), backoff(failures, None, floor.chance()))
-        except Moved:
-            log.warning("job %d was ended while %s accepted it as %s", job.id, job.provider, shown)
-            await floor.abandon(job.provider, operation)
-            raise
+    try:
+        return await floor.settle(job, JobState.RUNNING, operation=operation, submitted_at=submitted_at)
+    except Moved:
+        log.warning("job %d was ended while %s accepted it as %s", job.id, job.provider, shown)
+        await floor.abandon(job.provider, operation)
+        raise

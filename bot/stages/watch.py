@@ -5,9 +5,9 @@ from collections import deque
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-from bot.cadence import Pace, backoff, next_look
+from bot.cadence import Pace, next_look
 from bot.jobs import Failure, Job, JobState
-from bot.stages.floor import Floor
+from bot.stages.floor import Floor, retry_wait
 from providers import AnyProvider
 from providers.base import Failed, Pending, Succeeded
 from providers.errors import NotFound, Overloaded, ProviderError, Uncertain
@@ -25,11 +25,11 @@ class _Lost(Exception):
 
 
 async def watch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
-    """Look until there is a verdict or the time is up."""
+    """Look until there is a verdict, or until the vendor keeps the video no longer."""
     provider = floor.catalogue.providers[job.provider]
     floor.watched[provider.name] += 1
     try:
-        verdict = await _verdict(floor, job, provider, give_up_at)
+        verdict = await _Watch(floor, job, provider, give_up_at).verdict()
     except _Lost as lost:
         return await floor.fail(job, Failure.LOST, str(lost))
     finally:
@@ -39,7 +39,12 @@ async def watch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             # What was reserved of the server's budget becomes what was spent.
             cost = job.cost_micros if verdict.cost_micros is None else verdict.cost_micros
             return await floor.store.jobs.move(
-                job, JobState.DOWNLOADING, video=verdict, ready_at=floor.clock.now(), cost_micros=cost
+                job,
+                JobState.DOWNLOADING,
+                video=verdict,
+                ready_at=floor.clock.now(),
+                overdue_at=None,
+                cost_micros=cost,
             )
         case Failed():
             failure = Failure.REFUSED if verdict.refused else Failure.PROVIDER_FAILED
@@ -48,55 +53,89 @@ async def watch(floor: Floor, job: Job, give_up_at: datetime) -> Job:
             return await floor.fail(job, Failure.TIMED_OUT)
 
 
-async def _verdict(
-    floor: Floor, job: Job, provider: AnyProvider, give_up_at: datetime
-) -> Succeeded | Failed | None:
-    times = await floor.store.jobs.durations(job.provider, job.request.model)
-    submitted_at = job.submitted_at or job.state_at
-    pending = Pending()
-    outages: deque[ProviderError] = deque(maxlen=8)
-    broken_since: datetime | None = None
-    wait = _until_next_look(floor, provider, submitted_at, times, pending)
-    while True:
-        await floor.pause(wait)
-        await floor.still(job)
-        try:
-            answer = await provider.poll(job.operation or {})
-        except ProviderError as error:
-            log.info("job %d could not be looked at: %s", job.id, error.detail)
-            floor.heard(provider.name, error, job.id)
-            outages.append(error)
-            now = floor.clock.now()
-            if error.status is not None or not isinstance(error, Overloaded):
-                broken_since = (broken_since or now) if _is_broken(error) else None
-            if _is_unknown(outages) and now > submitted_at + JUST_SUBMITTED:
-                raise _Lost(error.detail) from error
-            if _is_hopeless(provider, broken_since, now):
-                raise _Lost(error.detail) from error
-            asked_wait = error.retry_after if isinstance(error, Overloaded) else None
-            wait = backoff(len(outages), asked_wait, floor.chance())
-        else:
-            floor.catalogue.ward[provider.name].seen()
-            outages.clear()
-            broken_since = None
-            if not isinstance(answer, Pending):
-                return answer
-            if answer != pending:
-                await floor.show(job, progress=answer.progress, remaining=answer.remaining_seconds)
-            pending = answer
-            wait = _until_next_look(floor, provider, submitted_at, times, pending)
-        left = (give_up_at - floor.clock.now()).total_seconds()
-        if left <= 0:
-            return None
-        wait = min(wait, left)
+class _Watch:
+    """The looks at one operation."""
 
+    def __init__(self, floor: Floor, job: Job, provider: AnyProvider, give_up_at: datetime) -> None:
+        self._floor = floor
+        self._job = job
+        self._provider = provider
+        self._give_up_at = give_up_at
+        """When a vendor that answers has had its time."""
+        self._kept_until = give_up_at + timedelta(seconds=provider.keeps_for)
+        """When a vendor that does not answer keeps the video no longer, should it have finished in time."""
+        self._began = floor.clock.now()
+        self._submitted_at = job.submitted_at or job.state_at
+        self._outages: deque[ProviderError] = deque(maxlen=8)
+        """In a row, the latest ones."""
+        self._broken_since: datetime | None = None
+        self._answers_since: datetime | None = None
+        """The first answer since it could not be reached, or since we could not ask."""
+        self._pending = Pending()
 
-def _until_next_look(
-    floor: Floor, provider: AnyProvider, submitted_at: datetime, times: list[float], pending: Pending
-) -> float:
-    elapsed = (floor.clock.now() - submitted_at).total_seconds()
-    pace = Pace(provider.shortest_wait, provider.looks_per_minute, floor.watched[provider.name])
-    return next_look(elapsed, times, pending.remaining_seconds, pace)
+    async def verdict(self) -> Succeeded | Failed | None:
+        """The vendor's verdict; None if its time is up. Raises _Lost, Moved, Stopping or StoreError."""
+        floor, job = self._floor, self._job
+        times = await floor.store.jobs.durations(job.provider, job.request.model)
+        wait = self._until_next_look(times)
+        while True:
+            await floor.pause(wait)
+            await floor.still(job)
+            try:
+                answer = await self._provider.poll(job.operation or {})
+            except ProviderError as error:
+                wait = await self._failed(error)
+            else:
+                if not isinstance(answer, Pending):
+                    return answer
+                if await self._is_up(answer):
+                    return None
+                wait = self._until_next_look(times)
+            left = (self._give_up_at - floor.clock.now()).total_seconds()
+            wait = min(wait, left) if left > 0 else wait
+
+    async def _is_up(self, answer: Pending) -> bool:
+        """Take note of an answer; whether the vendor has had its time and has been answering for a while."""
+        floor, now = self._floor, self._floor.clock.now()
+        floor.catalogue.ward[self._provider.name].seen()
+        self._outages.clear()
+        self._broken_since = None
+        self._answers_since = max(self._answers_since or now, floor.awake_since())
+        if answer != self._pending:
+            await floor.show(self._job, progress=answer.progress, remaining=answer.remaining_seconds)
+        self._pending = answer
+        return floor.is_up(self._give_up_at, self._answers_since)
+
+    async def _failed(self, error: ProviderError) -> float:
+        """Take note of a look that failed; seconds to the next one. Raises _Lost."""
+        floor, job = self._floor, self._job
+        log.info("job %d could not be looked at: %s", job.id, error.detail)
+        floor.heard(self._provider.name, error, job.id)
+        self._answers_since = None
+        self._outages.append(error)
+        now = floor.clock.now()
+        if error.status is not None or not isinstance(error, Overloaded):
+            self._broken_since = (self._broken_since or now) if _is_broken(error) else None
+        if _is_unknown(self._outages) and now > self._submitted_at + JUST_SUBMITTED:
+            raise _Lost(error.detail) from error
+        if self._is_hopeless(now) or floor.is_up(self._kept_until, self._began):
+            raise _Lost(error.detail) from error
+        if now >= self._give_up_at:
+            self._job = await floor.overdue(job)
+        return retry_wait(error, len(self._outages), floor.chance(), is_overdue=bool(self._job.overdue_at))
+
+    def _is_hopeless(self, now: datetime) -> bool:
+        """Whether the vendor has answered with errors alone for so long that it means a failed video."""
+        if self._broken_since is None or self._provider.hopeless_after is None:
+            return False
+        broken_for = now - max(self._broken_since, self._floor.awake_since())
+        return broken_for.total_seconds() >= self._provider.hopeless_after
+
+    def _until_next_look(self, times: list[float]) -> float:
+        provider, floor = self._provider, self._floor
+        elapsed = (floor.clock.now() - self._submitted_at).total_seconds()
+        pace = Pace(provider.shortest_wait, provider.looks_per_minute, floor.watched[provider.name])
+        return next_look(elapsed, times, self._pending.remaining_seconds, pace)
 
 
 def _is_unknown(outages: deque[ProviderError]) -> bool:
@@ -107,10 +146,3 @@ def _is_unknown(outages: deque[ProviderError]) -> bool:
 
 def _is_broken(error: ProviderError) -> bool:
     return isinstance(error, Uncertain) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
-
-
-def _is_hopeless(provider: AnyProvider, broken_since: datetime | None, now: datetime) -> bool:
-    """Whether the vendor has answered with nothing but errors for so long that it means a failed video."""
-    if broken_since is None or provider.hopeless_after is None:
-        return False
-    return (now - broken_since).total_seconds() >= provider.hopeless_after

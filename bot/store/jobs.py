@@ -17,6 +17,8 @@ from providers.specs import VideoRequest
 
 STILL_THERE = timedelta(minutes=5)
 """How long a provider that cannot be told to stop may still work on what was given up here."""
+CLOCK_STEP = timedelta(minutes=1)
+"""A row from further ahead than this was written before the clock was put back."""
 
 
 class Moved(Exception):
@@ -28,8 +30,10 @@ class Changes(TypedDict, total=False):
 
     operation: Operation
     video: Succeeded
+    asked_at: datetime | None
     submitted_at: datetime
     ready_at: datetime
+    overdue_at: datetime | None
     not_before: datetime
     message_id: int | None
     place: Place
@@ -66,11 +70,13 @@ def _among(states: frozenset[JobState]) -> str:
 
 
 _GIVEN_UP = f"""
-    state IN {_among(RELEASED)} AND state_at > :given_up_since AND ready_at IS NULL
-        AND (failure = '{Failure.OUTCOME_UNKNOWN}' OR submitted_at IS NOT NULL
-            AND (failure = '{Failure.TIMED_OUT}' OR state = '{JobState.CANCELLED}'))
+    state IN {_among(RELEASED)} AND state_at > :given_up_since AND state_at < :ahead AND ready_at IS NULL
+        AND asked_at IS NOT NULL AND (
+            state = '{JobState.CANCELLED}' OR failure IN ('{Failure.OUTCOME_UNKNOWN}', '{Failure.TIMED_OUT}'))
 """
 """Jobs that are over for us and perhaps not for their provider."""
+
+_COUNTED = f"state IN {_among(UNDER_WAY)} AND overdue_at IS NULL"
 
 _QUEUE = f"""
     SELECT job.*,
@@ -80,13 +86,14 @@ _QUEUE = f"""
         COALESCE(vendor.jobs, 0) AS vendor_jobs,
         COALESCE(given_up.jobs, 0) AS given_up_jobs
     FROM job
-    LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
+    LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
         GROUP BY user_id) AS member ON member.user_id = job.user_id
-    LEFT JOIN (SELECT guild_id, user_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
+    LEFT JOIN (SELECT guild_id, user_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
         GROUP BY guild_id, user_id) AS here ON here.guild_id = job.guild_id AND here.user_id = job.user_id
-    LEFT JOIN (SELECT guild_id, COUNT(*) AS jobs FROM job WHERE state IN {_among(UNDER_WAY)}
+    LEFT JOIN (SELECT guild_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
         GROUP BY guild_id) AS server ON server.guild_id = job.guild_id
-    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE state IN {_among(AT_THE_PROVIDER)}
+    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job
+        WHERE state IN {_among(AT_THE_PROVIDER)} AND overdue_at IS NULL
         GROUP BY provider) AS vendor ON vendor.provider = job.provider
     LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE {_GIVEN_UP}
         GROUP BY provider) AS given_up ON given_up.provider = job.provider
@@ -95,6 +102,8 @@ _QUEUE = f"""
 """  # noqa: S608 - made of our own words
 
 _OPEN = f"SELECT * FROM job WHERE state IN {_among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - as above
+
+_DRIVEN = f"SELECT id FROM job WHERE state IN {_among(UNDER_WAY)}"  # noqa: S608 - as above
 
 _UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {_among(OPEN)}"  # noqa: S608 - as above
 
@@ -146,17 +155,50 @@ class Jobs:
         self._database = database
         self._clock = clock
 
-    async def move(self, job: Job, state: JobState, **changes: Unpack[Changes]) -> Job:
+    async def move(
+        self,
+        job: Job,
+        state: JobState,
+        *,
+        at: datetime | None = None,
+        again: bool = False,
+        **changes: Unpack[Changes],
+    ) -> Job:
         """Move the job on from the state it was read in, and return it as it then stands.
 
-        Ending without a video gives the reservation back in the same commit. Raises Moved if somebody else
-        was faster, ValueError for a move that does not exist.
+        Ending without a video gives the reservation back in the same commit. After a StoreError the move may
+        be there all the same: made `again` with the same time `at`, it finds itself. Raises Moved if somebody
+        else was faster, ValueError for a move that does not exist.
         """
+        at = at or self._clock.now()
         return await self._database.write(
-            lambda transaction: self._move(transaction, job, state, changes),
+            lambda transaction: self._move(transaction, job, state, changes, at, again=again),
             # Who has bought a video writes it down, even while somebody else takes over.
             by_owner=state is not JobState.RUNNING,
         )
+
+    async def ask(self, job: Job, *, at: datetime, again: bool = False) -> Job:
+        """Take the one right to ask the vendor to start, right before that is done.
+
+        After a StoreError it may be taken: taken `again` with the same time `at`, it is found. Raises Moved
+        if the job is no longer to be sent, or if somebody else has the right.
+        """
+
+        async def take(transaction: Transaction) -> Job:
+            rows = await transaction.rows(
+                f"""
+                UPDATE job SET asked_at = :mine WHERE id = :id AND state = '{JobState.SUBMITTING}'
+                    AND (asked_at IS NULL OR (:again = 1 AND asked_at = :mine)) RETURNING *
+                """,  # noqa: S608 - our own word
+                id=job.id,
+                mine=to_text(at),
+                again=int(again),
+            )
+            if not rows:
+                raise Moved(f"job {job.id} is not to be sent any more")
+            return job_of(rows[0])
+
+        return await self._database.write(take)
 
     async def promote(self, caps: Caps) -> Job | None:
         """Move the queued job whose turn it is to `submitting`; None while none may go.
@@ -166,11 +208,13 @@ class Jobs:
 
         async def choose(transaction: Transaction) -> Job | None:
             await transaction.lock("promote")
-            now = to_text(self._clock.now())
+            now = self._clock.now()
             decided = await caps_in(transaction.rows)
-            for row in await transaction.rows(_QUEUE, given_up_since=self._given_up_since()):
-                if str(row["not_before"]) <= now and _fits(row, caps, decided):
-                    return await self._move(transaction, job_of(row), JobState.SUBMITTING, {})
+            for row in await transaction.rows(_QUEUE, **self._recently()):
+                if self._is_due(row, now) and _fits(row, caps, decided):
+                    return await self._move(
+                        transaction, job_of(row), JobState.SUBMITTING, {}, now, again=False
+                    )
             return None
 
         return await self._database.write(choose)
@@ -190,6 +234,15 @@ class Jobs:
         """Every job that is not over, oldest first."""
         return jobs_of(await self._database.read(_OPEN))
 
+    async def under_way(self) -> set[int]:
+        """The ids of the jobs that somebody has to drive."""
+        return {int(row["id"] or 0) for row in await self._database.read(_DRIVEN)}
+
+    async def queued_still(self) -> set[int]:
+        """The ids of the jobs that are in the queue."""
+        rows = await self._database.read("SELECT id FROM job WHERE state = 'queued'")
+        return {int(row["id"] or 0) for row in rows}
+
     async def close_card(self, job_id: int) -> None:
         """Remember that the card shows the job's end, or never will."""
         await self._set("card_closed = 1", job_id)
@@ -204,7 +257,7 @@ class Jobs:
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""
-        return jobs_of(await self._database.read(_QUEUE, given_up_since=self._given_up_since()))
+        return jobs_of(await self._database.read(_QUEUE, **self._recently()))
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""
@@ -224,7 +277,7 @@ class Jobs:
         rows = await self._database.read(
             """
             SELECT submitted_at, ready_at FROM job
-            WHERE provider = :provider AND model = :model AND ready_at IS NOT NULL
+            WHERE provider = :provider AND model = :model AND ready_at > submitted_at
             ORDER BY ready_at DESC LIMIT :limit
             """,
             provider=provider,
@@ -238,21 +291,39 @@ class Jobs:
         sql = f"UPDATE job SET {what} WHERE id = :id AND {where} RETURNING id"  # noqa: S608 - own words
         return bool(await self._database.write(lambda on: on.rows(sql, id=job_id, **values)))
 
-    def _given_up_since(self) -> str:
-        return to_text(self._clock.now() - STILL_THERE)
+    def _recently(self) -> dict[str, str]:
+        now = self._clock.now()
+        return {"given_up_since": to_text(now - STILL_THERE), "ahead": to_text(now + CLOCK_STEP)}
 
-    async def _move(self, transaction: Transaction, job: Job, state: JobState, changes: Changes) -> Job:
+    def _is_due(self, row: Row, now: datetime) -> bool:
+        """Whether a queued job has waited as long as it was to; not by a clock that was put back since."""
+        return str(row["not_before"]) <= to_text(now) or str(row["state_at"]) > to_text(now + CLOCK_STEP)
+
+    async def _move(
+        self,
+        transaction: Transaction,
+        job: Job,
+        state: JobState,
+        changes: Changes,
+        at: datetime,
+        *,
+        again: bool,
+    ) -> Job:
         if state not in MOVES[job.state]:
             raise ValueError(f"a job cannot move from {job.state} to {state}")
         values: dict[str, Value] = {name: to_value(value) for name, value in changes.items()}
         values["state"] = state
         if state is not job.state:
-            values["state_at"] = to_text(self._clock.now())
+            values["state_at"] = to_text(at)
         if state in RELEASED:
             values |= {"charged": 0, "cost_micros": 0}
         assignments = ", ".join(f"{name} = :{name}" for name in values)
         sql = f"UPDATE job SET {assignments} WHERE id = :id AND state = :old RETURNING *"  # noqa: S608 - own names
         rows = await transaction.rows(sql, id=job.id, old=job.state, **values)
+        if not rows and again:
+            rows = await transaction.rows("SELECT * FROM job WHERE id = :id", id=job.id)
+            # All as it was to be: this very move was made before, and its answer did not arrive.
+            rows = [row for row in rows if all(row[name] == value for name, value in values.items())]
         if not rows:
             raise Moved(f"job {job.id} is no longer {job.state}")
         return job_of(rows[0])

@@ -187,7 +187,7 @@ class Hall:
         return job
 
     async def drive(self, job: Job) -> Job:
-        return await self.engine.drive(job, promoted=job.state is JobState.SUBMITTING)
+        return await self.engine.drive(job)
 
     async def job(self, job_id: int = 1) -> Job:
         job = await self.store.jobs.get(job_id)

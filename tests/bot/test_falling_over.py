@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from bot.jobs import Failure, Job, JobState
-from bot.rules import Act, Change, SetBudget, SetDefaultProvider, SetFallOver
+from bot.media.jobfiles import JobFiles
+from bot.rules import Act, Change, ServerRules, SetBudget, SetDefaultProvider, SetFallOver
+from bot.store.db import StoreError
 from bot.store.jobs import Caps
 from providers.errors import (
     Forbidden,
@@ -20,7 +22,7 @@ from providers.errors import (
     Uncertain,
     Unreachable,
 )
-from providers.specs import Mode, ModelSpec, Per, Price
+from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 from tests.bot.conftest import Hall, Scripted
 
 CENT = 10_000
@@ -45,6 +47,12 @@ async def stand_by(hall: Hall, name: str = "other", cents: int | None = None, **
     catalogue.providers[name] = provider  # type: ignore[index] # it is the test's own
     await catalogue.refresh(hall.clock.now())
     return provider
+
+
+async def attend(hall: Hall) -> Job:
+    """The first job, after somebody has seen to the queue."""
+    await hall.engine.attend(await hall.store.jobs.queue())
+    return await hall.job()
 
 
 async def decide(hall: Hall, change: Change) -> None:
@@ -167,8 +175,7 @@ async def test_the_other_is_asked_at_once_however_long_the_first_wanted_to_be_le
     assert waiting.not_before > hall.clock.now()
     await stand_by(hall)
     hall.engine._catalogue.ward["scripted"].rests_until = hall.clock.now() + timedelta(hours=1)
-    assert await hall.engine.divert(waiting)
-    diverted = await hall.job()
+    diverted = await attend(hall)
     assert falls(diverted)
     assert diverted.not_before <= hall.clock.now()
 
@@ -176,8 +183,7 @@ async def test_the_other_is_asked_at_once_however_long_the_first_wanted_to_be_le
 async def test_what_nobody_else_can_take_waits_while_its_provider_only_rests(hall: Hall) -> None:
     await hall.book(1, may_fall_over=True)
     hall.engine._catalogue.ward["scripted"].rests_until = hall.clock.now() + timedelta(hours=1)
-    assert not await hall.engine.divert(await hall.job())
-    assert (await hall.job()).state is JobState.QUEUED
+    assert (await attend(hall)).state is JobState.QUEUED
 
 
 @pytest.mark.parametrize("may", [True, False])
@@ -187,8 +193,7 @@ async def test_what_waits_for_a_provider_that_is_gone_goes_to_another_or_ends(
     await stand_by(hall)
     await hall.book(1, may_fall_over=may)
     del hall.engine._catalogue.providers["scripted"]  # type: ignore[attr-defined] # it is the test's own
-    assert await hall.engine.divert(await hall.job())
-    job = await hall.job()
+    job = await attend(hall)
     assert falls(job) if may else (job.failure, job.charged) == (Failure.NO_PROVIDER, 0)
 
 
@@ -198,7 +203,7 @@ async def test_a_job_that_got_on_meanwhile_is_not_taken_away(hall: Hall) -> None
     seen = await hall.job()
     await hall.engine.cancel(seen, user_id=7)
     hall.engine._catalogue.ward["scripted"].paused = Failure.UNAUTHORIZED
-    assert await hall.engine.divert(seen)
+    await hall.engine.attend([seen])
     assert (await hall.job()).state is JobState.CANCELLED
 
 
@@ -230,3 +235,58 @@ async def test_a_no_to_what_the_catalogue_allows_raises_doubts_about_it(
 ) -> None:
     await not_accepted(hall, error)
     assert ("scripted" in hall.engine._catalogue._doubted) is doubted
+
+
+@pytest.fixture
+def reads(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The jobs whose files are read, in order."""
+    seen: list[int] = []
+    complete = JobFiles.complete
+
+    async def counting(self: JobFiles, job_id: int, request: VideoRequest) -> VideoRequest | None:
+        seen.append(job_id)
+        return await complete(self, job_id, request)
+
+    monkeypatch.setattr(JobFiles, "complete", counting)
+    return seen
+
+
+async def test_nobodys_files_are_read_where_there_is_nobody_else_to_ask(hall: Hall, reads: list[int]) -> None:
+    other = await stand_by(hall)
+    await hall.book(1, may_fall_over=False)
+    await hall.book(2, may_fall_over=True)
+    hall.engine._catalogue.ward["scripted"].rests_until = hall.clock.now() + timedelta(hours=1)
+    hall.engine._catalogue.ward[other.name].paused = Failure.UNAUTHORIZED
+    await attend(hall)
+    assert reads == []
+
+
+async def test_those_who_cannot_take_it_are_not_asked_again_at_each_round(
+    hall: Hall, reads: list[int]
+) -> None:
+    await stand_by(hall, prompt_limit=1)
+    await hall.book(1, may_fall_over=True)
+    hall.engine._catalogue.ward["scripted"].rests_until = hall.clock.now() + timedelta(hours=1)
+    for _ in range(3):
+        await attend(hall)
+    assert reads == [1]
+    await stand_by(hall, "third")
+    assert falls(await attend(hall))
+    assert reads == [1, 1]
+
+
+async def test_a_refusal_that_cannot_be_written_down_yet_leaves_nothing_in_doubt(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stand_by(hall)
+    job = await hall.promoted(may_fall_over=True)
+    hall.provider.submits.append(Unreachable("refused"))
+
+    async def away(*_: object) -> ServerRules:
+        raise StoreError("away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(hall.store.acts, "rules", away)
+        with pytest.raises(StoreError):
+            await hall.drive(job)
+    assert (await hall.drive(await hall.job())).state is JobState.DELIVERED

@@ -1,11 +1,14 @@
 """The runner: everything open is driven, nothing is promoted above its caps, and stopping is clean."""
 
 from collections import Counter
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, Job, JobState
-from bot.store.jobs import Caps
+from bot.store.jobs import Caps, Jobs
 from providers.base import Pending
 from providers.errors import Overloaded
 from tests.bot.conftest import Hall, Make
@@ -32,13 +35,14 @@ async def test_everything_that_is_open_at_start_is_taken_up(hall: Hall) -> None:
     await hall.store.jobs.move(
         running, JobState.RUNNING, operation={"handle": "x"}, submitted_at=hall.clock.now()
     )
-    gap = await hall.promoted(2)
-    await hall.book(3)
+    gap = await hall.store.jobs.ask(await hall.promoted(2), at=hall.clock.now())
+    await hall.promoted(3)
+    await hall.book(4)
     await hall.runner.start()
-    await eventually(lambda: delivered(hall, 1, 3))
+    await eventually(lambda: delivered(hall, 1, 3, 4))
     lost = await hall.job(gap.id)
     assert (lost.failure, lost.charged) == (Failure.OUTCOME_UNKNOWN, 0)
-    assert hall.provider.submitted == ["p3"]
+    assert sorted(hall.provider.submitted) == ["p3", "p4"], "what was not asked for yet goes on"
 
 
 async def test_caps_are_never_exceeded_and_everything_gets_its_turn(make_hall: Make) -> None:
@@ -88,7 +92,7 @@ async def states_are(hall: Hall, state: JobState) -> bool:
 async def test_a_drive_that_stumbles_over_our_own_mistake_is_taken_up_again(
     hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hall.provider.polls.append(ZeroDivisionError("a bug"))
+    hall.box.faults.append(ZeroDivisionError("a bug"))
     await hall.book(1)
     await hall.runner.start()
     await eventually(lambda: delivered(hall, 1))
@@ -119,15 +123,16 @@ async def test_an_older_card_never_hides_a_cancel_during_a_round_of_the_queue(
     hall = await make_hall(Caps(9, 9, {}))
     await hall.book(1)
     await hall.book(2)
-    show = hall.engine.show
+    durations = Jobs.durations
 
-    async def meanwhile(job: Job, **facts: float) -> None:
-        await show(job, **facts)
-        if job.id == 1:
-            await hall.engine.cancel(await hall.job(2), user_id=7)
+    async def meanwhile(self: Jobs, provider: str, model: str) -> list[float]:
+        if (job := await hall.job(2)).state.is_open:
+            await hall.engine.cancel(job, user_id=7)
+        return await durations(self, provider, model)
 
-    monkeypatch.setattr(hall.engine, "show", meanwhile)
-    await hall.runner._attend_queue()
+    queue = await hall.store.jobs.queue()
+    monkeypatch.setattr(Jobs, "durations", meanwhile)
+    await hall.engine.attend(queue)
     assert hall.box.states(2)[-1] is JobState.CANCELLED
 
 
@@ -151,5 +156,44 @@ async def test_an_end_that_was_not_shown_is_shown_at_the_next_start(hall: Hall) 
     await hall.store.jobs.close_card(2)
     hall.box.cards.clear()
     await hall.runner.start()
-    assert hall.box.states(1) == [JobState.DELIVERED]
+    await eventually(lambda: hall.box.states(1) == [JobState.DELIVERED])
     assert hall.box.states(2) == []
+
+
+async def test_the_places_of_a_queue_are_told_with_two_reads_and_once(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 21):
+        await hall.book(number)
+    queue = await hall.store.jobs.queue()
+    reads: list[str] = []
+    read = hall.store.jobs._database.read
+
+    async def counting(sql: str, /, **values: Any) -> Any:
+        reads.append(sql)
+        return await read(sql, **values)
+
+    monkeypatch.setattr(hall.store.jobs._database, "read", counting)
+    await hall.engine.attend(queue)
+    assert [card.position for card in hall.box.cards] == list(range(1, 21))
+    assert len(reads) == 2
+    await hall.engine.attend(queue)
+    assert len(hall.box.cards) == 20
+
+
+async def test_a_drive_that_keeps_stumbling_is_taken_up_less_and_less_often(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[datetime] = []
+
+    async def stumble(job: Job) -> Job:
+        tries.append(hall.clock.now())
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(hall.engine, "drive", stumble)
+    await hall.book(1)
+    await hall.runner.start()
+    await eventually(lambda: len(tries) > 6)
+    waits = [after - before for before, after in pairwise(tries)]
+    assert waits[0] >= timedelta(seconds=5)
+    assert waits[-1] >= 4 * waits[0]

@@ -210,3 +210,20 @@ def test_the_link_of_a_job_leads_to_its_video_else_to_its_card() -> None:
     assert jump(card(JobState.DELIVERING).job) == "https://discord.com/channels/2/3/50"
     assert jump(card(JobState.FAILED).job) == "https://discord.com/channels/2/3/50"
     assert jump(card(card_id=None).job) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (JobState.RUNNING, "EigenAI can't be reached right now. I'll keep trying until <t:1709211600:f>."),
+        (
+            JobState.DOWNLOADING,
+            "but I can't get it from EigenAI right now. I'll keep trying until <t:1709211600:f>",
+        ),
+        (JobState.DELIVERING, "Discord does not take the video right now. I'll keep trying."),
+    ],
+)
+async def test_what_is_overdue_says_what_it_waits_for_and_until_when(state: JobState, words: str) -> None:
+    look = render(card(state, overdue_at=NOON, kept_until=NOON + timedelta(hours=1)))
+    assert words in text(look)
+    assert "Usual finish" not in text(look)

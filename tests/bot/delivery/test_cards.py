@@ -281,3 +281,16 @@ async def _quiet(letterbox: Delivery, server: DiscordServer, job: Job) -> None:
     """Returns once the card had its chance to be sent: another job's card, shown later, has arrived."""
     cards = len(server.seen("create"))
     await letterbox.open(card(replace(job, id=job.id + cards, card_id=None)))
+
+
+async def test_who_has_waited_beyond_the_usual_time_is_told_once_that_no_video_comes(
+    server: DiscordServer, letterbox: Delivery, store: Store, job: Job, clock: FastClock
+) -> None:
+    await letterbox.open(card(job))
+    lost = replace(at(job, JobState.FAILED), failure=Failure.LOST, overdue_at=clock.now())
+    letterbox.show(card(lost))
+    told = await eventually(
+        lambda: [post for post in server.world.replies() if f"<@{ALICE}>" in post["content"]]
+    )
+    assert [post["content"].count("Nothing was charged.") for post in told] == [1]
+    assert "No video this time" in shown(server)

@@ -127,13 +127,16 @@ def used(store: Store) -> Callable[..., Awaitable[int]]:
 def book(jobs: Jobs, reserve: Reserve, clock: StillClock) -> Callable[..., Any]:
     """Reserve a job and bring it into a state, as if at the present of the clock."""
 
-    async def booked(job_id: int, state: JobState = JobState.QUEUED, **values: Any) -> Job:
+    async def booked(
+        job_id: int, state: JobState = JobState.QUEUED, *, asked: bool = True, **values: Any
+    ) -> Job:
         job = await reserve(new_job(job_id, **values), 1000)
         assert job is not None
         for step in path_to(state):
             times = {JobState.RUNNING: "submitted_at", JobState.DOWNLOADING: "ready_at"}
             changes = {times[step]: clock.now()} if step in times else {}
             job = await jobs.move(job, step, **changes)
+            job = await jobs.ask(job, at=clock.now()) if step is JobState.SUBMITTING and asked else job
         return job
 
     return booked

@@ -9,7 +9,7 @@ import pytest
 from bot.jobs import OPEN, UNDER_WAY, Failure, Job, JobState
 from bot.store import Store
 from bot.store.db import Database, StoreError, migrate
-from bot.store.jobs import _OPEN, _QUEUE, _UNSHOWN, STILL_THERE, Caps, Jobs, Moved
+from bot.store.jobs import _DRIVEN, _OPEN, _QUEUE, _UNSHOWN, STILL_THERE, Caps, Jobs, Moved
 from providers.base import Succeeded
 from providers.specs import VideoRequest
 from tests.bot.store.conftest import NOON, StillClock, new_job
@@ -131,6 +131,65 @@ async def test_of_two_programs_on_one_database_one_wins(jobs: Jobs, book: Book, 
     )
     assert sum(isinstance(outcome, Job) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, Moved) for outcome in outcomes) == 9
+
+
+async def test_a_move_whose_answer_was_lost_finds_itself_when_it_is_made_again(
+    jobs: Jobs, book: Book, clock: StillClock
+) -> None:
+    running, at = await book(1, JobState.RUNNING), clock.now()
+    made = await jobs.move(running, JobState.DOWNLOADING, at=at, ready_at=at)
+    clock.time += timedelta(seconds=1)
+    assert await jobs.move(running, JobState.DOWNLOADING, at=at, again=True, ready_at=at) == made
+    with pytest.raises(Moved):
+        await jobs.move(running, JobState.DOWNLOADING, at=clock.now(), again=True, ready_at=at)
+
+
+async def test_a_move_made_again_is_not_taken_for_that_of_somebody_else(
+    jobs: Jobs, book: Book, clock: StillClock
+) -> None:
+    running, at = await book(1, JobState.RUNNING), clock.now()
+    await jobs.move(running, JobState.CANCELLED, at=at, ended_by=5)
+    with pytest.raises(Moved):
+        await jobs.move(running, JobState.CANCELLED, at=at, again=True, ended_by=6)
+
+
+async def test_the_right_to_ask_the_vendor_is_taken_once(jobs: Jobs, book: Book, clock: StillClock) -> None:
+    job, at = await book(1, JobState.SUBMITTING, asked=False), clock.now()
+    asked = await jobs.ask(job, at=at)
+    assert asked.asked_at == at
+    with pytest.raises(Moved):
+        await jobs.ask(job, at=at)
+    assert await jobs.ask(job, at=at, again=True) == asked
+    with pytest.raises(Moved):
+        await jobs.ask(job, at=at + timedelta(microseconds=1), again=True)
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.CANCELLED, JobState.RUNNING])
+async def test_only_what_is_being_submitted_may_be_asked_for(
+    jobs: Jobs, book: Book, clock: StillClock, state: JobState
+) -> None:
+    job = await book(1, JobState.SUBMITTING, asked=False)
+    await jobs.move(job, state)
+    with pytest.raises(Moved):
+        await jobs.ask(job, at=clock.now())
+
+
+async def test_a_clock_that_was_put_back_keeps_no_job_waiting(
+    jobs: Jobs, book: Book, clock: StillClock
+) -> None:
+    job = await book(1, JobState.SUBMITTING)
+    await jobs.move(job, JobState.QUEUED, asked_at=None, not_before=clock.now() + timedelta(seconds=60))
+    assert await promoted(jobs, caps()) == []
+    clock.time -= timedelta(hours=1)
+    assert await promoted(jobs, caps()) == [1]
+
+
+async def test_times_that_a_changed_clock_has_made_teach_nothing(
+    jobs: Jobs, book: Book, clock: StillClock
+) -> None:
+    running = await book(1, JobState.RUNNING)
+    await jobs.move(running, JobState.DOWNLOADING, ready_at=clock.now() - timedelta(hours=1))
+    assert await jobs.durations("eigenai", "wan") == []
 
 
 @pytest.mark.parametrize("end", [JobState.FAILED, JobState.CANCELLED])
@@ -268,6 +327,24 @@ async def test_what_is_given_up_holds_its_place_a_while_where_nothing_can_be_sto
     assert (await jobs.queue())[0].id == 2
     clock.time += timedelta(seconds=1)
     assert (await jobs.promote(UNSTOPPABLE)).id == 2
+
+
+async def test_what_was_never_sent_holds_no_place(jobs: Jobs, book: Book) -> None:
+    await jobs.move(await book(1, JobState.SUBMITTING, asked=False), JobState.CANCELLED)
+    await book(2)
+    assert await jobs.promote(UNSTOPPABLE) is not None
+
+
+@pytest.mark.parametrize("state", [JobState.RUNNING, JobState.DOWNLOADING, JobState.DELIVERING])
+async def test_what_waits_for_somebody_out_of_reach_counts_in_no_cap(
+    jobs: Jobs, book: Book, clock: StillClock, state: JobState
+) -> None:
+    job = await book(1, state)
+    await book(2)
+    one = caps(1, 1, eigenai=1)
+    assert await jobs.promote(one) is None
+    await jobs.move(job, state, overdue_at=clock.now())
+    assert (await jobs.promote(one)).id == 2
 
 
 async def test_what_is_given_up_holds_no_place_where_jobs_can_be_stopped(jobs: Jobs, book: Book) -> None:
@@ -416,6 +493,7 @@ async def test_the_queue_is_found_without_looking_at_every_job_there_ever_was(
     database = connect_to(sqlite_url)
     await database.open()
     await migrate(database)
-    for sql, values in ((_QUEUE, {"given_up_since": ""}), (_OPEN, {}), (_UNSHOWN, {})):
+    now = {"given_up_since": "", "ahead": ""}
+    for sql, values in ((_QUEUE, now), (_OPEN, {}), (_DRIVEN, {}), (_UNSHOWN, {})):
         plan = await database.read(f"EXPLAIN QUERY PLAN {sql}", **values)
         assert "SCAN job" not in {row["detail"] for row in plan}
