@@ -13,7 +13,8 @@ from uuid import uuid4
 import pytest
 from filelock import FileLock
 
-from bot.store import sqlite
+from bot.clock import Clock
+from bot.store import Store, sqlite
 from tests.clock import Loop
 
 if TYPE_CHECKING:
@@ -110,6 +111,32 @@ def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite need not survive a power cut either, but where a test is about that."""
     hasty = [pragma.replace("FULL", "OFF") for pragma in DURABLE]
     monkeypatch.setattr("bot.store.sqlite._PRAGMAS", hasty)
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where an SQLite file with all tables and without a row is, once a store was opened."""
+    return tmp_path_factory.mktemp("tables") / "empty.db"
+
+
+@pytest.fixture(autouse=True)
+def tables_at_hand(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
+    """A new store gets a copy of all tables: making them takes longer than most tests."""
+    opened = Store.open
+
+    async def open_copy(store: Store) -> None:
+        path = getattr(store._database, "_path", None)
+        if path is None or path.exists() or not path.parent.is_dir():  # noqa: ASYNC240 - a moment
+            await opened(store)
+            return
+        if not tables.exists():
+            first = Store(sqlite.SQLite(str(tables)), Clock())
+            await opened(first)
+            await first.close()
+        shutil.copy(tables, path)
+        await opened(store)
+
+    monkeypatch.setattr(Store, "open", open_copy)
 
 
 @pytest.fixture

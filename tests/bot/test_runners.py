@@ -61,7 +61,7 @@ async def test_caps_are_never_exceeded_and_everything_gets_its_turn(make_hall: M
     for number in range(1, 13):
         await hall.book(number, user_id=number % 4)
     await hall.runner.start()
-    await eventually(look, timeout=20)
+    await eventually(look)
     assert worst["member"] <= 2
     assert worst["server"] <= 5
     assert worst["provider"] <= 3

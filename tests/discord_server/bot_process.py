@@ -7,10 +7,12 @@
 What it says goes to a file in its folder, its data to `data` there.
 """
 
+import asyncio
 import multiprocessing as mp
 import os
 import sqlite3
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -44,6 +46,7 @@ class BotProcess:
         self._folder = folder
         self.settings = settings
         self._process: BaseProcess | None = None
+        self._launched = self._took = 0.0
 
     @property
     def output(self) -> str:
@@ -60,8 +63,13 @@ class BotProcess:
         """Start it, and wait until Discord hears from it."""
         before = len(self._discord.gateway.sessions)
         await self.launch()
-        await eventually(lambda: len(self._discord.gateway.sessions) > before or self._over(), timeout=20)
+        await eventually(lambda: len(self._discord.gateway.sessions) > before or self._over())
+        self._took = time.perf_counter() - self._launched
         assert not self._over(), self.output
+
+    def soon(self, seconds: float) -> asyncio.Timeout:
+        """So long at most, and longer on a machine that was slow to start the bot."""
+        return asyncio.timeout(seconds + 10 * (self._took or time.perf_counter() - self._launched))
 
     async def launch(self) -> None:
         environment = {
@@ -73,6 +81,7 @@ class BotProcess:
         }
         (self._folder / "output.txt").touch()
         self._process = _FORKS.Process(target=_main, args=(self._folder, environment), daemon=True)
+        self._launched, self._took = time.perf_counter(), 0.0
         self._process.start()
 
     def update(self, name: str, sql: str) -> None:
@@ -97,7 +106,7 @@ class BotProcess:
     async def ended(self) -> int:
         """Its exit code, once it has ended by itself."""
         assert self._process is not None
-        await eventually(self._over, timeout=20)
+        await eventually(self._over)
         assert self._process.exitcode is not None
         return self._process.exitcode
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,16 @@ class Unhurried:
 @pytest.fixture(autouse=True)
 def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.app.Children", AtHome)
+
+
+@pytest.fixture(autouse=True)
+def extensions_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bot's extensions are imported once: discord.py does it anew for each bot, and that takes long."""
+
+    async def load_extension(bot: Stillmotion, name: str) -> None:
+        await import_module(name).setup(bot)
+
+    monkeypatch.setattr(Stillmotion, "load_extension", load_extension)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ async def test_a_refused_key_pauses_the_provider_for_everybody_until_it_works_ag
     listed = (await world.bob.slash(world.channel, "providers")).response.embeds[0]
     assert "🔴" in (listed.fields[0].value or "")
 
-    await eventually(lambda: "no longer paused" in caplog.text, timeout=30)
+    await eventually(lambda: "no longer paused" in caplog.text)
     await world.animate(world.bob)
     await world.video()
 

@@ -26,8 +26,6 @@ from providers.specs import OptionRefused, VideoRequest
 from tests.helpers import eventually
 from tests.providers.conftest import Received, no_more_files
 
-PATIENCE = 45
-"""Seconds. Renders stand back behind all else, so on a crowded machine they take their time."""
 UNKNOWN = {"id": "11111111-2222-3333-4444-555555555555"}
 
 
@@ -74,7 +72,7 @@ async def over(local: Local, operation: dict[str, object]) -> Succeeded | Failed
         found = await local.poll(operation)
         return None if isinstance(found, Pending) else found
 
-    return await eventually(verdict, timeout=PATIENCE)
+    return await eventually(verdict)
 
 
 async def under_way(local: Local, operation: dict[str, object]) -> float:
@@ -83,7 +81,7 @@ async def under_way(local: Local, operation: dict[str, object]) -> float:
         assert isinstance(found, Pending)
         return found.progress
 
-    return await eventually(progress, timeout=PATIENCE)
+    return await eventually(progress)
 
 
 def child_of(local: Local, operation: dict[str, object]) -> int:
@@ -115,7 +113,7 @@ async def test_a_video_is_made(local: Local, own: Resources, sink: Received) -> 
             shares.append(found.progress)
         return found == Succeeded()
 
-    await eventually(finished, timeout=PATIENCE)
+    await eventually(finished)
     assert shares == sorted(shares)
     assert len(set(shares)) > 2
 

@@ -122,7 +122,7 @@ async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
     opening = asyncio.create_task(letterbox.open(card(job)))
     await eventually(server.world.cards)
     letterbox.show(card(at(job, JobState.FAILED, failure=Failure.OUTCOME_UNKNOWN)))
-    await eventually(lambda: "nobody can tell" in shown(server), timeout=3)
+    await eventually(lambda: "nobody can tell" in shown(server))
     await opening
 
     assert len(server.world.messages) == 1

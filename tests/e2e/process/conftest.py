@@ -44,7 +44,7 @@ class Stage:
             cards = self.discord.world.cards()
             return len(cards) > index and words in str(cards[index]["embeds"])
 
-        await eventually(said, timeout=20)
+        await eventually(said)
 
     @property
     def card(self) -> Message:

@@ -45,7 +45,7 @@ class Crowd:
         return Counter(row["state"] for row in self._stage.bot.rows())
 
     async def reaches(self, **states: int) -> None:
-        await eventually(lambda: self.states() == states, timeout=20)
+        await eventually(lambda: self.states() == states)
 
     def untrue(self) -> list[str]:
         """States that are not what their card says."""
@@ -70,7 +70,6 @@ async def crowd(stage: Stage) -> Crowd:
     return Crowd(stage)
 
 
-@pytest.mark.timeout(90)
 async def test_fifty_jobs_in_every_state_go_on_after_a_stop_and_their_cards_say_so_soon(
     stage: Stage, crowd: Crowd
 ) -> None:
@@ -81,7 +80,7 @@ async def test_fifty_jobs_in_every_state_go_on_after_a_stop_and_their_cards_say_
     discord.next("create", *[lost, lost_after_all] * 4, when=is_reply)
     discord.next("edit", *[lost, lost_after_all] * 4, when=carries_video)
     await crowd.ask(24)
-    await eventually(lambda: len(discord.seen("edit", carries_video)) == 8, timeout=20)
+    await eventually(lambda: len(discord.seen("edit", carries_video)) == 8)
     vendor.finish_after(NEVER)
     await crowd.ask(12)
     await crowd.reaches(downloading=8, delivering=16, running=12)
@@ -98,8 +97,8 @@ async def test_fifty_jobs_in_every_state_go_on_after_a_stop_and_their_cards_say_
     # Discord's own limits hold for this promise, and would only be waited for in the rest.
     discord.enforce()
     stage.bot.settings["DISCORD_WINDOW"] = "5"
-    async with asyncio.timeout(SOON):
-        await stage.bot.start()
+    await stage.bot.start()
+    async with stage.bot.soon(SOON):
         await eventually(lambda: crowd.states() == {"delivered": 24, "running": 26} and not crowd.untrue())
 
     discord.enforce(window=0.1)

@@ -28,7 +28,7 @@ async def test_sigterm_ends_it_soon_and_the_next_start_goes_on(stage: Stage) -> 
     await stage.reaches(asked, "running")
     await eventually(lambda: stage.vendor.seen("poll"))
 
-    async with asyncio.timeout(SOON):
+    async with stage.bot.soon(SOON):
         code = await stage.bot.terminate()
     left = stage.bot.row(asked.id)["state"]
     stage.vendor.finish("job-1")
@@ -59,9 +59,9 @@ async def test_sigterm_lets_a_purchase_in_flight_end(stage: Stage) -> None:
 async def test_sigterm_ends_a_bot_that_is_still_starting(stage: Stage) -> None:
     stage.discord.next("login", hang)
     await stage.bot.launch()
-    await eventually(lambda: stage.discord.seen("login"), timeout=20)
+    await eventually(lambda: stage.discord.seen("login"))
 
-    async with asyncio.timeout(SOON):
+    async with stage.bot.soon(SOON):
         code = await stage.bot.terminate()
 
     assert code == 0, stage.bot.output
@@ -156,8 +156,8 @@ async def test_an_update_waits_until_the_old_process_has_ended(stage: Stage, tmp
     await stage.bot.start()
     new = BotProcess(stage.discord, tmp_path, **stage.bot.settings)
     await new.launch()
-    await eventually(lambda: "waiting up to 60 s for it to end" in new.output, timeout=20)
+    await eventually(lambda: "waiting up to 60 s for it to end" in new.output)
     assert await stage.bot.terminate() == 0
-    await eventually(lambda: len(stage.discord.gateway.sessions) == 2, timeout=20)
+    await eventually(lambda: len(stage.discord.gateway.sessions) == 2)
 
     assert await new.terminate() == 0
