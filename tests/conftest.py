@@ -126,10 +126,10 @@ def tables_at_hand(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
 
     async def open_copy(store: Store) -> None:
         path = getattr(store._database, "_path", None)
-        if path is None or path.exists() or not path.parent.is_dir():  # noqa: ASYNC240 - a moment
+        if path is None or path.exists() or not path.parent.is_dir():
             await opened(store)
             return
-        if not tables.exists():
+        if not tables.exists():  # noqa: ASYNC240 - once
             first = Store(sqlite.SQLite(str(tables)), Clock())
             await opened(first)
             await first.close()

@@ -36,7 +36,7 @@ class Stage:
     async def reaches(self, asked: Asked, state: str) -> dict[str, Any]:
         """The job's row, once it is in this state."""
         return await eventually(
-            lambda: row if (row := self.bot.row(asked.id)).get("state") == state else None, timeout=20
+            lambda: row if (row := self.bot.row(asked.id)).get("state") == state else None
         )
 
     async def card_says(self, words: str, index: int = 0) -> None:

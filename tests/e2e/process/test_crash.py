@@ -135,6 +135,7 @@ async def test_what_waits_in_the_queue_is_still_there_after_a_kill(stage: Stage)
     second = await stage.animate()
     await stage.reaches(second, "queued")
     await stage.card_says("Waiting in the queue, number 1", index=1)
+    await eventually(lambda: stage.vendor.seen("poll"))
 
     await stage.bot.kill()
     await stage.bot.start()
