@@ -130,34 +130,37 @@ async def test_when_nothing_is_left_the_reply_says_so_and_when_it_renews(start: 
     assert len(world.videos()) == 1
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"provider": "nobody"}, "There is no provider `nobody` here. Choose `eigenai` or `local`"),
-        ({"model": "dream"}, "There is no model `dream` here"),
-        ({"provider": "local", "model": "wan2p2-i2v-14b-turbo"}, "There is no model"),
-        ({"provider": "eigenai", "duration": 5}, "does not let you choose the duration"),
-        ({"provider": "eigenai", "resolution": "720p"}, "does not let you choose the resolution"),
-        ({"provider": "local", "duration": 60}, "does not take 60 as duration; it takes 2, 3"),
-        ({"provider": "local", "resolution": "8k"}, "does not take 8k as resolution"),
-        ({"provider": "local", "aspect_ratio": "2:1"}, "does not take 2:1 as aspect ratio"),
-        ({"steps": 21}, "does not take 21 as number of steps; it takes 1 to 20"),
-        ({"seed": -1}, "does not take -1 as seed"),
-        ({"prompt": "   "}, "The prompt says nothing"),
-        ({"prompt": "a Cáfe fight"}, "not allowed here"),
-    ],
+DOES_NOT_FIT = (
+    ({"provider": "nobody"}, "There is no provider `nobody` here. Choose `eigenai` or `local`"),
+    ({"model": "dream"}, "There is no model `dream` here"),
+    ({"provider": "local", "model": "wan2p2-i2v-14b-turbo"}, "There is no model"),
+    ({"provider": "eigenai", "duration": 5}, "does not let you choose the duration"),
+    ({"provider": "eigenai", "resolution": "720p"}, "does not let you choose the resolution"),
+    ({"provider": "local", "duration": 60}, "does not take 60 as duration; it takes 2, 3"),
+    ({"provider": "local", "resolution": "8k"}, "does not take 8k as resolution"),
+    ({"provider": "local", "aspect_ratio": "2:1"}, "does not take 2:1 as aspect ratio"),
+    ({"steps": 21}, "does not take 21 as number of steps; it takes 1 to 20"),
+    ({"seed": -1}, "does not take -1 as seed"),
+    ({"prompt": "   "}, "The prompt says nothing"),
+    ({"prompt": "a Cáfe fight"}, "not allowed here"),
 )
+
+
 async def test_what_does_not_fit_is_refused_with_a_sentence_and_costs_nothing(
-    start: Start, vendor: EigenAIServer, options: dict[str, str | int], words: str
+    start: Start,
+    vendor: EigenAIServer,
+    subtests: pytest.Subtests,
 ) -> None:
     world = await start(local_on=True, blocked_words="cafe fight")
-    reply = await world.animate(**options)
-    assert reply.ephemeral
-    assert words in reply.response.content
-    assert "nothing was charged" in reply.response.content.lower()
-    assert not world.channel.history()
-    assert not vendor.requests
-    assert await world.quota() == "5 of 5 credits left today"
+    for options, words in DOES_NOT_FIT:
+        with subtests.test(options=options, words=words):
+            reply = await world.animate(**options)
+            assert reply.ephemeral
+            assert words in reply.response.content
+            assert "nothing was charged" in reply.response.content.lower()
+            assert not world.channel.history()
+            assert not vendor.requests
+            assert await world.quota() == "5 of 5 credits left today"
 
 
 @pytest.mark.parametrize(

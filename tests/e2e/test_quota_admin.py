@@ -435,26 +435,28 @@ async def test_bad_input_about_a_member_gets_one_sentence_and_changes_nothing(
     assert await world.bot.moderation.history(world.guild.id, None, 9) == []
 
 
-@pytest.mark.parametrize(
-    ("command", "options", "words"),
-    [
-        ("caps", {"member": 0}, "Jobs at once are 1 to 1000."),
-        ("caps", {"server": -5}, "Jobs at once are 1 to 1000."),
-        ("timezone", {"zone": "Middle/Earth"}, "I know no such time zone."),
-        ("budget", {"amount": "-1"}, "A budget is an amount of US dollars"),
-        ("budget", {"amount": "1000000000000"}, "A budget is an amount of US dollars"),
-        ("price", {"provider": "dreams", "credits": "1"}, "There is no such provider here"),
-        ("price", {"provider": "eigenai", "model": "x", "credits": "1"}, "EigenAI has no such model"),
-        ("price", {"provider": "eigenai", "credits": "-1"}, "I cannot read that as a price."),
-    ],
+BAD_ABOUT_THE_SERVER = (
+    ("caps", {"member": 0}, "Jobs at once are 1 to 1000."),
+    ("caps", {"server": -5}, "Jobs at once are 1 to 1000."),
+    ("timezone", {"zone": "Middle/Earth"}, "I know no such time zone."),
+    ("budget", {"amount": "-1"}, "A budget is an amount of US dollars"),
+    ("budget", {"amount": "1000000000000"}, "A budget is an amount of US dollars"),
+    ("price", {"provider": "dreams", "credits": "1"}, "There is no such provider here"),
+    ("price", {"provider": "eigenai", "model": "x", "credits": "1"}, "EigenAI has no such model"),
+    ("price", {"provider": "eigenai", "credits": "-1"}, "I cannot read that as a price."),
 )
+
+
 async def test_bad_input_about_the_server_gets_one_sentence_and_changes_nothing(
-    world: World, command: str, options: dict[str, Any], words: str
+    world: World,
+    subtests: pytest.Subtests,
 ) -> None:
-    said = await world.administer(f"quota-admin {command}", **options)
-    assert words in said
-    assert said.casefold().endswith("nothing was changed.")
-    assert await world.bot.moderation.history(world.guild.id, None, 9) == []
+    for command, options, words in BAD_ABOUT_THE_SERVER:
+        with subtests.test(command=command, options=options):
+            said = await world.administer(f"quota-admin {command}", **options)
+            assert words in said
+            assert said.casefold().endswith("nothing was changed.")
+            assert await world.bot.moderation.history(world.guild.id, None, 9) == []
 
 
 async def test_a_bot_and_a_role_above_ones_own_are_no_targets(world: World) -> None:
@@ -471,22 +473,38 @@ async def test_a_bot_and_a_role_above_ones_own_are_no_targets(world: World) -> N
         assert said == f"<@{robot.id}> is a bot, and bots make no videos. Nothing was changed."
 
 
-@pytest.mark.parametrize(
-    "command", ["set", "grant", "reset", "block", "unblock", "show", "why", "history", "usage", "export"]
+ABOUT_MEMBERS = (
+    "set",
+    "grant",
+    "reset",
+    "block",
+    "unblock",
+    "show",
+    "why",
+    "history",
+    "usage",
+    "export",
 )
-async def test_who_may_not_manage_the_server_sees_and_changes_nothing(world: World, command: str) -> None:
+
+
+async def test_who_may_not_manage_the_server_sees_and_changes_nothing(
+    world: World,
+    subtests: pytest.Subtests,
+) -> None:
     await world.allow(world.moderator, "quota-admin")
-    options: dict[str, Any] = {
-        "set": {"target": world.bob, "amount": "5"},
-        "grant": {"member": world.bob, "amount": 5},
-        "show": {},
-        "history": {},
-        "usage": {},
-        "export": {},
-    }.get(command, {"member": world.bob})
-    said = await world.administer(f"quota-admin {command}", world.moderator, **options)
-    assert said == "Only members who may manage this server can do that. Nothing was changed."
-    assert await world.bot.moderation.history(world.guild.id, None, 9) == []
+    for command in ABOUT_MEMBERS:
+        with subtests.test(command=command):
+            given: dict[str, Any] = {
+                "set": {"target": world.bob, "amount": "5"},
+                "grant": {"member": world.bob, "amount": 5},
+                "show": {},
+                "history": {},
+                "usage": {},
+                "export": {},
+            }.get(command, {"member": world.bob})
+            said = await world.administer(f"quota-admin {command}", world.moderator, **given)
+            assert said == "Only members who may manage this server can do that. Nothing was changed."
+            assert await world.bot.moderation.history(world.guild.id, None, 9) == []
 
 
 async def test_what_was_decided_outlives_a_restart(world: World, settings: Any) -> None:

@@ -40,27 +40,30 @@ async def offered(
     return [choice["value"] for choice in choices]
 
 
-@pytest.mark.parametrize(
-    ("option", "typed", "filled", "values"),
-    [
-        ("provider", "", {}, ["eigenai", "local"]),
-        ("provider", "mach", {}, ["local"]),
-        ("model", "", {}, [WAN, "pan-and-zoom"]),
-        ("model", "", {"provider": "local"}, ["pan-and-zoom"]),
-        ("duration", "", {"provider": "local"}, [2, 3, 4, 5, 6, 7, 8]),
-        ("duration", "", {"provider": "eigenai"}, []),
-        ("resolution", "7", {"provider": "local"}, ["720p"]),
-        ("aspect_ratio", "9", {"provider": "local"}, ["16:9", "9:16"]),
-        ("steps", "", {}, list(range(1, 21))),
-        ("steps", "2", {"model": WAN}, [2, 12, 20]),
-        ("steps", "21", {"model": WAN}, []),
-        ("resolution", "", {"provider": "no such"}, []),
-    ],
+SUGGESTED = (
+    ("provider", "", {}, ["eigenai", "local"]),
+    ("provider", "mach", {}, ["local"]),
+    ("model", "", {}, [WAN, "pan-and-zoom"]),
+    ("model", "", {"provider": "local"}, ["pan-and-zoom"]),
+    ("duration", "", {"provider": "local"}, [2, 3, 4, 5, 6, 7, 8]),
+    ("duration", "", {"provider": "eigenai"}, []),
+    ("resolution", "7", {"provider": "local"}, ["720p"]),
+    ("aspect_ratio", "9", {"provider": "local"}, ["16:9", "9:16"]),
+    ("steps", "", {}, list(range(1, 21))),
+    ("steps", "2", {"model": WAN}, [2, 12, 20]),
+    ("steps", "21", {"model": WAN}, []),
+    ("resolution", "", {"provider": "no such"}, []),
 )
+
+
 async def test_suggestions_come_from_what_the_chosen_model_takes(
-    start: Start, option: str, typed: str, filled: dict[str, str], values: list[str | int]
+    start: Start,
+    subtests: pytest.Subtests,
 ) -> None:
-    assert await offered(await start(local_on=True), option, typed, **filled) == values
+    world = await start(local_on=True)
+    for option, typed, filled, values in SUGGESTED:
+        with subtests.test(option=option, typed=typed):
+            assert await offered(world, option, typed, **filled) == values
 
 
 async def test_every_option_that_can_be_typed_is_suggested(world: World) -> None:
@@ -116,40 +119,44 @@ async def test_with_no_model_named_all_of_them_are_suggested_from(several: World
     assert await offered(several, "steps", "4", model=WAN) == [4, 14]
 
 
-@pytest.mark.parametrize(
-    ("option", "typed", "first"),
-    [
-        ("steps", "33", 33),
-        ("guidance", "3", 3.0),
-        ("guidance", "7.25", 7.25),
-        ("seed", "42", 42),
-        ("negative_prompt", "blur", "blur"),
-    ],
+TYPED_FIRST = (
+    ("steps", "33", 33),
+    ("guidance", "3", 3.0),
+    ("guidance", "7.25", 7.25),
+    ("seed", "42", 42),
+    ("negative_prompt", "blur", "blur"),
 )
+
+
 async def test_what_was_typed_comes_first_if_a_model_allows_it(
-    several: World, option: str, typed: str, first: float | str
+    several: World,
+    subtests: pytest.Subtests,
 ) -> None:
-    value = (await offered(several, option, typed))[0]
-    assert (value, type(value)) == (first, type(first))
+    for option, typed, first in TYPED_FIRST:
+        with subtests.test(option=option, typed=typed):
+            value = (await offered(several, option, typed))[0]
+            assert (value, type(value)) == (first, type(first))
 
 
-@pytest.mark.parametrize(
-    ("option", "typed"),
-    [
-        ("steps", "133"),
-        ("steps", "3.5"),
-        ("steps", "many"),
-        ("guidance", "nan"),
-        ("guidance", "-1"),
-        ("seed", ""),
-        ("seed", "9" * 5000),
-        ("negative_prompt", "x" * 101),
-    ],
+NOT_SUGGESTED = (
+    ("steps", "133"),
+    ("steps", "3.5"),
+    ("steps", "many"),
+    ("guidance", "nan"),
+    ("guidance", "-1"),
+    ("seed", ""),
+    ("seed", "9" * 5000),
+    ("negative_prompt", "x" * 101),
 )
+
+
 async def test_what_no_model_allows_or_discord_would_not_take_is_not_suggested(
-    several: World, option: str, typed: str
+    several: World,
+    subtests: pytest.Subtests,
 ) -> None:
-    assert await offered(several, option, typed) == []
+    for option, typed in NOT_SUGGESTED:
+        with subtests.test(option=option, typed=typed):
+            assert await offered(several, option, typed) == []
 
 
 async def test_there_are_never_more_suggestions_than_discord_shows(several: World) -> None:
