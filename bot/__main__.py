@@ -1,21 +1,26 @@
-"""The command line: `stillmotion run | demo | check | migrate | health`, also as `python -m bot`."""
+"""The command line: `stillmotion run | demo | check | migrate | sync | health`, also as `python -m bot`."""
 
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from bot import checkup, health
-from bot.app import serve
-from bot.client import CannotStart
+from bot.app import serve, sync_commands
 from bot.clock import Clock
+from bot.login import CannotStart
 from bot.ownership import AlreadyRunning, Ownership
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate
+
+LAST_RESORT = 20.0
+"""Seconds from the order to stop until the process ends in any case. Rows hold the truth."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("\n".join(complaints(error)))
     except UnicodeDecodeError:
         sys.exit(".env is not UTF-8 text: save it as UTF-8.")
-    commands = {"run": _run, "check": _check, "migrate": _migrate, "health": _health}
+    commands = {"run": _run, "check": _check, "migrate": _migrate, "sync": _sync, "health": _health}
     sys.exit(asyncio.run(commands[options.command](settings)))
 
 
@@ -50,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-browser", dest="browser", action="store_false", help="only print the address")
     commands.add_parser("check", help="look at token, keys, database and data folder")
     commands.add_parser("migrate", help="bring the database up to date and exit")
+    commands.add_parser("sync", help="tell Discord about the commands again")
     commands.add_parser("health", help="ask the running bot how it is")
     return parser
 
@@ -61,7 +67,7 @@ async def _run(settings: Settings) -> int:
         )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _stop, stop)
     try:
         await serve(settings, settings.discord_token.get_secret_value(), stop)
     except CannotStart as error:
@@ -69,6 +75,15 @@ async def _run(settings: Settings) -> int:
     except (AlreadyRunning, StoreError) as error:
         return _complain(f"{error}.")
     return 0
+
+
+def _stop(stop: asyncio.Event) -> None:
+    """End soon; a thread that hangs in a disk or in a look-up of a name must not prevent it."""
+    if not stop.is_set():
+        stop.set()
+        last = threading.Timer(LAST_RESORT, os._exit, [1])
+        last.daemon = True
+        last.start()
 
 
 async def _check(settings: Settings) -> int:
@@ -101,6 +116,17 @@ async def _migrate_alone(settings: Settings) -> list[str]:
             await database.close()
     finally:
         await ownership.release()
+
+
+async def _sync(settings: Settings) -> int:
+    if settings.discord_token is None:
+        return _complain("DISCORD_TOKEN is not set.")
+    try:
+        number = await sync_commands(settings.discord_token.get_secret_value())
+    except CannotStart as error:
+        return _complain(str(error))
+    print(f"Discord knows {number} commands.")
+    return 0
 
 
 async def _health(settings: Settings) -> int:

@@ -2,20 +2,24 @@
 
 import asyncio
 import logging
+import random
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from itertools import count
 
 import discord
 
 from bot.archive import Archive
 from bot.catalogue import Catalogue
-from bot.client import Stillmotion, translated
+from bot.client import RESERVE, Stillmotion
 from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.delivery.brake import Brake
 from bot.engine import Engine
 from bot.health import Health
 from bot.jobs import KEPT, Job
+from bot.login import DiscordAway, translated
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.moderation import Moderation
@@ -39,6 +43,8 @@ log = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
 SWEEP_EVERY = 3600.0
+LONGEST_LOGIN_PAUSE = 60.0
+"""Seconds."""
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
@@ -47,34 +53,60 @@ def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
     return Stillmotion(app.start, app.stop, app.brake)
 
 
-async def serve(settings: Settings, token: str, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, token: str, stop: asyncio.Event, clock: Clock | None = None) -> None:
     """Run the bot until `stop` is set. Raises CannotStart, AlreadyRunning or StoreError."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     discord.utils.setup_logging(level=level)
     # Below INFO they log interaction tokens and addresses, and what is written into the database.
     for name in ("discord", "aiosqlite"):
         logging.getLogger(name).setLevel(max(level, logging.INFO))
-    client = build(settings)
+    clock = clock or Clock()
+    for failures in count(1):
+        try:
+            await _live(build(settings), token, stop)
+        except DiscordAway as error:
+            wait = min(LONGEST_LOGIN_PAUSE, 2.0**failures) * random.uniform(0.5, 1.0)  # noqa: S311
+            log.warning("%s The start is tried again in %.0f s.", error, wait)
+            if await clock.wait(stop, wait):
+                return
+        else:
+            return
+
+
+async def _live(client: Stillmotion, token: str, stop: asyncio.Event) -> None:
+    """One life of the bot: from its login until it is stopped or cannot go on."""
     running = asyncio.ensure_future(client.start(token))
-    stopping, failing = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(client.failed.wait())
+    signs = [asyncio.ensure_future(sign.wait()) for sign in (stop, client.failed)]
     try:
-        await asyncio.wait({running, stopping, failing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, *signs}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
             log.info("stopping: calls under way get a few seconds, the rest goes on at the next start")
     finally:
-        stopping.cancel()
-        failing.cancel()
+        for sign in signs:
+            sign.cancel()
         await client.close()
-        if client.failure is not None:
-            await asyncio.wait([running])
-            raise client.failure
-        if stop.is_set():
+        is_told = stop.is_set() or client.failure is not None
+        if is_told:
             # Stopped in the middle of its start, discord.py complains of its closed connection.
-            await asyncio.wait([running])
-            log.debug("ended with %r", running.cancelled() or running.exception())
+            running.cancel()
+            await asyncio.wait([running], timeout=client.time_left())
+            log.debug("ended with %r", running)
         else:
             with translated():
                 await running
+    if client.failure is not None:
+        raise client.failure
+
+
+async def sync_commands(token: str) -> int:
+    """Tell Discord about the commands, whatever it knows; how many there are. Raises CannotStart."""
+
+    async def nothing(*_: object) -> None: ...
+
+    async with Stillmotion(nothing, nothing, Brake(Clock())) as client:
+        with translated():
+            await client.login(token)
+        return await client.sync_commands(always=True)
 
 
 async def _sweep(files: JobFiles, store: Store, clock: Clock) -> None:
@@ -111,6 +143,7 @@ class _App:
         self._running = AsyncExitStack()
 
     async def start(self, client: Stillmotion) -> None:
+        self._client = client
         try:
             await self._start(client)
         except BaseException:
@@ -120,29 +153,48 @@ class _App:
     async def stop(self) -> None:
         await self._running.aclose()
 
+    def _at_end(self, end: Callable[[], Awaitable[None]], what: str) -> None:
+        """To be called at the end, which it must not hold up."""
+        self._running.push_async_callback(self._bounded, end, what)
+
+    async def _bounded(self, end: Callable[[], Awaitable[None]], what: str) -> None:
+        try:
+            async with asyncio.timeout(self._client.time_left(keep=RESERVE / 2)):
+                await end()
+        except TimeoutError:
+            log.warning("%s did not end in time", what)
+        except Exception:
+            log.exception("%s did not end well", what)
+
+    async def _open(self, client: Stillmotion) -> Store:
+        """The store, once data folder and database are ours."""
+        settings, clock = self._settings, self._clock
+        database = connect(settings.database)
+        ownership = Ownership(settings.data_dir, database, clock, client.fail)
+        await ownership.acquire(settings.takeover_seconds)
+        self._at_end(ownership.release, "the lock")
+        store = Store(database, clock)
+        await store.open()
+        self._running.push_async_callback(lambda: store.close(client.time_left(keep=RESERVE / 4)))
+        await ownership.claim(store.notes)
+        self._at_end(ownership.disclaim, "the ownership")
+        client.owns = lambda: ownership.is_held
+        return store
+
     async def _start(self, client: Stillmotion) -> None:
         settings, clock, running = self._settings, self._clock, self._running
         settings.data_dir.mkdir(parents=True, exist_ok=True)
 
-        database = connect(settings.database)
-        ownership = Ownership(settings.data_dir, database, clock, client.fail)
-        await ownership.acquire(settings.takeover_seconds)
-        running.push_async_callback(ownership.release)
-        store = Store(database, clock)
-        await store.open()
-        running.push_async_callback(store.close)
-        await ownership.claim(store.notes)
-        running.push_async_callback(ownership.disclaim)
-        client.owns = lambda: ownership.is_held
+        store = await self._open(client)
 
         children = Children()
-        running.push_async_callback(children.close)
+        self._at_end(children.close, "a child")
 
         encoders = Children(settings.encode_jobs)
-        running.push_async_callback(encoders.close)
+        self._at_end(encoders.close, "an encoder")
 
         copiers = Children(1)
-        running.push_async_callback(copiers.close)
+        self._at_end(copiers.close, "a copier")
 
         session = await running.enter_async_context(open_session(settings.hosts))
         resources = Resources(
@@ -153,11 +205,11 @@ class _App:
         )
         providers = create(settings.providers, resources)
         for provider in providers.values():
-            running.push_async_callback(provider.close)
+            self._at_end(provider.close, "a provider")
         catalogue = Catalogue(providers, settings.default_provider, SavedModels(store.notes))
         await catalogue.recall()
         tasks = Tasks()
-        running.push_async_callback(tasks.close)
+        self._at_end(tasks.close, "the background")
         tasks.spawn(catalogue.tend(clock), "catalogue")
         await catalogue.first_answers()
 
@@ -173,7 +225,7 @@ class _App:
             upload_limit=settings.upload_limit_mb * MEGABYTE,
         )
         await delivery.start()
-        running.push_async_callback(delivery.close)
+        self._at_end(delivery.close, "the delivery")
 
         engine = Engine(Floor(store, catalogue, delivery, files, children, encoders, clock))
         caps = Caps(
@@ -197,11 +249,12 @@ class _App:
         client.logs = delivery.logs
         client.reports = Reports(store, catalogue, children, clock)
         client.archive = Archive(store, files, delivery, copiers, clock)
-        await client.sync_commands(store)
+        if not await client.commands_are_known():
+            tasks.spawn(client.keep_syncing(clock), "commands")
         health = Health(settings.data_dir, client.report)
         await health.start()
-        running.push_async_callback(health.close)
+        self._at_end(health.close, "the health report")
         client.stop_intake = client.studio.close
-        running.push_async_callback(runner.stop)
+        self._at_end(lambda: runner.stop(client.time_left(keep=RESERVE)), "the runner")
         await runner.start()
         tasks.spawn(_sweep(files, store, clock), "sweep")

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from bot.client import CannotStart, whose
+from bot.login import CannotStart, whose
 from bot.settings import Settings
 from bot.store.db import StoreError, connect, pending
 from providers import create

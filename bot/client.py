@@ -1,12 +1,12 @@
 """The Discord client: what starts and stops with it, its commands, and its last word on errors."""
 
 import asyncio
-import hashlib
-import json
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Any, cast
 
 import discord
@@ -14,13 +14,15 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.archive import Archive
+from bot.cadence import backoff
 from bot.cards import Card
-from bot.commands import command_payload
+from bot.clock import Clock
+from bot.commands import Payload, command_payload, difference
 from bot.delivery import Face
 from bot.delivery.brake import Brake
 from bot.delivery.logs import Logs
+from bot.login import DiscordAway, translated
 from bot.moderation import Moderation
-from bot.store import Store
 from bot.studio import Studio
 from bot.tasks import Tasks
 from bot.usage import Reports
@@ -30,6 +32,12 @@ log = logging.getLogger(__name__)
 # discord.py warns of missing libraries for voice, which this bot does not speak.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
+STOP_WITHIN = 18.0
+"""Seconds from the order to stop until everything has ended or is cancelled."""
+RESERVE = 2.0
+"""Seconds of these for what comes after the jobs: cards, connections, the database."""
+SYNC_WITHIN = 10.0
+"""Seconds."""
 ANSWERS = 3.0
 """Seconds that answers to commands get to arrive when the bot stops."""
 EXTENSIONS = (
@@ -43,10 +51,6 @@ EXTENSIONS = (
     "cogs.quota",
     "cogs.quota_admin",
 )
-
-
-class CannotStart(Exception):
-    """Something outside keeps the bot from starting; the message is a sentence for the operator."""
 
 
 class Stillmotion(commands.Bot):
@@ -88,6 +92,8 @@ class Stillmotion(commands.Bot):
         self.tasks = Tasks()
         """For work of commands that must not end with them."""
         self._answering: set[asyncio.Task[Any]] = set()
+        self._closing: asyncio.Future[None] | None = None
+        self._stop_at: float | None = None
         self.failed = asyncio.Event()
         """The bot cannot go on; `failure` says why."""
         self.failure: Exception | None = None
@@ -113,14 +119,27 @@ class Stillmotion(commands.Bot):
     async def on_disconnect(self) -> None:
         self._connected = False
 
+    def time_left(self, keep: float = 0.0) -> float:
+        """Seconds until everything has to have ended; so many of them are kept for others."""
+        if self._stop_at is None:
+            return STOP_WITHIN
+        return max(0.1, self._stop_at - keep - time.monotonic())
+
     async def close(self) -> None:
-        if not self.is_closed():
-            self.stop_intake()
-            await self.tasks.close(patience=1)
-            if self._answering:
-                await asyncio.wait(self._answering, timeout=ANSWERS)
-            await self._stop()
-        await super().close()
+        if self._closing is None:
+            self._stop_at = time.monotonic() + STOP_WITHIN
+            self._closing = asyncio.ensure_future(self._end())
+        await asyncio.shield(self._closing)
+
+    async def _end(self) -> None:
+        self.stop_intake()
+        await self.tasks.close(patience=1)
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=ANSWERS)
+        await self._stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.time_left()):
+                await super().close()
 
     @contextmanager
     def answering(self) -> Generator[None]:
@@ -145,15 +164,37 @@ class Stillmotion(commands.Bot):
             "servers": len(self.guilds),
         }
 
-    async def sync_commands(self, store: Store) -> None:
-        """Tell Discord about the commands, if they are not those it was told last."""
+    async def sync_commands(self, *, always: bool = False) -> int:
+        """Tell Discord about the commands if it knows others; how many there are. Raises CannotStart."""
         payload = command_payload(self.tree)
-        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-        name = f"commands of {self.application_id}"
-        if await store.notes.get(name) != digest:
-            await self.http.bulk_upsert_global_commands(self.application_id or 0, payload=payload)
-            await store.notes.set(name, digest)
-            log.info("told Discord about %d commands", len(payload))
+        application = self.application_id or 0
+        with translated():
+            async with asyncio.timeout(SYNC_WITHIN):
+                known = cast("list[Payload]", await self.http.get_global_commands(application))
+                place = difference(payload, known)
+                if place or always:
+                    log.info("telling Discord about %d commands, the first news: %s", len(payload), place)
+                    now = await self.http.bulk_upsert_global_commands(application, payload=payload)
+                    if place := difference(payload, cast("list[Payload]", now)):
+                        log.warning("Discord has made something else of a command: %s", place)
+        return len(payload)
+
+    async def commands_are_known(self) -> bool:
+        """Sync, if Discord can be reached; the bot works without, with those that Discord knows."""
+        try:
+            await self.sync_commands()
+        except DiscordAway as error:
+            log.warning("Discord has not been told about the commands: %s", error)
+            return False
+        return True
+
+    async def keep_syncing(self, clock: Clock) -> None:
+        """Try until Discord has our commands."""
+        never = asyncio.Event()
+        for failures in count(1):
+            await clock.wait(never, backoff(failures, None, 1.0))
+            if await self.commands_are_known():
+                return
 
 
 def _skip_unreadable_events(client: discord.Client) -> None:
@@ -172,29 +213,6 @@ def _skip_unreadable_events(client: discord.Client) -> None:
 
     # Without READY there is nothing to go on with.
     parsers |= {name: skipping(name, parse) for name, parse in parsers.items() if name != "READY"}
-
-
-async def whose(token: str) -> str:
-    """The name of the bot that a token belongs to. Raises CannotStart."""
-    async with discord.Client(intents=discord.Intents.none()) as client:
-        with translated():
-            await client.login(token)
-        return str(client.user)
-
-
-@contextmanager
-def translated() -> Generator[None]:
-    """Let what goes wrong at start be a CannotStart."""
-    try:
-        yield
-    except discord.LoginFailure as error:
-        raise CannotStart("Discord does not accept DISCORD_TOKEN.") from error
-    except discord.HTTPException as error:
-        raise CannotStart(f"Discord refuses: {error}.") from error
-    except OSError as error:
-        if error.filename is not None:
-            raise CannotStart(f"{error.filename} cannot be used: {error.strerror}.") from error
-        raise CannotStart(f"Discord cannot be reached: {type(error).__name__}.") from error
 
 
 def stillmotion(interaction: discord.Interaction) -> Stillmotion:

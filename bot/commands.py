@@ -15,6 +15,23 @@ _FILE_TYPES: Mapping[str, Sequence[str]] = {
 }
 """What people are offered for an attachment option. Discord looks at the file's name only."""
 
+_SETS = {"integration_types", "contexts", "channel_types", "file_types"}
+"""Lists whose order means nothing."""
+_MEANS_SOMETHING = {
+    *_SETS,
+    "options",
+    "choices",
+    "autocomplete",
+    "required",
+    "min_value",
+    "max_value",
+    "min_length",
+    "max_length",
+    "nsfw",
+    "default_member_permissions",
+}
+"""What a command may still have of an earlier version, although we send no such key any more."""
+
 
 def command_payload(tree: app_commands.CommandTree[Any]) -> list[Payload]:
     """Every global command, as it is sent to Discord."""
@@ -22,6 +39,47 @@ def command_payload(tree: app_commands.CommandTree[Any]) -> list[Payload]:
     for command in payload:
         _filter_files(command)
     return payload
+
+
+def difference(sent: Sequence[Payload], known: Sequence[Payload]) -> str | None:
+    """The first place in which the commands that Discord knows are not ours; None without one."""
+    ours = {(command.get("type", 1), command["name"]): command for command in sent}
+    theirs = {(command.get("type", 1), command["name"]): command for command in known}
+    if ours.keys() != theirs.keys():
+        return ", ".join(sorted(str(name) for _, name in ours.keys() ^ theirs.keys()))
+    places = (_differs(name, ours[kind, name], theirs[kind, name]) for kind, name in sorted(ours))
+    return next((place for place in places if place), None)
+
+
+def _differs(place: str, sent: Payload, known: Payload) -> str | None:
+    """Of what Discord adds, only what would change the command counts."""
+    for name in sent.keys() | (_MEANS_SOMETHING & known.keys()):
+        ours, theirs = sent.get(name), known.get(name)
+        if name == "options":
+            found = _options_differ(place, ours or [], theirs or [])
+        else:
+            found = None if _plain(name, ours) == _plain(name, theirs) else f"{place}: {name}"
+        if found:
+            return found
+    return None
+
+
+def _options_differ(place: str, sent: Sequence[Payload], known: Sequence[Payload]) -> str | None:
+    if [option["name"] for option in sent] != [option["name"] for option in known]:
+        return f"{place}: options"
+    places = (_differs(f"{place} {a['name']}", a, b) for a, b in zip(sent, known, strict=True))
+    return next((found for found in places if found), None)
+
+
+def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 - a value of JSON
+    """What is not there, is empty or is off means the same to Discord."""
+    if value is None or value is False or value in ("", [], {}):
+        return None
+    if name == "choices":
+        return [(choice["name"], choice["value"]) for choice in value]
+    if name in _SETS:
+        return {str(item) for item in value}
+    return str(value) if name == "default_member_permissions" else value
 
 
 def _filter_files(entry: Payload) -> None:

@@ -20,6 +20,8 @@ BEAT = 5.0
 """Seconds between two looks at the lock."""
 POLL = 1.0
 """Seconds between two attempts to get it."""
+REFUSED_FOR = 60.0
+"""Seconds; who holds a lost lock for longer is taken for another owner."""
 LAST_CALLS = 25.0
 """Seconds until a former owner has noticed that it is one, and its calls in flight have ended."""
 OWNER = "owner"
@@ -47,7 +49,6 @@ class Ownership:
         self._clock = clock
         self._lost = lost
         self._tasks = Tasks()
-        self._patience = 0.0
         self._token: str | None = None
 
     @property
@@ -56,11 +57,10 @@ class Ownership:
 
     async def acquire(self, patience: float) -> None:
         """Get both, or wait for so many seconds for their owner to end. Raises AlreadyRunning, StoreError."""
-        self._patience = patience
         folder = f"Another Stillmotion works in {self._folder.absolute()}"
-        await self._wait_for(self._try_folder, folder)
+        await self._wait_for(self._try_folder, folder, patience)
         try:
-            await self._wait_for(self._lock.acquire, "Another Stillmotion works on this database")
+            await self._wait_for(self._lock.acquire, "Another Stillmotion works on this database", patience)
         except BaseException:
             await self.release()
             raise
@@ -99,13 +99,13 @@ class Ownership:
             return False
         return True
 
-    async def _wait_for(self, acquire: Callable[[], Awaitable[bool]], why: str) -> None:
+    async def _wait_for(self, acquire: Callable[[], Awaitable[bool]], why: str, patience: float) -> None:
         waited = 0.0
         while not await acquire():
-            if waited >= self._patience:
+            if waited >= patience:
                 raise AlreadyRunning(why)
             if not waited:
-                log.warning("%s: waiting up to %.0f s for it to end", why, self._patience)
+                log.warning("%s: waiting up to %.0f s for it to end", why, patience)
             await self._clock.wait(asyncio.Event(), POLL)
             waited += POLL
 
@@ -126,7 +126,7 @@ class Ownership:
     async def _regain(self) -> bool:
         """Get the lock again, however long the database is away; False if somebody else owns it now."""
         refused = 0.0
-        while refused <= self._patience:
+        while refused <= REFUSED_FOR:
             with suppress(StoreError):
                 held = await self._lock.acquire()
                 if await self._notes.get(OWNER) != self._token:

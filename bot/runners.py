@@ -50,11 +50,11 @@ class Local:
         """Something has changed that may let a queued job go."""
         self._wake.set()
 
-    async def stop(self) -> None:
-        """Promote nothing more, let calls in flight end, and leave the rest to the next start."""
+    async def stop(self, patience: float = IN_FLIGHT) -> None:
+        """Promote nothing more, let calls in flight end and be written down; the next start does the rest."""
         self._engine.stopping.set()
         self.wake()
-        await self._tasks.close(patience=IN_FLIGHT)
+        await self._tasks.close(patience=patience)
 
     async def _reconcile(self) -> None:
         """See that somebody drives every row under way, and that every end is shown.

@@ -20,6 +20,10 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
+    @property
+    def is_empty(self) -> bool:
+        return not self._running
+
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Start a task that nobody waits for; its failure is logged."""
         task = self._start(work, name)
@@ -28,7 +32,10 @@ class Tasks:
 
     async def detached(self, work: Coroutine[Any, Any, T], name: str) -> T:
         """Run to the end in an empty context, even if whoever waits for it is cancelled."""
-        return await asyncio.shield(self._start(work, name))
+        task = self._start(work, name)
+        # If whoever waited has been cancelled, nobody else asks how it went.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
 
     async def wait(self, patience: float) -> None:
         """Give the tasks so many seconds to end by themselves."""

@@ -16,8 +16,8 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 DELIVERY = {f"bot/delivery/{path.name}" for path in (ROOT / "bot" / "delivery").glob("*.py")}
-DISCORD = {f"bot/{name}.py" for name in ("app", "client", "commands", "demo")} | DELIVERY
-HTTP = {"bot/delivery/brake.py", "bot/delivery/calls.py", "bot/demo.py"}
+DISCORD = {f"bot/{name}.py" for name in ("app", "client", "commands", "demo", "login")} | DELIVERY
+HTTP = {"bot/delivery/brake.py", "bot/delivery/calls.py", "bot/demo.py", "bot/login.py"}
 PURE = {
     "bot/jobs.py",
     "bot/cadence.py",

@@ -31,5 +31,5 @@ class Store:
             await self._database.close()
             raise
 
-    async def close(self) -> None:
-        await self._database.close()
+    async def close(self, patience: float | None = None) -> None:
+        await self._database.close(patience)

@@ -60,6 +60,10 @@ class PostgreSQL(Database):
         await self._pool.open()
 
     async def read(self, sql: str, /, **values: Value) -> list[Row]:
+        # Cancelled, psycopg itself would wait for a server that hangs.
+        return await self._tasks.detached(self._read(sql, values), "read")
+
+    async def _read(self, sql: str, values: dict[str, Value]) -> list[Row]:
         async with self._connection(db.CALL_LIMIT) as connection:
             return await _rows(connection, sql, values)
 

@@ -9,6 +9,7 @@ from psycopg.rows import DictRow, dict_row
 
 from bot.store.db import DatabaseLock, StoreError
 from bot.store.postgres_connect import OPTIONS, cut
+from bot.tasks import Tasks
 
 ANSWER_WITHIN = 5.0
 """Seconds."""
@@ -35,6 +36,7 @@ class PostgreSQLDatabaseLock(DatabaseLock):
     def __init__(self, url: str) -> None:
         self._url = url
         self._name = f"stillmotion {uuid4().hex}"
+        self._tasks = Tasks()
         self._connection: psycopg.AsyncConnection[DictRow] | None = None
 
     async def acquire(self) -> bool:
@@ -81,15 +83,23 @@ class PostgreSQLDatabaseLock(DatabaseLock):
     async def release(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
+            if not self._tasks.is_empty:
+                cut(connection)
+            await self._tasks.close()
             await connection.close()
 
     async def _ask(self, sql: LiteralString, **values: str | int) -> list[dict[str, Any]]:
-        connection = self._connection
-        if connection is None:
+        if self._connection is None:
             raise psycopg.OperationalError("there is no connection")
-        end = asyncio.get_running_loop().call_later(ANSWER_WITHIN, cut, connection)
-        try:
-            cursor = await connection.execute(sql, values or None)
-            return await cursor.fetchall() if cursor.description else []
-        finally:
-            end.cancel()
+        return await self._tasks.detached(_answer(self._connection, sql, values), "lock")
+
+
+async def _answer(
+    connection: psycopg.AsyncConnection[DictRow], sql: LiteralString, values: dict[str, str | int]
+) -> list[dict[str, Any]]:
+    end = asyncio.get_running_loop().call_later(ANSWER_WITHIN, cut, connection)
+    try:
+        cursor = await connection.execute(sql, values or None)
+        return await cursor.fetchall() if cursor.description else []
+    finally:
+        end.cancel()

@@ -15,11 +15,18 @@ from bot.store.file_lock import FileDatabaseLock
 _PRAGMAS = (
     # A commit that a power cut could take back would allow a second paid submission.
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 5000",
+    # Short, because a thread that waits in SQLite cannot be told to stop; `_begin` tries again.
+    "PRAGMA busy_timeout = 250",
     "PRAGMA foreign_keys = ON",
 )
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds. SQLite itself does not wait for another program that opens a new file at the same moment."""
+BUSY_LIMIT = 5.0
+"""Seconds that another program may keep the database locked."""
+
+
+class _Busy(StoreError):
+    """Another program has locked the database."""
 
 
 class SQLite(Database):
@@ -49,7 +56,7 @@ class SQLite(Database):
         owner: str | None,  # noqa: ARG002 - the system sees to it that there is no other
     ) -> T:
         async with self._turn(limit):
-            await _rows(self._writer, "BEGIN IMMEDIATE", {})
+            await self._begin()
             try:
                 result = await work(_SQLiteTransaction(self._writer))
                 await self._commit()
@@ -58,6 +65,20 @@ class SQLite(Database):
                     await _rows(self._writer, "ROLLBACK", {})
                 raise
             return result
+
+    async def _begin(self) -> None:
+        """Wait for other programs that write, for a while. Raises StoreError."""
+        if self._connections and self._writer.in_transaction:  # a ROLLBACK failed
+            await _rows(self._writer, "ROLLBACK", {})
+        end = time.monotonic() + BUSY_LIMIT
+        while True:
+            try:
+                await _rows(self._writer, "BEGIN IMMEDIATE", {})
+            except _Busy:
+                if time.monotonic() >= end:
+                    raise
+            else:
+                return
 
     @asynccontextmanager
     async def _turn(self, limit: float) -> AsyncGenerator[None]:
@@ -123,4 +144,5 @@ async def _rows(connection: aiosqlite.Connection, sql: str, values: dict[str, Va
     try:
         return [dict(row) for row in await connection.execute_fetchall(sql, values)]
     except (sqlite3.Error, ValueError) as error:
-        raise StoreError(str(error)) from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        raise (_Busy if code == sqlite3.SQLITE_BUSY else StoreError)(str(error)) from error

@@ -87,7 +87,7 @@ async def test_one_process_for_one_database(owner: Make, database_url: str) -> N
     with pytest.raises(AlreadyRunning, match=SAME_DATABASE):
         await second.start()
     await first.stop()
-    await second.start()
+    await second.start(patience=60)
 
 
 async def test_a_link_leads_to_the_same_database(owner: Make, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_who_finds_no_clean_end_waits_for_the_last_calls(
     old = owner(postgres_url, "a")
     await old.start()
     await old.crash()
-    await owner(postgres_url, "b").start()
+    await owner(postgres_url, "b").start(patience=60)
     assert "the last owner has not ended cleanly" in caplog.text
 
 
@@ -128,7 +128,7 @@ async def test_after_a_crash_the_same_data_folder_goes_on_at_once(
     old = owner(database_url, "a")
     await old.start()
     await old.crash()
-    await owner(database_url, "a").start()
+    await owner(database_url, "a").start(patience=60)
     assert "cleanly" not in caplog.text
 
 
@@ -188,7 +188,7 @@ async def test_who_has_lost_it_to_another_ends(
     await old.start(patience=60)
     monkeypatch.setattr(module, "BEAT", 0.5)  # the old one comes late
     end_the_lock(own_database)
-    await new.start()
+    await new.start(patience=60)
     await eventually(lambda: old.ended)
     assert str(old.ended[0]) == "Another Stillmotion has taken over this database: this one stops"
     assert not old.ownership.is_held
@@ -205,7 +205,7 @@ async def test_a_former_owner_writes_nothing_but_what_it_has_bought(
     sent = await old.store.jobs.move(job, JobState.SUBMITTING)
     await old.ownership._tasks.close()
     await old.ownership._lock.release()
-    await new.start()
+    await new.start(patience=60)  # the server needs a moment to see that
     with pytest.raises(StoreError, match="the database has another owner now"):
         await old.store.jobs.move(sent, JobState.QUEUED)
     bought = await old.store.jobs.move(sent, JobState.RUNNING, operation={"id": "paid"})

@@ -22,6 +22,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
 
+from bot import client
 from bot.__main__ import main as command_line
 from bot.delivery import turns
 from bot.store import db
@@ -140,5 +141,6 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
         db._migrations = lambda: migrations
     # Politeness towards vendors and Discord would be most of the time that these tests take.
     Provider.shortest_wait = 0.1
+    client.STOP_WITHIN = float(environment.get("STOP_WITHIN", client.STOP_WITHIN))
     turns.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
     command_line(["run"])

@@ -98,6 +98,10 @@ class DiscordServer:
         """What the next requests to a route (of those that `when` is true of) meet, one each."""
         self._faults.extend((route, when, fault) for fault in faults)
 
+    def forgive(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+
     def seen(self, route: str, when: Callable[[Recorded], bool] = anything) -> list[Recorded]:
         return [asked for asked in self.requests if asked.route == route and when(asked)]
 
@@ -128,6 +132,12 @@ class DiscordServer:
             self._route("login", "GET", "/users/@me", lambda _: user(APPLICATION)),
             self._route("application", "GET", "/oauth2/applications/@me", lambda _: _application()),
             self._route("gateway", "GET", "/gateway/bot", lambda _: self._gateway_bot()),
+            self._route(
+                "known commands",
+                "GET",
+                "/applications/{application}/commands",
+                lambda _: list(world.commands.values()),
+            ),
             self._route(
                 "commands",
                 "PUT",

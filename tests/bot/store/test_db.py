@@ -243,7 +243,7 @@ async def test_sqlite_keeps_a_commit_through_a_power_cut(
         return [next(iter((await transaction.rows(f"PRAGMA {name}"))[0].values())) for name in names]
 
     full = 2
-    assert await database.write(pragmas) == ["wal", full, 1, 5000]
+    assert await database.write(pragmas) == ["wal", full, 1, 250]
 
 
 async def test_sqlite_makes_the_folder_it_lives_in(tmp_path: Path, connect_to: Connect) -> None:
@@ -255,7 +255,7 @@ async def test_sqlite_makes_the_folder_it_lives_in(tmp_path: Path, connect_to: C
 async def test_sqlite_says_when_another_program_holds_the_database(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, connect_to: Connect
 ) -> None:
-    monkeypatch.setattr("bot.store.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 1",))
+    monkeypatch.setattr("bot.store.sqlite.BUSY_LIMIT", 0.0)
     database = connect_to(sqlite_url)
     await database.open()
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)

@@ -122,7 +122,7 @@ async def test_a_commit_that_breaks_on_the_disk_is_unanswered(in_file: Database,
 async def test_a_database_that_is_locked_keeps_nothing(
     sqlite_url: str, connect_to: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.store.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 1",))
+    monkeypatch.setattr("bot.store.sqlite.BUSY_LIMIT", 0.0)
     database = connect_to(sqlite_url)
     await database.open()
     await migrate(database)

@@ -1,0 +1,66 @@
+"""What can go wrong between us and Discord, as sentences for the operator."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import aiohttp
+import discord
+
+_CLOSED = {
+    4004: "Discord no longer accepts DISCORD_TOKEN: it was reset. Set the new one and start again.",
+    4011: "Discord wants this bot to be sharded: it is in too many servers for one connection."
+    " Stillmotion cannot do that yet; remove it from some servers.",
+    4013: "Discord does not know an intent that this version asks for. Update Stillmotion.",
+    4014: "Discord does not allow an intent that this version asks for. Turn it on in the Developer Portal,"
+    " on your application's page Bot, under Privileged Gateway Intents.",
+}
+"""By the code with which Discord closes the connection, and stays closed."""
+
+
+class CannotStart(Exception):
+    """Something outside keeps the bot from running; the message is a sentence for the operator."""
+
+
+class DiscordAway(CannotStart):
+    """It is the fault of Discord or of the way there: the same may work in a moment."""
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Let what goes wrong with Discord be a CannotStart."""
+    try:
+        yield
+    except discord.LoginFailure as error:
+        raise CannotStart("Discord does not accept DISCORD_TOKEN.") from error
+    except discord.HTTPException as error:
+        raise _refusal(error) from error
+    except discord.PrivilegedIntentsRequired as error:
+        raise CannotStart(_CLOSED[4014]) from error
+    except discord.ConnectionClosed as error:
+        sentence = _CLOSED.get(error.code, f"Discord has closed the connection for good (code {error.code}).")
+        raise CannotStart(sentence) from error
+    except aiohttp.ClientError as error:
+        raise DiscordAway(f"Discord cannot be reached: {type(error).__name__}.") from error
+    except OSError as error:
+        if error.filename is not None:
+            raise CannotStart(f"{error.filename} cannot be used: {error.strerror}.") from error
+        raise DiscordAway(f"Discord cannot be reached: {type(error).__name__}.") from error
+
+
+def _refusal(error: discord.HTTPException) -> CannotStart:
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return DiscordAway(f"Discord is not well: it answers {error.status}.")
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return DiscordAway("Discord asks for patience: it answers 429.")
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return CannotStart("Discord does not accept DISCORD_TOKEN.")
+    return CannotStart(f"Discord refuses: {error}.")
+
+
+async def whose(token: str) -> str:
+    """The name of the bot that a token belongs to. Raises CannotStart."""
+    async with discord.Client(intents=discord.Intents.none()) as client:
+        with translated():
+            await client.login(token)
+        return str(client.user)
