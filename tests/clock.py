@@ -40,7 +40,7 @@ PULSE = 0.01
 
 
 class FastClock(Clock):
-    def __init__(self, _speed: float = 0, start: datetime = NOON) -> None:
+    def __init__(self, start: datetime = NOON) -> None:
         self._start = start
         self._born = passed()
 

@@ -207,8 +207,8 @@ Make = Callable[..., Awaitable[Hall]]
 async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
     halls: list[tuple[Hall, AtHome]] = []
 
-    async def make(caps: Caps | None = None, speed: float = 100) -> Hall:
-        clock = FastClock(speed)
+    async def make(caps: Caps | None = None) -> Hall:
+        clock = FastClock()
         store = Store(connect(database_url), clock)
         await store.open()
         provider, box, children = Scripted(tmp_path), Box(), AtHome()
@@ -227,12 +227,6 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
         await hall.runner.stop()
         await children.close()
         await hall.store.close()
-
-
-@pytest.fixture
-async def hasty_hall(make_hall: Make) -> Hall:
-    """Where half an hour passes in no time."""
-    return await make_hall(speed=5000)
 
 
 @pytest.fixture

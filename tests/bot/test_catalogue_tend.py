@@ -40,7 +40,7 @@ def provider(tmp_path: Path) -> Listing:
 async def catalogue(provider: Listing) -> AsyncIterator[Catalogue]:
     catalogue, tasks = Catalogue({"scripted": provider}, None), Tasks()
     await catalogue.refresh(NOON)
-    tasks.spawn(catalogue.tend(FastClock(20_000)), "tend")
+    tasks.spawn(catalogue.tend(FastClock()), "tend")
     yield catalogue
     await tasks.close()
 
@@ -68,7 +68,7 @@ async def test_a_list_that_is_doubted_is_renewed_at_once(provider: Listing) -> N
     await catalogue.refresh(NOON)
     provider.names = ("n",)
     catalogue.doubt("scripted")
-    clock = FastClock(1000)
+    clock = FastClock()
     began = clock.now()
     tasks.spawn(catalogue.tend(clock), "tend")
     await eventually(lambda: catalogue.spec("scripted", "m") is None)
@@ -80,7 +80,7 @@ async def test_a_doubt_is_settled_by_asking_once(provider: Listing) -> None:
     catalogue, tasks = Catalogue({"scripted": provider}, None), Tasks()
     await catalogue.refresh(NOON)
     catalogue.doubt("scripted")
-    clock = FastClock(1000)
+    clock = FastClock()
     began = clock.now()
     tasks.spawn(catalogue.tend(clock), "tend")
     await eventually(lambda: clock.now() - began > FRESH / 6)
@@ -93,7 +93,7 @@ async def test_who_has_not_told_what_it_offers_is_asked_again_soon(provider: Lis
     provider.refusal = Uncertain("500")
     await catalogue.refresh(NOON)
     provider.refusal = None
-    clock = FastClock(1000)
+    clock = FastClock()
     began = clock.now()
     tasks.spawn(catalogue.tend(clock), "tend")
     await eventually(lambda: catalogue.knows("scripted"))
@@ -128,7 +128,7 @@ def hanging(tmp_path: Path) -> Hanging:
 @pytest.fixture
 async def tended() -> AsyncIterator[Callable[[Catalogue], None]]:
     tasks = Tasks()
-    yield lambda catalogue: tasks.spawn(catalogue.tend(FastClock(20_000)), "tend") and None
+    yield lambda catalogue: tasks.spawn(catalogue.tend(FastClock()), "tend") and None
     await tasks.close()
 
 

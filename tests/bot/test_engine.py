@@ -188,7 +188,7 @@ async def test_no_vendor_keeps_a_job_in_the_queue_for_longer_than_two_hours(hall
 
 
 async def test_no_vendor_puts_off_the_last_look_beyond_the_deadline(make_hall: Make) -> None:
-    hall = await make_hall(speed=1000)
+    hall = await make_hall()
     hall.provider.polls.append(Overloaded("429", retry_after=1e15))
     job = await hall.engine.drive(await in_state(hall, S.RUNNING))
     assert (job.state, hall.provider.looks) == (S.DELIVERED, 2)
@@ -256,7 +256,7 @@ async def test_an_unknown_operation_is_believed_only_when_said_again_and_again(h
 
 
 async def test_an_operation_may_be_unknown_for_the_first_minute(make_hall: Make) -> None:
-    hall = await make_hall(speed=40)
+    hall = await make_hall()
     hall.provider.polls.extend([NotFound("404")] * UNKNOWN_LOOKS)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
 
@@ -274,7 +274,7 @@ BROKEN = Uncertain("500", status=500)
 async def test_where_500_means_a_failed_video_it_is_believed_when_nothing_else_is_said_for_long(
     make_hall: Make, between: list[Any], end: JobState
 ) -> None:
-    hall = await make_hall(speed=200)
+    hall = await make_hall()
     hall.provider.hopeless_after = 100  # type: ignore[misc] # the scripted provider's own, in this test
     hall.provider.polls.extend([*[BROKEN] * 6, *between, *[BROKEN] * 4])
     job = await hall.engine.drive(await in_state(hall, S.RUNNING))
@@ -283,7 +283,7 @@ async def test_where_500_means_a_failed_video_it_is_believed_when_nothing_else_i
 
 
 async def test_our_own_limits_do_not_end_a_row_of_500(make_hall: Make) -> None:
-    hall = await make_hall(speed=200)
+    hall = await make_hall()
     hall.provider.hopeless_after = 100  # type: ignore[misc] # the scripted provider's own, in this test
     hall.provider.polls.extend([BROKEN, Overloaded("our own limit")] * 8)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).failure is Failure.LOST
@@ -298,7 +298,7 @@ CUT = Uncertain("cut")
 async def test_only_a_row_of_nothing_but_500_means_a_failed_video(
     make_hall: Make, answers: list[Exception]
 ) -> None:
-    hall = await make_hall(speed=200)
+    hall = await make_hall()
     hall.provider.hopeless_after = 30  # type: ignore[misc] # the scripted provider's own, in this test
     hall.provider.polls.extend(answers)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
@@ -312,7 +312,7 @@ async def test_only_a_row_of_nothing_but_500_means_a_failed_video(
 async def test_one_video_that_cannot_be_looked_at_leaves_its_provider_fit(
     make_hall: Make, answers: list[Any]
 ) -> None:
-    hall = await make_hall(speed=200)
+    hall = await make_hall()
     hall.provider.polls.extend(answers)
     await hall.engine.drive(await in_state(hall, S.RUNNING))
     assert hall.engine._catalogue.ward["scripted"].rests == 0
@@ -330,7 +330,7 @@ async def test_one_video_that_cannot_be_looked_at_leaves_its_provider_fit(
 async def test_a_vendor_forgets_what_it_has_given_up_itself_and_not_what_we_have(
     make_hall: Make, verdict: Any, cleaned: int
 ) -> None:
-    hall = await make_hall(speed=2000)
+    hall = await make_hall()
     hall.provider.polls.extend([verdict] * 10_000)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.FAILED
     assert len(hall.provider.cleaned) == cleaned
@@ -455,9 +455,9 @@ async def test_a_verdict_ends_the_job(hall: Hall) -> None:
     )
 
 
-async def test_past_its_deadline_a_job_is_timed_out(hasty_hall: Hall) -> None:
-    hasty_hall.provider.polls.extend([Pending()] * 10_000)
-    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.RUNNING))
+async def test_past_its_deadline_a_job_is_timed_out(hall: Hall) -> None:
+    hall.provider.polls.extend([Pending()] * 10_000)
+    job = await hall.engine.drive(await in_state(hall, S.RUNNING))
     assert (job.failure, job.charged) == (Failure.TIMED_OUT, 0)
     assert job.state_at - (job.submitted_at or job.state_at) >= timedelta(seconds=300)
 
@@ -482,13 +482,13 @@ async def test_a_download_is_repeated_before_it_is_judged(hall: Hall, given: Exc
 async def test_what_is_no_video_is_believed_neither_soon_nor_at_once(
     make_hall: Make, given: list[Exception | bytes]
 ) -> None:
-    hall = await make_hall(speed=60)
+    hall = await make_hall()
     hall.provider.downloads.extend(given)
     assert (await hall.engine.drive(await in_state(hall, S.DOWNLOADING))).state is S.DELIVERED
 
 
 async def test_what_is_never_a_video_is_a_provider_failure(make_hall: Make) -> None:
-    hall = await make_hall(speed=300)
+    hall = await make_hall()
     hall.provider.downloads.extend([b"<html>"] * 20)
     job = await hall.engine.drive(await in_state(hall, S.DOWNLOADING))
     assert (job.failure, job.charged) == (Failure.BAD_VIDEO, 0)
@@ -498,7 +498,7 @@ async def test_what_is_never_a_video_is_a_provider_failure(make_hall: Make) -> N
 
 
 async def test_a_download_is_repeated_when_the_vendor_wants_it(make_hall: Make) -> None:
-    hall = await make_hall(speed=500)
+    hall = await make_hall()
     hall.provider.downloads.append(Overloaded("429", retry_after=200))
     job = await in_state(hall, S.DOWNLOADING)
     asked = hall.clock.now()
@@ -541,17 +541,17 @@ async def test_what_discord_does_not_take_is_not_charged_and_kept(
     ("given", "failure"), [(b"<html>", Failure.BAD_VIDEO), (Uncertain("cut"), Failure.LOST)]
 )
 async def test_a_file_that_is_gone_and_does_not_come_again_is_no_fault_of_the_channel(
-    hasty_hall: Hall, given: Exception | bytes, failure: Failure
+    hall: Hall, given: Exception | bytes, failure: Failure
 ) -> None:
-    job = await in_state(hasty_hall, S.DELIVERING)
-    hasty_hall.provider.downloads.extend([given] * 10_000)
-    job = await hasty_hall.engine.drive(job)
+    job = await in_state(hall, S.DELIVERING)
+    hall.provider.downloads.extend([given] * 10_000)
+    job = await hall.engine.drive(job)
     assert (job.failure, job.charged) == (failure, 0)
 
 
-async def test_delivery_is_bounded_too(hasty_hall: Hall) -> None:
-    hasty_hall.box.faults.extend([Undelivered("502")] * 10_000)
-    job = await hasty_hall.engine.drive(await in_state(hasty_hall, S.DELIVERING))
+async def test_delivery_is_bounded_too(hall: Hall) -> None:
+    hall.box.faults.extend([Undelivered("502")] * 10_000)
+    job = await hall.engine.drive(await in_state(hall, S.DELIVERING))
     assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
 
 

@@ -162,7 +162,7 @@ NO_VIDEO: dict[str, Callable[[Path], Path]] = {
 async def test_what_is_no_video_is_neither_posted_nor_charged(
     make_hall: Make, tmp_path: Path, kind: str
 ) -> None:
-    hall = await make_hall(speed=500)
+    hall = await make_hall()
     data = NO_VIDEO[kind](tmp_path / "given.mp4").read_bytes()
     job = await hall.engine.drive(await finished(hall, data, times=50))
     assert (job.failure, job.charged) == (Failure.BAD_VIDEO, 0)

@@ -77,7 +77,7 @@ async def test_a_job_sent_back_to_the_queue_is_promoted_again_when_it_is_due(hal
 
 
 async def test_a_job_nobody_ever_promotes_is_given_up(make_hall: Make) -> None:
-    hall = await make_hall(Caps(member=1, server=1, providers={}), speed=20_000)
+    hall = await make_hall(Caps(member=1, server=1, providers={}))
     await hall.book(1)
     await hall.runner.start()
     await eventually(lambda: states_are(hall, JobState.FAILED))

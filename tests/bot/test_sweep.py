@@ -115,7 +115,7 @@ async def test_the_files_of_a_job_that_is_just_being_booked_stay(hall: Hall, tmp
 async def test_it_is_done_again_every_hour_even_after_trouble(
     make_hall: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hall = await make_hall(speed=2_000_000)
+    hall = await make_hall()
     await ended(hall)
     folder, then = tmp_path / "jobs" / "1", hall.clock.now().timestamp()
     os.utime(folder, (then, then))

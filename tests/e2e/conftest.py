@@ -200,8 +200,8 @@ async def start(
     monkeypatch.setattr("simcord.env.asyncio", Unhurried())
     worlds: list[World] = []
 
-    async def start_world(speed: float = 100, **values: Any) -> World:
-        bot = build(settings(**values), FastClock(speed))
+    async def start_world(**values: Any) -> World:
+        bot = build(settings(**values), FastClock())
         env = simcord.Env(bot, settle_timeout=30)
         await env.start()
         guild = env.create_guild("Workshop")

@@ -167,7 +167,7 @@ async def test_a_thread_in_which_the_bot_may_not_write_is_refused(world: World) 
 
 
 async def test_the_local_provider_reports_real_progress(start: Callable[..., Awaitable[World]]) -> None:
-    world = await start(speed=20, local_on=True, eigenai_api_key=None, default_provider="local")
+    world = await start(local_on=True, eigenai_api_key=None, default_provider="local")
     await world.animate(image=picture(size=(640, 360)), duration=2, resolution="288p")
     assert "░" in await world.card_says("%")
     message = await world.video()

@@ -136,7 +136,7 @@ async def test_falling_over_can_be_switched_off(start: Start, vendor: EigenAISer
 async def test_a_refused_key_pauses_the_provider_for_everybody_until_it_works_again(
     start: Start, vendor: EigenAIServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = await start(speed=600)
+    world = await start()
     vendor.next("submit", status(401))
     vendor.next("poll", status(401))
     await world.animate()

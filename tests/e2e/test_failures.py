@@ -163,7 +163,7 @@ async def test_a_broken_download_is_repeated_until_the_file_is_whole(
 async def test_a_status_word_nobody_knows_is_waited_out_until_the_deadline(
     start: Callable[..., Awaitable[World]], vendor: EigenAIServer
 ) -> None:
-    world = await start(speed=1000)
+    world = await start()
     vendor.word = "pondering"
     await world.animate()
     assert "took too long" in await world.card_says("No video this time")

@@ -91,7 +91,7 @@ def brake(time: Still) -> Brake:
 
 @pytest.fixture
 def clock() -> FastClock:
-    return FastClock(40)
+    return FastClock()
 
 
 async def test_behind_a_block_cards_wait_and_are_there_when_it_is_over(
