@@ -76,6 +76,7 @@ async def test_a_job_sent_back_to_the_queue_is_promoted_again_when_it_is_due(hal
     assert hall.provider.submitted == ["p1", "p1"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_job_nobody_ever_promotes_is_given_up(make_hall: Make) -> None:
     hall = await make_hall(Caps(member=1, server=1, providers={}))
     await hall.book(1)
