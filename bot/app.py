@@ -31,7 +31,7 @@ from bot.stages.fetch import A_DAY
 from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import StoreError, connect
-from bot.store.jobs import Caps
+from bot.store.queue import Caps
 from bot.studio import HouseRules, Studio
 from bot.tasks import Tasks
 from bot.usage import Reports

@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.engine import Engine
 from bot.jobs import UNDER_WAY, Job
 from bot.store import Store
-from bot.store.jobs import Caps
+from bot.store.queue import Caps
 from bot.tasks import Tasks
 
 log = logging.getLogger(__name__)

@@ -1,24 +1,17 @@
 """The jobs: booking one, moving it, finding it again. `move` is the one place where a job changes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TypedDict, Unpack, cast
+from datetime import datetime
+from typing import TypedDict, Unpack
 
 from bot.clock import Clock
-from bot.jobs import AT_THE_PROVIDER, KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
-from bot.rules import SetCaps
-from bot.store.acts import Rows, caps_in
-from bot.store.db import Database, Row, Transaction, Value, to_text
-from bot.store.rows import job_of, jobs_of, time_of, to_value
+from bot.jobs import KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
+from bot.store.acts import Rows
+from bot.store.db import Database, Transaction, Value, to_text
+from bot.store.queue import Caps, next_in, queue_in
+from bot.store.rows import among, job_of, jobs_of, time_of, to_value
 from providers.base import Operation, Succeeded
 from providers.errors import Advice
 from providers.specs import VideoRequest
-
-STILL_THERE = timedelta(minutes=5)
-"""How long a provider that cannot be told to stop may still work on what was given up here."""
-CLOCK_STEP = timedelta(minutes=1)
-"""A row from further ahead than this was written before the clock was put back."""
 
 
 class Moved(Exception):
@@ -51,61 +44,11 @@ class Changes(TypedDict, total=False):
     advice: Advice
 
 
-@dataclass(frozen=True)
-class Caps:
-    """How many jobs may be under way at once; servers may decide otherwise for themselves."""
+_OPEN = f"SELECT * FROM job WHERE state IN {among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - our own words
 
-    member: int
-    """In one server."""
-    server: int
-    providers: Mapping[str, int | None]
-    """By name, for every enabled provider; None is no cap. Jobs of other providers are not promoted."""
-    unstoppable: frozenset[str] = frozenset()
-    """The providers that cannot be told to stop: what was lately given up there still counts."""
+_DRIVEN = f"SELECT id FROM job WHERE state IN {among(UNDER_WAY)}"  # noqa: S608 - as above
 
-
-def _among(states: frozenset[JobState]) -> str:
-    """States as an SQL list; they are our own words."""
-    return "(" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
-
-
-_GIVEN_UP = f"""
-    state IN {_among(RELEASED)} AND state_at > :given_up_since AND state_at < :ahead AND ready_at IS NULL
-        AND asked_at IS NOT NULL AND (
-            state = '{JobState.CANCELLED}' OR failure IN ('{Failure.OUTCOME_UNKNOWN}', '{Failure.TIMED_OUT}'))
-"""
-"""Jobs that are over for us and perhaps not for their provider."""
-
-_COUNTED = f"state IN {_among(UNDER_WAY)} AND overdue_at IS NULL"
-
-_QUEUE = f"""
-    SELECT job.*,
-        COALESCE(member.jobs, 0) AS member_jobs,
-        COALESCE(here.jobs, 0) AS here_jobs,
-        COALESCE(server.jobs, 0) AS server_jobs,
-        COALESCE(vendor.jobs, 0) AS vendor_jobs,
-        COALESCE(given_up.jobs, 0) AS given_up_jobs
-    FROM job
-    LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
-        GROUP BY user_id) AS member ON member.user_id = job.user_id
-    LEFT JOIN (SELECT guild_id, user_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
-        GROUP BY guild_id, user_id) AS here ON here.guild_id = job.guild_id AND here.user_id = job.user_id
-    LEFT JOIN (SELECT guild_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
-        GROUP BY guild_id) AS server ON server.guild_id = job.guild_id
-    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job
-        WHERE state IN {_among(AT_THE_PROVIDER)} AND overdue_at IS NULL
-        GROUP BY provider) AS vendor ON vendor.provider = job.provider
-    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE {_GIVEN_UP}
-        GROUP BY provider) AS given_up ON given_up.provider = job.provider
-    WHERE job.state = 'queued'
-    ORDER BY member_jobs, server_jobs, job.created_at, job.id
-"""  # noqa: S608 - made of our own words
-
-_OPEN = f"SELECT * FROM job WHERE state IN {_among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - as above
-
-_DRIVEN = f"SELECT id FROM job WHERE state IN {_among(UNDER_WAY)}"  # noqa: S608 - as above
-
-_UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {_among(OPEN)}"  # noqa: S608 - as above
+_UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {among(OPEN)}"  # noqa: S608 - as above
 
 
 _UNPOSTED = f"""
@@ -209,13 +152,10 @@ class Jobs:
         async def choose(transaction: Transaction) -> Job | None:
             await transaction.lock("promote")
             now = self._clock.now()
-            decided = await caps_in(transaction.rows)
-            for row in await transaction.rows(_QUEUE, **self._recently()):
-                if self._is_due(row, now) and _fits(row, caps, decided):
-                    return await self._move(
-                        transaction, job_of(row), JobState.SUBMITTING, {}, now, again=False
-                    )
-            return None
+            row = await next_in(transaction.rows, caps, now)
+            if row is None:
+                return None
+            return await self._move(transaction, job_of(row), JobState.SUBMITTING, {}, now, again=False)
 
         return await self._database.write(choose)
 
@@ -257,7 +197,7 @@ class Jobs:
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""
-        return jobs_of(await self._database.read(_QUEUE, **self._recently()))
+        return jobs_of(await queue_in(self._database.read, self._clock.now()))
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""
@@ -291,14 +231,6 @@ class Jobs:
         sql = f"UPDATE job SET {what} WHERE id = :id AND {where} RETURNING id"  # noqa: S608 - own words
         return bool(await self._database.write(lambda on: on.rows(sql, id=job_id, **values)))
 
-    def _recently(self) -> dict[str, str]:
-        now = self._clock.now()
-        return {"given_up_since": to_text(now - STILL_THERE), "ahead": to_text(now + CLOCK_STEP)}
-
-    def _is_due(self, row: Row, now: datetime) -> bool:
-        """Whether a queued job has waited as long as it was to; not by a clock that was put back since."""
-        return str(row["not_before"]) <= to_text(now) or str(row["state_at"]) > to_text(now + CLOCK_STEP)
-
     async def _move(
         self,
         transaction: Transaction,
@@ -327,17 +259,3 @@ class Jobs:
         if not rows:
             raise Moved(f"job {job.id} is no longer {job.state}")
         return job_of(rows[0])
-
-
-def _fits(row: Row, caps: Caps, decided: Mapping[int, SetCaps]) -> bool:
-    provider = str(row["provider"])
-    if provider not in caps.providers:
-        return False
-    here = decided.get(cast("int", row["guild_id"]), SetCaps())
-    cap = caps.providers[provider]
-    given_up = cast("int", row["given_up_jobs"]) if provider in caps.unstoppable else 0
-    return (
-        cast("int", row["here_jobs"]) < (here.member or caps.member)
-        and cast("int", row["server_jobs"]) < (here.server or caps.server)
-        and (cap is None or cast("int", row["vendor_jobs"]) + given_up < cap)
-    )

@@ -7,11 +7,16 @@ from datetime import datetime
 
 from pydantic import TypeAdapter
 
-from bot.jobs import Job
+from bot.jobs import Job, JobState
 from bot.store.db import Row, Value, clean, to_text
 from providers.base import Succeeded
 from providers.errors import Advice
 from providers.specs import VideoRequest
+
+
+def among(states: frozenset[JobState]) -> str:
+    """States as an SQL list; they are our own words."""
+    return "(" + ", ".join(f"'{state}'" for state in sorted(states)) + ")"
 
 
 def to_value(value: object) -> Value:

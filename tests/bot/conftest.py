@@ -19,7 +19,7 @@ from bot.runners import Local
 from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import connect
-from bot.store.jobs import Caps
+from bot.store.queue import Caps
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.options import SourceImage
 from providers.specs import Mode, ModelSpec, VideoRequest

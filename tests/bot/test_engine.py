@@ -16,7 +16,8 @@ from bot.jobs import Failure, Job, JobState
 from bot.stages.fetch import DOWNLOADS
 from bot.stages.watch import UNKNOWN_LOOKS
 from bot.store.db import StoreError
-from bot.store.jobs import Caps, Jobs, Moved
+from bot.store.jobs import Jobs, Moved
+from bot.store.queue import Caps
 from providers.base import Failed, Operation, Pending, Succeeded
 from providers.errors import (
     NO_ADVICE,

@@ -10,7 +10,7 @@ from bot.jobs import Failure, Job, JobState
 from bot.media.jobfiles import JobFiles
 from bot.rules import Act, Change, ServerRules, SetBudget, SetDefaultProvider, SetFallOver
 from bot.store.db import StoreError
-from bot.store.jobs import Caps
+from bot.store.queue import Caps
 from providers.errors import (
     Forbidden,
     InvalidRequest,

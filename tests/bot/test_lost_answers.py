@@ -7,7 +7,8 @@ import pytest
 
 from bot.jobs import Failure, JobState
 from bot.store.db import StoreError, Unanswered
-from bot.store.jobs import Caps, Jobs, Moved
+from bot.store.jobs import Jobs, Moved
+from bot.store.queue import Caps
 from providers.errors import InvalidRequest, Overloaded
 from tests.bot.conftest import Hall
 from tests.bot.test_engine import in_state

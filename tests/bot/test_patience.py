@@ -7,7 +7,7 @@ import pytest
 from bot.errors import Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState, Place
 from bot.stages.fetch import DOWNLOADS
-from bot.store.jobs import Caps
+from bot.store.queue import Caps
 from bot.uptime import GRACE
 from providers.base import Pending, Succeeded
 from providers.errors import Overloaded, ProviderError, Uncertain, Unreachable

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, Job, JobState
-from bot.store.jobs import Caps, Jobs
+from bot.store.jobs import Jobs
+from bot.store.queue import Caps
 from providers.base import Pending
 from providers.errors import Overloaded
 from tests.bot.conftest import Hall, Make

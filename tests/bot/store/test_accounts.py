@@ -25,7 +25,8 @@ from bot.rules import (
 )
 from bot.store import Store
 from bot.store.accounts import Refused
-from bot.store.jobs import Caps, Jobs, Moved
+from bot.store.jobs import Jobs, Moved
+from bot.store.queue import Caps
 from providers.options import SourceImage
 from providers.specs import VideoRequest
 from tests.bot.store.conftest import NOON, Reserve, StillClock, new_job

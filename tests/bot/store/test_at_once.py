@@ -12,7 +12,7 @@ from bot.quotas import Allowance, Refusal, WindowKind
 from bot.rules import Act, Change, GiveGrant, SetAllowance, SetBudget, SetCaps
 from bot.store import Store
 from bot.store.accounts import Refused
-from bot.store.jobs import Caps
+from bot.store.queue import Caps
 from tests.bot.store.conftest import NOON, new_job, path_to
 
 Another = Callable[[], Awaitable[Store]]

@@ -9,7 +9,8 @@ import pytest
 from bot.jobs import OPEN, UNDER_WAY, Failure, Job, JobState
 from bot.store import Store
 from bot.store.db import Database, StoreError, migrate
-from bot.store.jobs import _DRIVEN, _OPEN, _QUEUE, _UNSHOWN, STILL_THERE, Caps, Jobs, Moved
+from bot.store.jobs import _DRIVEN, _OPEN, _UNSHOWN, Jobs, Moved
+from bot.store.queue import QUEUE, STILL_THERE, Caps
 from providers.base import Succeeded
 from providers.specs import VideoRequest
 from tests.bot.store.conftest import NOON, StillClock, new_job
@@ -494,6 +495,6 @@ async def test_the_queue_is_found_without_looking_at_every_job_there_ever_was(
     await database.open()
     await migrate(database)
     now = {"given_up_since": "", "ahead": ""}
-    for sql, values in ((_QUEUE, now), (_OPEN, {}), (_DRIVEN, {}), (_UNSHOWN, {})):
+    for sql, values in ((QUEUE, now), (_OPEN, {}), (_DRIVEN, {}), (_UNSHOWN, {})):
         plan = await database.read(f"EXPLAIN QUERY PLAN {sql}", **values)
         assert "SCAN job" not in {row["detail"] for row in plan}
