@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from bot import ownership as module
+from bot.client import Stillmotion
 from bot.clock import Clock
+from bot.delivery.brake import Brake
 from bot.jobs import JobState
 from bot.ownership import AlreadyRunning, Ownership
 from bot.quotas import Allowance, WindowKind
@@ -210,3 +212,13 @@ async def test_a_former_owner_writes_nothing_but_what_it_has_bought(
         await old.store.jobs.move(sent, JobState.QUEUED)
     bought = await old.store.jobs.move(sent, JobState.RUNNING, operation={"id": "paid"})
     assert bought.state is JobState.RUNNING
+
+
+async def test_who_has_lost_the_database_for_the_moment_is_not_healthy() -> None:
+    async def nothing(_: object = None) -> None: ...
+
+    client = Stillmotion(nothing, nothing, Brake(Clock()))
+    await client.on_ready()
+    assert client.report()["healthy"]
+    client.owns = lambda: False
+    assert not client.report()["healthy"]

@@ -6,9 +6,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from discord.http import Route
 
+from bot.app import sync_commands
+from bot.login import CannotStart
 from tests.discord_server.bot_process import BotProcess
 from tests.discord_server.faults import html, late, refusal
+from tests.discord_server.world import TOKEN
 from tests.e2e.process.conftest import Stage
 from tests.helpers import eventually
 from tests.postgres_proxy import PostgresProxy
@@ -143,3 +147,15 @@ async def test_a_database_that_hangs_does_not_hold_up_the_stop(
     postgres_proxy.hang()
     await stops_in_time(stage.bot)
     stage.is_out = True
+
+
+async def test_sync_sends_the_commands_whatever_discord_knows(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "output.txt").touch()  # no process has said anything
+    monkeypatch.setattr(Route, "BASE", stage.discord.api)
+    assert await sync_commands(TOKEN) == await sync_commands(TOKEN) == len(stage.discord.world.commands)
+    assert len(stage.discord.seen("commands")) == 2
+    stage.discord.next("login", refusal(503))
+    with pytest.raises(CannotStart, match="it answers 503"):
+        await sync_commands(TOKEN)
