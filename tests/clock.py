@@ -160,6 +160,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.stillness = Stillness()
+        self.sleeps_leap = True
         super().__init__(self.stillness)
 
     def alarm(
@@ -174,7 +175,7 @@ class Loop(asyncio.SelectorEventLoop):
     def call_at(
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        if callback is _END_OF_A_SLEEP:
+        if callback is _END_OF_A_SLEEP and self.sleeps_leap:
             return self.alarm(when - self.time(), callback, *args, context=context)
         return super().call_at(when, callback, *args, context=context)
 
@@ -212,6 +213,13 @@ class _Queue(SimpleQueue[Any]):
 
 
 aiosqlite.core.SimpleQueue = _Queue  # type: ignore[misc] # it has no other door
+
+
+def sleep_for_real() -> None:
+    """For what measures by the loop's own time, which does not leap, how long others have slept."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, Loop)
+    loop.sleeps_leap = False
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from bot.store.db import StoreError, Unanswered
 from cogs._answer import SOMETHING_WENT_WRONG
+from tests.clock import sleep_for_real
 from tests.discord_server.faults import after_accepting, cut, refusal
 from tests.discord_server.places import ALICE, OWNER
 from tests.discord_server.world import Asked
@@ -27,6 +28,7 @@ LOST: Mapping[str, Fault] = {
 
 @pytest.fixture
 async def bot(start: Start) -> Loopback:
+    sleep_for_real()
     return await start()
 
 
