@@ -4,6 +4,8 @@ import errno
 
 from bot.store.db import StoreError, Unanswered
 
+DOUBT = "`/jobs list` shows whether your video is in the queue; what is not there was not charged."
+"""For who asked for a video and was not told whether it was booked."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _UNWRITABLE = {errno.EROFS, errno.EIO, errno.EACCES, errno.EPERM}
 _TOO_BUSY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}

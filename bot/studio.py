@@ -1,8 +1,10 @@
 """The desk: what a person may ask for. Everything is checked here before one row books the job."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import functools
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from bot import safety
 from bot.cadence import ENOUGH, typical
@@ -11,73 +13,21 @@ from bot.clock import Clock
 from bot.engine import Engine
 from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
 from bot.fitness import Fitness
+from bot.intake import Intake, Order
 from bot.jobs import CANCELLABLE, Job, JobState
-from bot.media import sounds
 from bot.media.child import Children
-from bot.media.images import check_size, prepare
 from bot.media.jobfiles import JobFiles
 from bot.notices import reason, refusal
+from bot.outages import DOUBT, is_doubtful, outage
 from bot.quotas import Allowance, Standing, Tariff
 from bot.rules import ServerRules
 from bot.store import Store
 from bot.store.accounts import Refused
+from bot.store.db import StoreError, Unanswered
 from bot.store.jobs import Moved
-from providers.options import SourceAudio, SourceImage
 from providers.specs import ModelSpec, OptionRefused, VideoRequest
 
-READ_AT_ONCE = 4
-"""Orders whose files are held in memory at the same time."""
-
-
-@dataclass(frozen=True)
-class Attached:
-    """A file that came with a command."""
-
-    size: int
-    """Bytes, as Discord states them."""
-    read: Callable[[], Awaitable[bytes]]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What somebody asks for, as it comes from Discord and before anything is checked."""
-
-    id: int
-    """The interaction's id; it becomes the job's."""
-    guild_id: int
-    channel_id: int
-    user_id: int
-    role_ids: Collection[int]
-    """The roles that the member has now."""
-    prompt: str
-    provider: str | None = None
-    model: str | None = None
-    options: Mapping[str, object] = field(default_factory=dict[str, object])
-    """By field of VideoRequest; None is left to the model."""
-    files: Mapping[str, Attached] = field(default_factory=dict[str, Attached])
-    """By field of VideoRequest: image, end_image, audio_file."""
-    parent_id: int | None = None
-    is_public: bool = False
-    """Both as in the job's row."""
-
-    def wish(self) -> VideoRequest:
-        """The request as far as it is known before any file is read: files stand in for themselves."""
-        return VideoRequest.model_validate(
-            {
-                "model": self.model or "",
-                "prompt": self.prompt,
-                **self.options,
-                **{name: _STANDINS[name] for name in self.files},
-            }
-        )
-
-
-_SOME_IMAGE = SourceImage(data=b"", media_type="image/jpeg", width=1, height=1)
-_STANDINS = {
-    "image": _SOME_IMAGE,
-    "end_image": _SOME_IMAGE,
-    "audio_file": SourceAudio(data=b"", media_type="audio/mpeg", seconds=0),
-}
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -130,21 +80,30 @@ class Studio:
         self.catalogue = catalogue
         self._engine = engine
         self._files = files
-        self._children = children
+        self._intake = Intake(children, rules.max_file_bytes)
         self._clock = clock
         self._rules = rules
         self._wake = wake
-        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def enqueue(self, order: Order) -> Job:
-        """Check everything, book the job, post its card. Raises UserFault: then nothing was charged."""
+        """Check everything, book the job, post its card. Raises UserFault: then nothing was charged.
+
+        Only where the database does not even say what it has, the fault says how to find out.
+        """
         if self._engine.stopping.is_set():
             raise NotNow("I am being restarted. Try again in a minute; nothing was charged.")
-        if (booked := await self._store.jobs.get(order.id)) is not None:
-            return booked
+        try:
+            if (booked := await self._store.jobs.get(order.id)) is not None:
+                return booked
+            new = await self._prepare(order)
+        except (StoreError, OSError) as error:
+            raise self._no(error) from error
+        return await self._post_card(await self._book(order, new))
+
+    async def _prepare(self, order: Order) -> Job:
+        """Everything before the job is booked; its files are kept afterwards. Raises UserFault."""
         safety.check(order.prompt, self._rules.blocked_words)
-        for attached in order.files.values():
-            check_size(attached.size, self._rules.max_file_bytes)
+        self._intake.check(order.files)
         wish = order.wish()
         rules = await self._store.acts.rules(order.guild_id)
         now = self._clock.now()
@@ -154,10 +113,8 @@ class Studio:
         standing = await self.standing(order.guild_id, order.user_id, order.role_ids)
         if (why := standing.refusal(price, 0)) is not None:
             raise OverAllowance(refusal(why, standing, price))
-        async with self._reading:
-            request, thumbnail = await self._read_files(
-                order, spec, wish.model_copy(update={"model": spec.id})
-            )
+        wish = wish.model_copy(update={"model": spec.id})
+        request, thumbnail = await self._intake.read(order.user_id, order.files, spec, wish)
         self._check(name, spec, request)
         quoted = await self.catalogue.quote(name, spec, request)
         if quoted is None and rules.budget is not None and self.catalogue.providers[name].quotes:
@@ -165,14 +122,51 @@ class Studio:
                 f"{self.catalogue.label(name)} does not say what this costs just now, and this server has a "
                 "budget. Try again in a minute, or choose another provider. Nothing was charged."
             )
-        await self._files.keep(order.id, request, thumbnail)
-        new = self._new_job(order, name, request, price, quoted, rules)
-        # The files took their time: what counts is how things stand when the row is written.
-        booked = await self._store.accounts.reserve(new, order.role_ids, self._rules.allowance)
+        try:
+            await self._files.keep(order.id, request, thumbnail)
+        except OSError:
+            await self._discard(order.id)
+            raise
+        return self._new_job(order, name, request, price, quoted, rules)
+
+    async def _book(self, order: Order, new: Job) -> Job:
+        """Write the row. The files took their time: what counts is how things stand now. Raises UserFault."""
+        try:
+            booked = await self._reserve(order, new)
+        except StoreError as error:
+            if is_doubtful(error):
+                raise NotNow(f"{outage(error)} {DOUBT}") from error
+            await self._discard(new.id)
+            raise self._no(error) from error
         if isinstance(booked, Refused):
-            await self._files.discard(order.id)
-            raise OverAllowance(refusal(booked.why, booked.standing, price))
-        return await self._post_card(booked)
+            await self._discard(new.id)
+            raise OverAllowance(refusal(booked.why, booked.standing, new.price))
+        return booked
+
+    async def _reserve(self, order: Order, new: Job) -> Job | Refused:
+        """Book the job; where that was not answered, once more: what is there already is found."""
+        reserve = functools.partial(self._store.accounts.reserve, new, order.role_ids, self._rules.allowance)
+        try:
+            return await reserve()
+        except Unanswered as unanswered:
+            log.warning("whether job %d was booked is not known: %s", new.id, unanswered)
+            with suppress(StoreError):
+                return await reserve()
+            # A failed look changes nothing: it may have been booked.
+            with suppress(StoreError):
+                if (booked := await self._store.jobs.get(new.id)) is not None:
+                    return booked
+            raise
+
+    def _no(self, error: StoreError | OSError) -> Exception:
+        """What a fault before the booking is to the person; itself, if there is nothing to tell."""
+        what = outage(error)
+        log.warning("an order was not taken: %r", error)
+        return NotNow(f"{what} Try again in a minute. Nothing was charged.") if what else error
+
+    async def _discard(self, job_id: int) -> None:
+        with suppress(OSError):  # what is left is swept away later
+            await self._files.discard(job_id)
 
     def close(self) -> None:
         """Take nothing more: the bot is being stopped."""
@@ -237,23 +231,6 @@ class Studio:
             instead = f" Models that do take it: {', '.join(others)}." if others else ""
             raise BadRequest(f"{refusal}{instead} Nothing was charged.") from refusal
 
-    async def _read_files(
-        self, order: Order, spec: ModelSpec, wish: VideoRequest
-    ) -> tuple[VideoRequest, bytes | None]:
-        """The wish with its real files, and the picture's thumbnail."""
-        files: dict[str, SourceImage | SourceAudio] = {}
-        thumbnail: bytes | None = None
-        for name, attached in order.files.items():
-            data = await attached.read()
-            if name == "audio_file":
-                files[name] = await sounds.prepare(self._children, data)
-                continue
-            limits = (spec.end_image if name == "end_image" else None) or spec.image
-            prepared = await prepare(self._children, data, limits)
-            files[name] = prepared.image
-            thumbnail = prepared.thumbnail if name == "image" else thumbnail
-        return wish.with_files(files), thumbnail
-
     async def _post_card(self, job: Job) -> Job:
         """Show the job and let it go. Where not even its card can be posted, no video could be either."""
         try:
@@ -262,8 +239,10 @@ class Studio:
                 return replace(job, card_id=card_id)
             try:
                 await self._engine.cancel(job, job.user_id)
-            except Moved:
-                return job  # it was promoted meanwhile, and goes on without a card
+            except (Moved, StoreError):
+                return (
+                    job  # it was promoted meanwhile, or is booked for all we know: it goes on without a card
+                )
             raise NotAllowed("I could not post in this channel just now. Nothing was charged.")
         finally:
             self._wake()

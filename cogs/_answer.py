@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import discord
@@ -17,7 +18,7 @@ import discord
 from bot.client import stillmotion
 from bot.delivery.calls import call
 from bot.errors import DeliveryFault, Undelivered, UserFault
-from bot.outages import is_doubtful, outage
+from bot.outages import DOUBT, is_doubtful, outage
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -33,8 +34,8 @@ _ACKNOWLEDGED = 40060
 """Discord has an answer to this interaction already."""
 _EXPIRED = 50027
 """An interaction can be answered for fifteen minutes."""
-_REPEATED = 1.0
-"""Seconds that discord.py waits, at least, before it repeats a call by itself."""
+_REPEATED = timedelta(seconds=1)
+"""How long discord.py waits, at least, before it repeats a call by itself."""
 _ACK_TIMEOUT = 5.0
 ACK_PAUSES = (0.1, 0.5, 1.0, 2.0)
 REPLY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
@@ -51,10 +52,7 @@ class Doubt:
     """It is not."""
 
 
-VIDEO = Doubt(
-    "Nothing was charged.",
-    "`/jobs list` shows whether your video is in the queue; what is not there was not charged.",
-)
+VIDEO = Doubt("Nothing was charged.", DOUBT)
 DECISION = Doubt(
     "Nothing was changed.", "`/quota-admin history` shows in a minute whether this was written down."
 )
@@ -130,7 +128,8 @@ async def acknowledge(interaction: Interaction, answer: Callable[[], Awaitable[o
 
     An answer whose own answer is lost is given again: then Discord says whether it has it.
     """
-    began, fault = asyncio.get_running_loop().time(), Undelivered()
+    now, fault = stillmotion(interaction).moderation.now, Undelivered()
+    began = now()
     for number, pause in enumerate((*ACK_PAUSES, 0.0)):
         try:
             await call(answer(), _ACK_TIMEOUT)
@@ -141,7 +140,7 @@ async def acknowledge(interaction: Interaction, answer: Callable[[], Awaitable[o
             await asyncio.sleep(pause)
         except DeliveryFault as error:
             # Without a try before this one, somebody else has answered, and goes on with it.
-            was_repeated = number > 0 or asyncio.get_running_loop().time() - began >= _REPEATED
+            was_repeated = number > 0 or now() - began >= _REPEATED
             if _code(error) == _ACKNOWLEDGED and was_repeated:
                 return True
             log.warning("%s could not be acknowledged: %s", _name(interaction), error)

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -12,12 +13,16 @@ import discord
 from discord import app_commands
 
 from bot.catalogue import Catalogue
-from bot.studio import Attached, Order
+from bot.delivery.calls import call
+from bot.errors import DeliveryFault, NotNow
+from bot.intake import Attached, Order
 from cogs._answer import Interaction, suggesting
 from cogs._permissions import check_bot, check_member, is_public, role_ids
 from providers import specs
 from providers.options import Limits
 from providers.specs import Mode
+
+log = logging.getLogger(__name__)
 
 Value: TypeAlias = str | int | float
 Suggestions: TypeAlias = list[app_commands.Choice[Value]]
@@ -47,6 +52,8 @@ _READ: Mapping[discord.AppCommandOptionType, Callable[[str], Value]] = {
     discord.AppCommandOptionType.number: float,
 }
 """What of it people type, so that it can be completed; Discord itself offers the rest."""
+READ_TIMEOUT = 30.0
+"""Seconds for one attached file."""
 _SHOWN = 25
 """Discord shows so many suggestions."""
 _LONGEST = 100
@@ -99,8 +106,23 @@ async def order(
         provider=given.pop("provider", None),
         model=given.pop("model", None),
         options=given,
-        files={name: Attached(file.size, file.read) for name, file in files.items() if file is not None},
+        files={name: _attached(file) for name, file in files.items() if file is not None},
     )
+
+
+def _attached(file: discord.Attachment) -> Attached:
+    return Attached(file.size, lambda: _read(file))
+
+
+async def _read(file: discord.Attachment) -> bytes:
+    """An attached file, in time. Raises NotNow."""
+    try:
+        return await call(file.read(), READ_TIMEOUT)
+    except DeliveryFault as fault:
+        log.warning("an attached file of %d bytes could not be read: %s", file.size, fault)
+        raise NotNow(
+            "Discord did not hand over your file just now. Try again in a minute; nothing was charged."
+        ) from fault
 
 
 def _parent(channel: object) -> int | None:

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
-from bot.studio import Order
+from bot.intake import Order
 from bot.words import count
 from cogs._answer import Interaction, privately
 from cogs._options import PROMPT, order, suggest_from, with_options

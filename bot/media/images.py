@@ -47,6 +47,8 @@ async def prepare(children: Children, data: bytes, limits: ImageLimits) -> Prepa
     except ChildrenClosed as closed:
         raise NotNow("I am restarting. Try again in a minute; nothing was charged.") from closed
     except ChildFailed as failure:
+        if isinstance(failure.__cause__, OSError):
+            raise failure.__cause__ from failure  # no child could start, which is not the file's doing
         log.warning("a picture of %d bytes could not be prepared: %s", len(data), failure)
         raise BadImage(
             "That picture took too long or too much memory to work on. "

@@ -23,6 +23,8 @@ async def prepare(children: Children, data: bytes) -> SourceAudio:
     except ChildrenClosed as closed:
         raise NotNow("I am restarting. Try again in a minute; nothing was charged.") from closed
     except ChildFailed as failure:
+        if isinstance(failure.__cause__, OSError):
+            raise failure.__cause__ from failure  # no child could start, which is not the file's doing
         log.warning("a sound file of %d bytes could not be looked at: %s", len(data), failure)
         raise BadRequest(
             "That sound file could not be read. Attach another; nothing was charged."

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from bot.errors import BadImage, NotNow, OverAllowance, UserFault
+from bot.intake import DECODED_AT_ONCE, Attached, Order
 from bot.jobs import Job, JobState
-from bot.studio import READ_AT_ONCE, Attached, Order
+from bot.store.db import StoreError, Unanswered
 from cogs._answer import RESTARTING
 from tests.e2e.conftest import World, picture
 from tests.helpers import eventually
@@ -63,11 +65,13 @@ async def test_an_order_counts_in_the_window_in_which_it_is_booked(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = await start(default_allowance=1)
-    clock = world.bot.studio._clock
+    studio = world.bot.studio
+    clock, other = studio._clock, order(world, 2)
+    prepared = await studio._prepare(other)
 
     async def overnight() -> bytes:
         monkeypatch.setattr(clock, "_start", clock.now() + timedelta(days=1))
-        await booked(world, number=2)
+        await studio._book(other, replace(prepared, created_at=clock.now()))
         return picture()
 
     with pytest.raises(OverAllowance):
@@ -160,8 +164,8 @@ async def test_a_sentence_that_discord_would_not_take_is_cut(
 
 
 async def test_an_order_cut_by_a_restart_says_so(world: World) -> None:
-    for _ in range(READ_AT_ONCE):
-        await world.bot.studio._reading.acquire()
+    for _ in range(DECODED_AT_ONCE):
+        await world.bot.studio._intake._decoding.acquire()
     asked = asyncio.create_task(world.animate())
     await eventually(lambda: world.bot.tasks._running)
     await world.bot.close()
@@ -200,3 +204,92 @@ async def test_a_job_that_is_on_its_way_is_never_said_to_be_off(
 async def past_the_queue(world: World) -> bool:
     job = await world.bot.studio._store.jobs.get(1)
     return job is not None and job.state is not JobState.QUEUED
+
+
+async def test_pictures_that_do_not_come_keep_nobody_else_waiting(world: World) -> None:
+    never = asyncio.Event()
+
+    async def hang() -> bytes:
+        await never.wait()
+        return b""
+
+    stuck = [
+        asyncio.create_task(
+            world.bot.studio.enqueue(
+                replace(order(world, number), user_id=number, files={"image": Attached(25_000_000, hang)})
+            )
+        )
+        for number in range(100, 104)
+    ]
+    async with asyncio.timeout(5):
+        assert (await booked(world)).state.is_open
+    for task in stuck:
+        task.cancel()
+    await asyncio.gather(*stuck, return_exceptions=True)
+    world.bot.studio._intake._room._left = 0
+    waiting = asyncio.create_task(booked(world, number=2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    world.bot.studio._intake._room._left = 10**9
+    world.bot.studio._intake._room._freed.set()
+    await waiting
+
+
+async def test_a_file_larger_than_discord_stated_is_not_used(world: World) -> None:
+    async def read() -> bytes:
+        return bytes(60_000_000)
+
+    with pytest.raises(BadImage, match="60"):
+        await world.bot.studio.enqueue(replace(order(world), files={"image": Attached(1000, read)}))
+
+
+@pytest.fixture
+def lossy(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let bookings be written, or not, without an answer."""
+
+    def arrange(*written: bool) -> None:
+        reserve, script = world.bot.studio._store.accounts.reserve, list(written)
+
+        async def unanswered(*values: Any) -> Any:
+            if script:
+                if script.pop(0):
+                    await reserve(*values)
+                raise Unanswered("cut")
+            return await reserve(*values)
+
+        monkeypatch.setattr(world.bot.studio._store.accounts, "reserve", unanswered)
+
+    return arrange
+
+
+@pytest.mark.parametrize("written", [[True], [False], [True, True], [False, True]])
+async def test_a_booking_that_was_not_answered_is_found_or_made_once(
+    world: World, vendor: EigenAIServer, lossy: Callable[..., None], written: list[bool]
+) -> None:
+    lossy(*written)
+    await booked(world)
+    await world.video()
+    assert len(vendor.seen("submit")) == 1
+    assert await world.quota() == "4 of 5 credits left today"
+
+
+async def test_a_booking_that_nobody_can_find_is_not_called_off(
+    world: World, lossy: Callable[..., None]
+) -> None:
+    lossy(*[False, False])
+    with pytest.raises(NotNow, match="`/jobs list` shows") as no:
+        await booked(world)
+    assert "Nothing was charged" not in str(no.value)
+    await booked(world, number=2)
+
+
+async def test_a_booking_that_the_database_refuses_is_not_charged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> Any:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(world.bot.studio._store.accounts, "reserve", refuse)
+    with pytest.raises(NotNow, match="Nothing was charged"):
+        await booked(world)
+    assert not list(world.bot.studio._files._folder.iterdir())

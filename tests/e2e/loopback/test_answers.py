@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.media.child import ChildFailed
 from bot.store.db import StoreError, Unanswered
 from cogs._answer import SOMETHING_WENT_WRONG
 from tests.clock import sleep_for_real
@@ -207,3 +208,32 @@ async def test_a_command_that_discord_knows_in_another_form_is_told_to_be_typed_
     bot.discord.world.commands["gone"] = bot.discord.world.commands["quota"] | {"name": "gone"}
     asked = await bot.discord.people.run("gone")
     assert "has changed since your Discord loaded it" in await bot.reply(asked)
+
+
+@pytest.mark.parametrize("stands", [False, True])
+async def test_a_picture_that_discord_does_not_hand_over_is_not_charged(
+    bot: Loopback, monkeypatch: pytest.MonkeyPatch, *, stands: bool
+) -> None:
+    monkeypatch.setattr("cogs._options.READ_TIMEOUT", 0.2)
+    if stands:
+        bot.discord.files_are_up.clear()
+    else:
+        bot.discord.world.files = EveryFileIsGone()
+    said = await bot.animate()
+    assert said.startswith("Discord did not hand over your file just now.")
+    assert "nothing was charged" in said
+
+
+class EveryFileIsGone(dict[str, Any]):
+    def get(self, key: str, default: Any = None) -> Any:
+        return None
+
+
+async def test_too_many_open_files_are_not_the_pictures_fault(
+    bot: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(*_: Any, **__: Any) -> Any:
+        raise ChildFailed("could not start") from OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(bot.bot.studio._intake._children, "run", run)
+    assert (await bot.animate()).startswith("I have too much to do just now.")
