@@ -109,7 +109,13 @@ class Floor:
                 log.warning("job %d cannot be written down yet: %s", job.id, error)
             failures += 1
             wait = backoff(failures, None, self.chance())
-            await (self.clock.wait(asyncio.Event(), wait) if has_asked else self.pause(wait))
+            if not has_asked:
+                await self.pause(wait)
+            elif self.stopping.is_set():
+                # Little time is left, and the database may be back any moment.
+                await self.clock.wait(asyncio.Event(), min(wait, 1.0))
+            else:
+                await self.clock.wait(self.stopping, wait)
 
     async def overdue(self, job: Job) -> Job:
         """Note that a job waits beyond its usual time, so that others need not wait for it.

@@ -1,11 +1,13 @@
 """An answer of the database that did not arrive is no answer: the row says what holds."""
 
+import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bot.jobs import Failure, JobState
+from bot.jobs import Failure, Job, JobState
 from bot.store.db import StoreError, Unanswered
 from bot.store.jobs import Jobs, Moved
 from bot.store.queue import Caps
@@ -177,3 +179,21 @@ async def test_who_lost_the_right_to_ask_does_nothing_more(hall: Hall) -> None:
     await hall.store.jobs.ask(job, at=hall.clock.now())
     with pytest.raises(Moved):
         await hall.store.jobs.ask(job, at=hall.clock.now())
+
+
+async def test_what_was_bought_is_written_down_as_soon_as_it_can_be_while_the_bot_stops(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, move, back_at = await hall.promoted(), Jobs.move, hall.clock.now() + timedelta(minutes=5)
+
+    async def failing(self: Jobs, job: Job, state: JobState, **changes: Any) -> Job:
+        if state is S.RUNNING and hall.clock.now() < back_at:
+            raise StoreError("away")
+        return await move(self, job, state, **changes)
+
+    monkeypatch.setattr(Jobs, "move", failing)
+    drive = asyncio.ensure_future(hall.drive(job))
+    await eventually(lambda: hall.clock.now() >= back_at - timedelta(seconds=30))
+    hall.engine.stopping.set()
+    assert (await drive).state is S.RUNNING
+    assert hall.clock.now() < back_at + timedelta(seconds=5)
