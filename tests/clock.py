@@ -89,6 +89,7 @@ class Stillness(selectors.DefaultSelector):
         self.led = 0
         """How many tests' checks are to see each moment."""
         self._shown = False
+        self._shown_at = 0.0
         self.alarms: list[tuple[float, asyncio.Handle]] = []
         """What is to happen when."""
 
@@ -111,7 +112,7 @@ class Stillness(selectors.DefaultSelector):
                 return []
         pauses = [timeout, PULSE if self.watchers else None, self._next()]
         found = super().select(min((pause for pause in pauses if pause is not None), default=None))
-        if not found:
+        if not found or time.perf_counter() - self._shown_at > PULSE / 10:
             self._show()
         return found
 
@@ -142,7 +143,7 @@ class Stillness(selectors.DefaultSelector):
             if not watcher.done():
                 watcher.set_result(None)
         self.watchers.clear()
-        self._shown = True
+        self._shown, self._shown_at = True, time.perf_counter()
 
     def _ring(self) -> None:
         if not self.alarms:
