@@ -16,6 +16,7 @@ from bot.client import RESERVE, Stillmotion
 from bot.clock import Clock
 from bot.delivery import Delivery
 from bot.delivery.brake import Brake
+from bot.delivery.open_replies import OpenReplies
 from bot.engine import Engine
 from bot.health import Health
 from bot.jobs import KEPT, Job
@@ -249,6 +250,9 @@ class _App:
         client.logs = delivery.logs
         client.reports = Reports(store, catalogue, children, clock)
         client.archive = Archive(store, files, delivery, copiers, clock)
+        client.open_replies = OpenReplies(client, store, clock)
+        left = await client.open_replies.left()
+        tasks.spawn(client.open_replies.settle(left), "replies of the process before this one")
         if not await client.commands_are_known():
             tasks.spawn(client.keep_syncing(clock), "commands")
         health = Health(settings.data_dir, client.report)

@@ -21,6 +21,7 @@ from bot.commands import Payload, command_payload, difference
 from bot.delivery import Face
 from bot.delivery.brake import Brake
 from bot.delivery.logs import Logs
+from bot.delivery.open_replies import OpenReplies
 from bot.login import DiscordAway, translated
 from bot.moderation import Moderation
 from bot.studio import Studio
@@ -61,6 +62,7 @@ class Stillmotion(commands.Bot):
     logs: Logs
     reports: Reports
     archive: Archive
+    open_replies: OpenReplies
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""
     render: Callable[[Card], Face]

@@ -8,7 +8,7 @@ import functools
 import io
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
@@ -83,10 +83,11 @@ _Command: TypeAlias = Callable[Concatenate[S, Interaction, P], Awaitable[Reply]]
 _Answered: TypeAlias = Callable[Concatenate[S, Interaction, P], Coroutine[Any, Any, None]]
 
 
-def answering(doubt: Doubt) -> Callable[[_Command[S, P]], _Answered[S, P]]:
+def answering(doubt: Doubt, *, is_kept: bool = False) -> Callable[[_Command[S, P]], _Answered[S, P]]:
     """Make a command of a function that returns its reply; only the person sees it. A UserFault is one, too.
 
-    Discord waits three seconds for a sign of life, so that comes before anything that can wait.
+    Discord waits three seconds for a sign of life, so that comes before anything that can wait. `is_kept` is
+    for what takes a while: should the bot be killed meanwhile, its next start answers.
     """
 
     def decorate(command: _Command[S, P]) -> _Answered[S, P]:
@@ -94,7 +95,9 @@ def answering(doubt: Doubt) -> Callable[[_Command[S, P]], _Answered[S, P]]:
         async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
             with stillmotion(interaction).answering():
                 thinking = functools.partial(interaction.response.defer, ephemeral=True, thinking=True)
-                if await acknowledge(interaction, thinking):
+                if not await acknowledge(interaction, thinking):
+                    return
+                async with _kept(interaction) if is_kept else nullcontext():
                     running = command(self, interaction, *args, **kwargs)
                     await show(interaction, await _outcome(interaction, running, doubt))
 
@@ -106,6 +109,11 @@ def answering(doubt: Doubt) -> Callable[[_Command[S, P]], _Answered[S, P]]:
 def privately(command: _Command[S, P]) -> _Answered[S, P]:
     """`answering` for what is about videos."""
     return answering(VIDEO)(command)
+
+
+def making(command: _Command[S, P]) -> _Answered[S, P]:
+    """`answering` for what books or brings a video, which can take a while."""
+    return answering(VIDEO, is_kept=True)(command)
 
 
 def deciding(command: _Command[S, P]) -> _Answered[S, P]:
@@ -206,6 +214,10 @@ def suggesting(suggestions: Callable[P, Awaitable[list[T]]]) -> Callable[P, Coro
             return []
 
     return suggested
+
+
+def _kept(interaction: Interaction) -> AbstractAsyncContextManager[None]:
+    return stillmotion(interaction).open_replies.keep(interaction.id, interaction.token)
 
 
 async def _outcome(interaction: Interaction, running: Awaitable[Reply], doubt: Doubt) -> Reply:

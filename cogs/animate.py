@@ -9,7 +9,7 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.intake import Order
 from bot.words import count
-from cogs._answer import Interaction, privately
+from cogs._answer import Interaction, making
 from cogs._options import PROMPT, order, suggest_from, with_options
 from providers.specs import Mode
 
@@ -26,7 +26,7 @@ class Animate(commands.Cog):
         prompt="What should move and how; describe the motion rather than the picture",
     )
     @with_options
-    @privately
+    @making
     async def animate(
         self,
         interaction: Interaction,
@@ -40,7 +40,7 @@ class Animate(commands.Cog):
     @app_commands.command()
     @app_commands.describe(prompt="What is seen and what happens")
     @with_options
-    @privately
+    @making
     async def video(
         self,
         interaction: Interaction,

@@ -15,7 +15,7 @@ from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
 from bot.errors import DeliveryFault, NotNow, TooLarge, Undelivered, UserFault
 from bot.jobs import Job, JobState
 from bot.words import count
-from cogs._answer import Interaction, privately, suggesting
+from cogs._answer import Interaction, making, privately, suggesting
 from cogs._cards import jump, short
 from cogs._permissions import check_member, moderates
 
@@ -57,7 +57,7 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         video="Which one; moderators may give the number of anybody's",
         show="Post it here for all to see; otherwise only you see it",
     )
-    @privately
+    @making
     async def resend(
         self, interaction: Interaction, video: app_commands.Range[str, 1, 20], *, show: bool = False
     ) -> str:

@@ -11,6 +11,12 @@ class Notes:
         rows = await self._database.read("SELECT value FROM note WHERE name = :name", name=name)
         return str(rows[0]["value"]) if rows else None
 
+    async def named(self, prefix: str) -> dict[str, str]:
+        """Every note whose name begins so."""
+        sql = "SELECT name, value FROM note WHERE substr(name, 1, :length) = :prefix ORDER BY name"
+        rows = await self._database.read(sql, length=len(prefix), prefix=prefix)
+        return {str(row["name"]): str(row["value"]) for row in rows}
+
     async def set(self, name: str, value: str) -> None:
         sql = """
             INSERT INTO note (name, value) VALUES (:name, :value)

@@ -122,6 +122,18 @@ class BotProcess:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute("SELECT * FROM job ORDER BY id")]
 
+    def notes(self) -> list[str]:
+        """The names of what it has written down."""
+        database = self._folder / "data" / "stillmotion.db"
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return [name for (name,) in connection.execute("SELECT name FROM note")]
+
+    def write(self, sql: str) -> None:
+        """Change its database while it is not there."""
+        database = self._folder / "data" / "stillmotion.db"
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(sql)
+
     def _over(self) -> bool:
         return self._process is not None and self._process.exitcode is not None
 

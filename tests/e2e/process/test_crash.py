@@ -196,3 +196,38 @@ async def test_a_command_sent_while_the_connection_is_lost_is_answered_when_it_i
 
     assert stage.discord.gateway.resumed == 1
     assert len(stage.discord.gateway.sessions) == 1
+
+
+async def test_who_waits_for_a_reply_when_the_bot_is_killed_gets_one_from_the_next_start(
+    stage: Stage,
+) -> None:
+    stage.discord.files_are_up.clear()
+    await stage.bot.start()
+    asked = await stage.animate()
+    await eventually(lambda: any(str(asked.id) in name for name in stage.bot.notes()))
+
+    await stage.bot.kill()
+    stage.discord.files_are_up.set()
+    await stage.bot.start()
+    said = await eventually(lambda: asked.text)
+    again = await stage.animate()
+    await stage.reaches(again, "delivered")
+
+    assert said.startswith("I was restarted in the middle of this.")
+    assert not stage.bot.row(asked.id)
+    assert "in the queue" in await eventually(lambda: again.text)
+    await eventually(lambda: not [name for name in stage.bot.notes() if "reply" in name])
+
+
+async def test_a_reply_that_is_too_old_for_discord_is_forgotten(stage: Stage) -> None:
+    stage.discord.files_are_up.clear()
+    await stage.bot.start()
+    asked = await stage.animate()
+    await eventually(lambda: any(str(asked.id) in name for name in stage.bot.notes()))
+
+    await stage.bot.kill()
+    stage.discord.files_are_up.set()
+    stage.bot.write("UPDATE note SET value = replace(value, '20', '19') WHERE name LIKE 'open reply%'")
+    await stage.bot.start()
+    await eventually(lambda: not [name for name in stage.bot.notes() if "reply" in name])
+    assert not asked.text
