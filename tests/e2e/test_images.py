@@ -61,7 +61,7 @@ async def test_the_provider_gets_an_upright_jpeg_without_metadata(
     exif[274], exif[315] = 6, "the photographer"
     data = io.BytesIO()
     image.save(data, kind, exif=exif)
-    await world.animate(image=data.getvalue(), name="any.bin")
+    await world.animate(image=data.getvalue(), name="any.png")
     await world.video()
 
     (asked,) = vendor.seen("submit")

@@ -187,14 +187,22 @@ async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: 
 async def test_commands_exist_in_servers_only(world: World) -> None:
     shown = {"animate", "jobs", "providers", "quota", "video"}
     names = shown | {"delivery-admin", "provider-admin", "quota-admin", "Video quota"}
-    (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
+    (synced,) = [
+        entry
+        for entry in world.env.http_requests
+        if entry.path.endswith("/commands") and entry.method == "PUT"
+    ]
     assert {command["name"] for command in synced.json} == names
     assert all(command["contexts"] == [0] for command in synced.json)
     assert all(command["integration_types"] == [0] for command in synced.json)
 
 
 async def test_prompts_are_as_long_as_discord_lets_people_type(world: World) -> None:
-    (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
+    (synced,) = [
+        entry
+        for entry in world.env.http_requests
+        if entry.path.endswith("/commands") and entry.method == "PUT"
+    ]
     longest = {
         option["name"]: option["max_length"]
         for command in synced.json

@@ -67,7 +67,7 @@ async def test_suggestions_come_from_what_the_chosen_model_takes(
 
 
 async def test_every_option_that_can_be_typed_is_suggested(world: World) -> None:
-    (synced,) = [entry for entry in world.env.http_requests if entry.path.endswith("/commands")]
+    (synced,) = [entry for entry in world.env.http_requests if entry.method == "PUT"]
     commands = {command["name"]: command.get("options", ()) for command in synced.json}
     for command in ("animate", "video"):
         typed = {option["name"] for option in commands[command] if option["type"] in TYPED}
@@ -176,12 +176,13 @@ def test_a_value_is_found_by_its_own_text_as_well_as_by_its_words() -> None:
 
 @pytest.mark.parametrize("option", ["provider", "model", "duration", "negative_prompt"])
 async def test_before_the_bot_has_started_nothing_is_suggested(
-    world: World, monkeypatch: pytest.MonkeyPatch, option: str
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, option: str
 ) -> None:
     with monkeypatch.context() as starting:
         starting.delattr(world.bot, "studio")
         assert await offered(world, option) == []
     assert world.env.http_requests[-1].json["data"] == {"choices": []}, "Discord got an answer"
+    caplog.clear()
 
 
 @pytest.fixture
