@@ -14,10 +14,12 @@ from pydantic import ValidationError
 from bot import checkup, health
 from bot.app import serve, sync_commands
 from bot.clock import Clock
+from bot.data_folder import OTHERS_OUT, secure
 from bot.login import CannotStart
 from bot.ownership import AlreadyRunning, Ownership
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate
+from providers.sandbox import hide
 
 LAST_RESORT = 20.0
 """Seconds from the order to stop until the process ends in any case. Rows hold the truth."""
@@ -25,6 +27,9 @@ LAST_RESORT = 20.0
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 if all went well, 1 if something has to be put right."""
+    # The environment holds keys. Whatever runs as the same user must not read it, nor what is written.
+    hide()
+    os.umask(OTHERS_OUT)
     options = _parser().parse_args(arguments)
     if options.command == "demo":
         from bot import demo  # noqa: PLC0415 - the demo is an extra
@@ -89,13 +94,13 @@ def _stop(stop: asyncio.Event) -> None:
 async def _check(settings: Settings) -> int:
     findings = [finding async for finding in checkup.examine(settings)]
     for finding in findings:
-        print("ok  " if finding.well else "FAIL", finding.text)
+        print("FAIL" if not finding.well else "note" if finding.is_note else "ok  ", finding.text)
     return 0 if all(finding.well for finding in findings) else 1
 
 
 async def _migrate(settings: Settings) -> int:
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(secure, settings.data_dir, settings.database)
         names = await _migrate_alone(settings)
     except (AlreadyRunning, StoreError, OSError) as error:
         return _complain(f"{error}.")

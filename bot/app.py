@@ -14,6 +14,7 @@ from bot.archive import Archive
 from bot.catalogue import Catalogue
 from bot.client import RESERVE, Stillmotion
 from bot.clock import Clock
+from bot.data_folder import secure
 from bot.delivery import Delivery
 from bot.delivery.brake import Brake
 from bot.delivery.open_replies import OpenReplies
@@ -184,7 +185,7 @@ class _App:
 
     async def _start(self, client: Stillmotion) -> None:
         settings, clock, running = self._settings, self._clock, self._running
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(secure, settings.data_dir, settings.database)
 
         store = await self._open(client)
 

@@ -5,7 +5,9 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from bot.data_folder import secure
 from bot.login import CannotStart, whose
+from bot.media.child import ChildFailed, Children
 from bot.settings import Settings
 from bot.store.db import StoreError, connect, pending
 from providers import create
@@ -13,17 +15,37 @@ from providers.base import Resources
 from providers.errors import OutOfFunds, ProviderError, Unauthorized
 from providers.http import open_session
 
+CHILD_SECONDS, CHILD_MEMORY = 30, 500_000_000
+_GUARDS = {
+    "is_hidden": (
+        "Programs of the same user can read the bot's memory and its keys: this system cannot prevent it."
+    ),
+    "files": (
+        "A file that takes over its decoder could read your other files, .env among them: this system has no "
+        "Landlock (Linux 5.13 or newer, allowed by the container's runtime). Give the bot its own user."
+    ),
+    "calls": (
+        "A file that takes over its decoder could reach the network and start programs: this system has no "
+        "seccomp filters (Linux on x86_64 or aarch64, allowed by the container's runtime)."
+    ),
+}
+"""By what is missing."""
+
 
 @dataclass(frozen=True)
 class Finding:
     well: bool
     text: str
+    is_note: bool = False
+    """The bot works, but an operator should know."""
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """One finding for the data folder, the database, the token, and each enabled provider."""
+    """One finding for the data folder, the database, each guard, the token, and each enabled provider."""
     yield _data_folder(settings)
     yield await _database(settings)
+    for finding in await _isolation():
+        yield finding
     yield await _token(settings)
     async for finding in _providers(settings):
         yield finding
@@ -32,7 +54,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 def _data_folder(settings: Settings) -> Finding:
     folder = settings.data_dir.absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        secure(settings.data_dir, settings.database)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -56,6 +78,21 @@ async def _database(settings: Settings) -> Finding:
         return Finding(well=False, text=f"The {kind} database cannot be used: {error}.")
     state = f"a start will apply {', '.join(missing)}" if missing else "it is up to date"
     return Finding(well=True, text=f"The {kind} database can be used; {state}.")
+
+
+async def _isolation() -> list[Finding]:
+    """Whether a decoder that a file has taken over is kept from everything else."""
+    children = Children()
+    try:
+        look = await children.run("bot.media._guards:look", seconds=CHILD_SECONDS, memory=CHILD_MEMORY)
+    except ChildFailed as failure:
+        return [Finding(well=False, text=f"No child process works, and pictures need one: {failure}.")]
+    finally:
+        await children.close()
+    missing = [text for name, text in _GUARDS.items() if not look.facts[name]]
+    if missing:
+        return [Finding(well=True, text=text, is_note=True) for text in missing]
+    return [Finding(well=True, text="Whatever decodes a file can reach no other file, program or network.")]
 
 
 async def _token(settings: Settings) -> Finding:

@@ -23,6 +23,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
 from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
+from providers.sandbox import confine
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom, in fractions of pixels: whole pixels would make slow moves jump."""
@@ -217,6 +218,7 @@ def main(folder: Path) -> None:
     # A service manager signals every process of a service, but only the parent knows what is to become of us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    confine(writes=[folder])
     threading.Thread(target=leave_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     restrain()
     render(folder, _print)

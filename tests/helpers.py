@@ -5,6 +5,7 @@ import inspect
 import io
 import wave
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 from bot.media import _wire
@@ -20,7 +21,16 @@ class AtHome(Children):
     """Does a child's task in a thread: this is not where children are tried, and each one costs its start."""
 
     async def run(
-        self, task: str, data: bytes | None = None, *, seconds: float, memory: int, **options: Fact
+        self,
+        task: str,
+        data: bytes | None = None,
+        *,
+        seconds: float,
+        memory: int,
+        cpu_seconds: float | None = None,
+        reads: Path | None = None,
+        writes: Path | None = None,
+        **options: Fact,
     ) -> _wire.Answer:
         return _wire.unpack_answer(await asyncio.to_thread(answer, Call(task, memory, 0, options, data)))
 

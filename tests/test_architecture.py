@@ -34,7 +34,7 @@ FAMILIES = {"_animation": "local"}
 """Private modules of a provider whose names do not begin with its own."""
 CONTRACT = {
     "providers",
-    *(f"providers.{name}" for name in ("base", "errors", "http", "limits", "options", "specs")),
+    *(f"providers.{name}" for name in ("base", "errors", "http", "limits", "options", "sandbox", "specs")),
 }
 
 

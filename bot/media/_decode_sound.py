@@ -34,6 +34,9 @@ def _begins_as_mp3(data: bytes) -> bool:
 
 def _length(container: InputContainer) -> float:
     stream = container.streams.audio[0]
+    # The annotation promises a decoder. Without one, PyAV crashes on the first packet.
+    if not bool(stream.codec_context):
+        return 0.0
     end = 0
     for packet in container.demux(stream):
         end = max(end, (packet.pts or 0) + (packet.duration or 0))

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 Fact: TypeAlias = str | int | float | bool | None
 
 _LENGTH = struct.Struct(">I")
+_LONGEST_HEAD = 64 * 1024
+"""Bytes; a child that was taken over may send anything."""
 
 
 class Refused(Exception):
@@ -31,6 +33,9 @@ class Call(NamedTuple):
     options: Mapping[str, Fact]
     data: bytes | None
     """The task's first argument; None where it takes only options."""
+    reads: str | None = None
+    writes: str | None = None
+    """The one file or folder beside its own code that it may read, and the folder that it may write to."""
 
 
 def pack_call(job: Call) -> bytes:
@@ -40,6 +45,8 @@ def pack_call(job: Call) -> bytes:
         "cpu_seconds": job.cpu_seconds,
         "options": job.options,
         "has_data": job.data is not None,
+        "reads": job.reads,
+        "writes": job.writes,
     }
     return _pack(head) + (job.data or b"")
 
@@ -70,7 +77,7 @@ def unpack_answer(message: bytes) -> Answer:
             blobs.append(rest[:size])
             rest = rest[size:]
         return Answer(head["facts"], tuple(blobs))
-    except (struct.error, KeyError, TypeError) as error:
+    except (struct.error, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not an answer: {message[:80]!r}") from error
 
 
@@ -82,4 +89,6 @@ def _pack(head: Mapping[str, object]) -> bytes:
 def _unpack(message: bytes) -> tuple[dict[str, Any], bytes]:
     (length,) = _LENGTH.unpack_from(message)
     start = _LENGTH.size
+    if length > _LONGEST_HEAD:
+        raise ValueError(f"a head of {length} bytes")
     return json.loads(message[start : start + length]), message[start + length :]

@@ -1,4 +1,4 @@
-"""The child process: limits itself, does one task from standard input, answers on standard output, ends.
+"""The child process: gives up its rights, does a task from standard input, answers on standard output, ends.
 
 It imports only what its task needs, so that a picture does not wait for the video libraries.
 """
@@ -8,9 +8,11 @@ import importlib
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bot.media._wire import Answer, Call, Refused, pack_answer, pack_refusal, unpack_call
+from providers.sandbox import confine, hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +26,20 @@ except ImportError:  # pragma: no cover - Windows has no such limits; the time l
 def main() -> None:  # pragma: no cover - only ever runs in the child
     """Do the one job; anything unexpected leaves as a traceback and a non-zero exit code."""
     faulthandler.enable()
+    hide()
     # Decoding libraries may print. Only the answer may reach the pipe that the bot reads.
     reply = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     job = unpack_call(sys.stdin.buffer.read())
     restrict(memory=job.memory, cpu_seconds=job.cpu_seconds)
+    load(job)
+    confine(reads=_paths(job.reads), writes=_paths(job.writes))
     with reply:
         reply.write(answer(job))
+
+
+def _paths(name: str | None) -> list[Path]:
+    return [Path(name)] if name else []
 
 
 def restrict(*, memory: int, cpu_seconds: int) -> None:
@@ -56,10 +65,15 @@ def restrict(*, memory: int, cpu_seconds: int) -> None:
     os.nice(5)
 
 
+def load(job: Call) -> "Callable[..., Answer]":
+    """The job's task, with all that its module needs from the disk."""
+    module, _, name = job.task.partition(":")
+    return cast("Callable[..., Answer]", getattr(importlib.import_module(module), name))
+
+
 def answer(job: Call) -> bytes:
     """Call the job's task; its refusal is an answer too."""
-    module, _, name = job.task.partition(":")
-    task = cast("Callable[..., Answer]", getattr(importlib.import_module(module), name))
+    task = load(job)
     try:
         result = task(**job.options) if job.data is None else task(job.data, **job.options)
     except Refused as refusal:

@@ -16,6 +16,9 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 """All that a child sees of the environment: what an interpreter may need to start, and no keys."""
 _LAST_WORDS = 800
 """How much of a failed child's error output goes to the log, in characters."""
+_LONGEST_ANSWER = 64 * 1024 * 1024
+"""Bytes; far more than any task has to say, and a child that was taken over would fill the memory."""
+_CHUNK = 256 * 1024
 
 
 class ChildFailed(Exception):
@@ -35,14 +38,26 @@ class Children:
         self._closed = False
 
     async def run(
-        self, task: str, data: bytes | None = None, *, seconds: float, memory: int, **options: Fact
+        self,
+        task: str,
+        data: bytes | None = None,
+        *,
+        seconds: float,
+        memory: int,
+        cpu_seconds: float | None = None,
+        reads: Path | None = None,
+        writes: Path | None = None,
+        **options: Fact,
     ) -> Answer:
         """Call `task` ("module:function") in a child; raises what it refuses (Refused), or ChildFailed.
 
         `data` is its first argument, `options` are the named ones. `memory` is in bytes; `seconds` counts
-        from the child's start, not from the wait for a free slot.
+        from the child's start, not from the wait for a free slot. `reads` and `writes` are the only file or
+        folder, and the only folder, that it can open.
         """
-        message = pack_call(Call(task, memory, math.ceil(seconds) + 1, options, data))
+        paths = (str(path.absolute()) if path else None for path in (reads, writes))
+        limit = math.ceil(cpu_seconds or seconds + 1)
+        message = pack_call(Call(task, memory, limit, options, data, *paths))
         async with self._slots:
             self._check_open(task)
             process = await _start(task)
@@ -50,7 +65,7 @@ class Children:
             try:
                 self._check_open(task)
                 async with asyncio.timeout(seconds):
-                    reply, errors = await process.communicate(message)
+                    reply, errors = await _talk(process, message)
             except TimeoutError:
                 raise ChildFailed(f"{task} took longer than {seconds:g} s") from None
             finally:
@@ -97,6 +112,38 @@ async def _start(task: str) -> Process:
         )
     except OSError as error:
         raise ChildFailed(f"{task} could not start: {error}") from error
+
+
+async def _talk(process: Process, message: bytes) -> tuple[bytes, bytes]:
+    """Say this to the child; its answer, and its last words. One that answers without end is killed."""
+    stdin, stdout, stderr = process.stdin, process.stdout, process.stderr
+    if stdin is None or stdout is None or stderr is None:
+        raise ValueError("a child without its pipes")
+    answer, words = bytearray(), bytearray()
+
+    async def say() -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it ended early, and says why
+            stdin.write(message)
+            await stdin.drain()
+        stdin.close()
+
+    async def hear() -> None:
+        while chunk := await stdout.read(_CHUNK):
+            answer.extend(chunk)
+            if len(answer) > _LONGEST_ANSWER:
+                process.kill()
+                return
+
+    async def overhear() -> None:
+        while chunk := await stderr.read(_CHUNK):
+            words.extend(chunk)
+            del words[: -4 * _LAST_WORDS]
+
+    async with asyncio.TaskGroup() as talk:
+        for part in (say, hear, overhear):
+            talk.create_task(part())
+    await process.wait()
+    return bytes(answer), bytes(words)
 
 
 async def _end(process: Process) -> None:

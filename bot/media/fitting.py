@@ -46,6 +46,8 @@ async def fit(
                 "bot.media._fit_video:fit",
                 seconds=seconds,
                 memory=memory,
+                reads=source,
+                writes=target.parent,
                 path=str(source),
                 target=str(part),
                 limit=limit,

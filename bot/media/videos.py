@@ -54,7 +54,7 @@ async def verify(children: Children, path: Path) -> VideoFacts:
     """
     try:
         answer = await children.run(
-            "bot.media._source:verify", seconds=SECONDS, memory=MEMORY, path=str(path)
+            "bot.media._source:verify", seconds=SECONDS, memory=MEMORY, reads=path, path=str(path)
         )
     except Refused as refusal:
         raise BadVideo(f"{path.name} {refusal}") from refusal

@@ -183,8 +183,7 @@ async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> J
 
 async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> Job:
     """Nothing was accepted: the job goes back to the queue and is tried again, later each time."""
-    # Negative where the clock was put back since.
-    age = max(0.0, (floor.clock.now() - job.created_at).total_seconds())
+    age = (floor.clock.now() - job.created_at).total_seconds()
     asked_wait = error.retry_after if isinstance(error, Overloaded) else None
     wait = min(LONGEST_WAIT, max(asked_wait or 0.0, min(120.0, 5.0 + age / 4)))
     log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)

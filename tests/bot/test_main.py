@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -15,8 +16,11 @@ import discord
 import pytest
 from filelock import FileLock
 
+from bot import __main__
 from bot.__main__ import main
 from bot.health import Health, socket_path
+from bot.media._wire import Answer
+from bot.media.child import Children
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import status
 
@@ -35,11 +39,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:9/api/v10")
     monkeypatch.setattr(discord.utils, "setup_logging", lambda **_: None)
 
+    before = os.umask(0o022)
+    os.umask(before)
+
     def run_command(*arguments: str, **settings: str) -> int | str | None:
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         with pytest.raises(SystemExit) as ended:
             main(arguments)
+        os.umask(before)
         return ended.value.code
 
     return run_command
@@ -52,9 +60,35 @@ def test_check_says_a_line_about_each_thing_and_fails_if_one_is_wrong(
     assert capsys.readouterr().out.splitlines() == [
         f"ok   The data folder {tmp_path / 'd'} can be written.",
         f"ok   The sqlite database can be used; a start will apply {MIGRATIONS}.",
+        "ok   Whatever decodes a file can reach no other file, program or network.",
         "FAIL DISCORD_TOKEN is not set.",
         "ok   This machine is ready.",
     ]
+
+
+def test_check_says_which_guards_this_system_has_not(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def bare(*_: object, **__: object) -> Answer:
+        return Answer({"is_hidden": True, "files": False, "calls": False})
+
+    monkeypatch.setattr(Children, "run", bare)
+    run("check")
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note ")]
+    assert ["Landlock" in line for line in notes] == [True, False]
+    assert ["seccomp" in line for line in notes] == [False, True]
+
+
+def test_every_command_hides_the_process_and_its_files_from_other_users(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(__main__, "hide", lambda: done.append("hidden"))
+    run("migrate", DATA_DIR=str(tmp_path / "data"))
+    assert done == ["hidden"]
+    made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").rglob("*")}
+    assert {"stillmotion.db"} <= set(made)
+    assert set(made.values()) == {0o600}
 
 
 def test_check_never_prints_the_token(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -314,6 +314,7 @@ def test_the_process_renders_a_folder_and_reports(
 ) -> None:
     """With the limits left out: the test's own process could not take them back."""
     monkeypatch.setattr(_animation, "restrain", lambda: None)
+    monkeypatch.setattr(_animation, "confine", lambda **_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     reading, writing = os.pipe()
     made(tmp_path, drawn()).unlink()

@@ -2,8 +2,8 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -19,18 +19,27 @@ from bot.media._wire import (
     unpack_call,
 )
 from bot.media.child import ChildFailed, Children, ChildrenClosed
+from tests.helpers import eventually
 
 MEMORY = 400_000_000
 AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer(*{})"
 CALL_HOME = """exec(
-    "import socket; home = socket.create_connection(('127.0.0.1', {port})); home.sendall(b'!'); home.recv(1)"
+    "import time, pathlib; home = pathlib.Path({home!r}); (home / str({number})).touch()\\n"
+    "while not (home / 'go').exists(): time.sleep(0.01)"
 ) or ({{}}, (b"back",))"""
 
 
-async def python(children: Children, expression: str, *, seconds: float = 30, memory: int = MEMORY) -> Answer:
+async def python(
+    children: Children,
+    expression: str,
+    *,
+    seconds: float = 30,
+    memory: int = MEMORY,
+    writes: Path | None = None,
+) -> Answer:
     """Evaluate an expression in a child: the shortest way to make one misbehave."""
     code = AS_ANSWER.format(f"({expression})").encode()
-    return await children.run("builtins:eval", code, seconds=seconds, memory=memory)
+    return await children.run("builtins:eval", code, seconds=seconds, memory=memory, writes=writes)
 
 
 @pytest.fixture
@@ -55,30 +64,27 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
 
 
 class Home:
-    """A server in this process's event loop that children call and wait for."""
+    """A folder in which children leave a file each, and wait until they may go."""
 
-    def __init__(self, port: int) -> None:
-        self.call = CALL_HOME.format(port=port)
-        self.callers: asyncio.Queue[Callable[[], None]] = asyncio.Queue()
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._number = 0
+
+    async def call(self, children: Children) -> Answer:
+        self._number += 1
+        expression = CALL_HOME.format(home=str(self._folder), number=self._number)
+        return await python(children, expression, writes=self._folder)
+
+    async def has_called(self) -> None:
+        await eventually(lambda: any(self._folder.iterdir()))
+
+    def let_go(self) -> None:
+        (self._folder / "go").touch()
 
 
-@asynccontextmanager
-async def home() -> AsyncIterator[Home]:
-    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(1)
-        answered = asyncio.Event()
-        await place.callers.put(answered.set)
-        gone = asyncio.ensure_future(reader.read())
-        waiting = asyncio.ensure_future(answered.wait())
-        await asyncio.wait([gone, waiting], return_when=asyncio.FIRST_COMPLETED)
-        writer.write(b"!")
-        writer.close()
-        await asyncio.gather(gone, waiting, return_exceptions=True) if answered.is_set() else waiting.cancel()
-
-    server = await asyncio.start_server(welcome, "127.0.0.1", 0)
-    place = Home(server.sockets[0].getsockname()[1])
-    async with server:
-        yield place
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
 
 
 def assert_gone(process: Process) -> None:
@@ -87,13 +93,12 @@ def assert_gone(process: Process) -> None:
         os.kill(process.pid, 0)
 
 
-async def test_the_loop_runs_on_while_a_child_works(children: Children) -> None:
-    async with home() as place:
-        work = asyncio.ensure_future(python(children, place.call))
-        let_go = await place.callers.get()
-        assert not work.done()
-        let_go()
-        assert await work == ({}, (b"back",))
+async def test_the_loop_runs_on_while_a_child_works(children: Children, home: Home) -> None:
+    work = asyncio.ensure_future(home.call(children))
+    await home.has_called()
+    assert not work.done()
+    home.let_go()
+    assert await work == ({}, (b"back",))
 
 
 async def test_a_child_is_limited_and_sees_no_secrets(
@@ -123,14 +128,13 @@ async def test_a_late_child_is_killed(children: Children, started: list[Process]
     assert_gone(started[0])
 
 
-async def test_cancellation_kills_the_child(children: Children, started: list[Process]) -> None:
-    async with home() as place:
-        work = asyncio.ensure_future(python(children, place.call))
-        await place.callers.get()
-        work.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await work
-        assert_gone(started[0])
+async def test_cancellation_kills_the_child(children: Children, started: list[Process], home: Home) -> None:
+    work = asyncio.ensure_future(home.call(children))
+    await home.has_called()
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert_gone(started[0])
     assert not children._running
 
 
@@ -162,14 +166,13 @@ async def test_without_an_interpreter_it_fails(children: Children, monkeypatch: 
         await python(children, "1")
 
 
-async def test_close_ends_children_and_refuses_those_that_wait(started: list[Process]) -> None:
+async def test_close_ends_children_and_refuses_those_that_wait(started: list[Process], home: Home) -> None:
     children = Children(at_once=1)
-    async with home() as place:
-        works = [asyncio.ensure_future(python(children, place.call)) for _ in range(2)]
-        await place.callers.get()
-        assert len(started) == 1, "the second waits for the first"
-        await children.close()
-        results = await asyncio.gather(*works, return_exceptions=True)
+    works = [asyncio.ensure_future(home.call(children)) for _ in range(2)]
+    await home.has_called()
+    assert len(started) == 1, "the second waits for the first"
+    await children.close()
+    results = await asyncio.gather(*works, return_exceptions=True)
     assert [type(result) for result in results] == [ChildrenClosed, ChildrenClosed]
     assert len(started) == 1
     assert_gone(started[0])

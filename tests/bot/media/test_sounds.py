@@ -32,6 +32,12 @@ def mp3(seconds: float = 1, kind: str = "mp3") -> bytes:
     return file.getvalue()
 
 
+def unknown_wav(tag: int) -> bytes:
+    """A WAV whose header names a format that no decoder knows."""
+    whole = wav(1)
+    return whole[:20] + tag.to_bytes(2, "little") + whole[22:]
+
+
 def kind_and_length(data: bytes) -> tuple[object, object]:
     facts = _decode_sound.probe(data).facts
     return facts["media_type"], facts["seconds"]
@@ -69,6 +75,9 @@ def test_what_is_missing_of_a_cut_wav_does_not_count() -> None:
         mp3(kind="avi"),
         wav(0),
         wav(1)[:30],
+        unknown_wav(0x1234),
+        unknown_wav(0),
+        unknown_wav(0xFFFE),
     ],
     ids=[
         "empty",
@@ -79,6 +88,9 @@ def test_what_is_missing_of_a_cut_wav_does_not_count() -> None:
         "AVI with MP3",
         "WAV without sound",
         "half a header",
+        "WAV of an unknown format",
+        "WAV of no format",
+        "WAV of a format that it does not name",
     ],
 )
 def test_whatever_is_no_sound_file_is_refused(data: bytes) -> None:

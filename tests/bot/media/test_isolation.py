@@ -1,0 +1,131 @@
+"""What a decoder that was taken over can still do: each attempt runs as a task in a real child."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.media.child import ChildFailed, Children
+from providers.sandbox import Guards
+
+AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer({{'did': str({})}})"
+REFUSED = "PermissionError"
+
+
+@pytest.fixture
+async def children() -> AsyncIterator[Children]:
+    made = Children()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def guards(children: Children) -> Guards:
+    answer = await children.run("bot.media._guards:look", seconds=30, memory=400_000_000)
+    return Guards(**{name: bool(value) for name, value in answer.facts.items()})
+
+
+@pytest.fixture
+def files(guards: Guards) -> None:
+    if not guards.files:
+        pytest.skip("`stillmotion check` says: this kernel has no Landlock")
+
+
+@pytest.fixture
+def calls(guards: Guards) -> None:
+    if not guards.calls:
+        pytest.skip("`stillmotion check` says: this kernel has no seccomp filters")
+
+
+async def attempt(children: Children, expression: str, **paths: Path) -> str:
+    """What the child got; raises ChildFailed with the error that stopped it."""
+    code = AS_ANSWER.format(expression).encode()
+    answer = await children.run("builtins:eval", code, seconds=30, memory=400_000_000, **paths)
+    return str(answer.facts["did"])
+
+
+async def refused(children: Children, expression: str, **paths: Path) -> bool:
+    with pytest.raises(ChildFailed, match=REFUSED):
+        await attempt(children, expression, **paths)
+    return True
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("file", ["environ", "mem", "maps", "cmdline", "fd/0"])
+async def test_a_child_cannot_look_into_the_bot(children: Children, file: str) -> None:
+    assert await refused(children, f"open('/proc/{os.getpid()}/{file}', 'rb').read(100)")
+
+
+@pytest.mark.usefixtures("files")
+async def test_a_child_reads_what_it_is_to_work_on_and_nothing_else(
+    children: Children, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "secret").write_text("secret")
+    ours = tmp_path / "mine"
+    assert await attempt(children, f"open({str(ours)!r}).read()", reads=ours) == "mine"
+    assert await refused(children, f"open({str(tmp_path / 'secret')!r}).read()", reads=ours)
+    assert await refused(children, f"open({str(ours)!r}, 'w')", reads=ours)
+    assert await refused(children, f"__import__('os').listdir({str(tmp_path)!r})", reads=ours)
+    assert await refused(children, "open('/etc/passwd').read()")
+    assert await refused(children, f"__import__('os').listdir({str(Path.cwd())!r})")
+
+
+@pytest.mark.usefixtures("files")
+async def test_a_child_writes_into_its_own_folder_and_nowhere_else(
+    children: Children, tmp_path: Path
+) -> None:
+    (own := tmp_path / "own").mkdir()
+    other = tmp_path / "other"
+    await attempt(children, f"open({str(own / 'a')!r}, 'w').write('a')", writes=own)
+    await attempt(children, f"__import__('os').rename({str(own / 'a')!r}, {str(own / 'b')!r})", writes=own)
+    assert (own / "b").read_text() == "a"
+    assert await refused(children, f"open({str(other)!r}, 'w')", writes=own)
+    assert await refused(children, f"__import__('os').symlink('/etc', {str(own / 'link')!r})", writes=own)
+    assert await refused(children, f"__import__('os').mkdir({str(own / 'folder')!r})", writes=own)
+    assert await refused(children, f"open('/tmp/{tmp_path.name}', 'w')")
+
+
+@pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "__import__('socket').socket()",
+        "__import__('socket').socket(__import__('socket').AF_UNIX)",
+        "__import__('socket').socketpair()",
+        "__import__('os').fork()",
+        "__import__('os').execv('/bin/true', ['true'])",
+        "__import__('os').posix_spawn('/bin/true', ['true'], {{}})",
+        "__import__('os').kill(__import__('os').getppid(), 0)",
+        "__import__('os').killpg(__import__('os').getppid(), 0)",
+        "__import__('os').pidfd_open(__import__('os').getppid())",
+        "__import__('os').setpriority(0, __import__('os').getppid(), 19)",
+        "__import__('os').sched_setaffinity(__import__('os').getppid(), {{0}})",
+        "__import__('resource').prlimit(__import__('os').getppid(), 7, (0, 0))",
+        "__import__('os').chmod('/', 0o777)",
+        "__import__('os').utime('/')",
+        "__import__('os').truncate('/nothing', 0)",
+    ],
+)
+async def test_a_child_reaches_no_network_program_or_other_process(
+    children: Children, expression: str
+) -> None:
+    assert await refused(children, expression.replace("{{", "{").replace("}}", "}"))
+
+
+@pytest.mark.usefixtures("calls")
+async def test_a_child_still_starts_threads(children: Children) -> None:
+    code = "(t := __import__('threading').Thread(target=print), t.start(), t.join(), t.is_alive())[3]"
+    assert await attempt(children, code) == "False"
+
+
+async def test_what_a_child_gave_up_it_cannot_take_back(children: Children, guards: Guards) -> None:
+    assert guards.is_hidden
+    status = "__import__('ctypes').CDLL(None).prctl(39, 0, 0, 0, 0)"
+    assert await attempt(children, status) == "1"  # PR_GET_NO_NEW_PRIVS
+
+
+async def test_a_child_that_answers_without_end_is_stopped(children: Children) -> None:
+    with pytest.raises(ChildFailed, match="SIGKILL"):
+        await attempt(children, "[__import__('os').write(3, bytes(10**6)) for _ in range(1000)]")
