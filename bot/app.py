@@ -175,7 +175,7 @@ class _App:
         ownership = Ownership(settings.data_dir, database, clock, client.fail)
         await ownership.acquire(settings.takeover_seconds)
         self._at_end(ownership.release, "the lock")
-        store = Store(database, clock)
+        store = Store(database, clock, settings.limits)
         await store.open()
         self._running.push_async_callback(lambda: store.close(client.time_left(keep=RESERVE / 4)))
         await ownership.claim(store.notes)
@@ -229,7 +229,7 @@ class _App:
         await delivery.start()
         self._at_end(delivery.close, "the delivery")
 
-        engine = Engine(Floor(store, catalogue, delivery, files, children, encoders, clock))
+        engine = Engine(Floor(store, catalogue, delivery, files, children, encoders, clock, settings.limits))
         caps = Caps(
             member=settings.member_jobs,
             server=settings.server_jobs,
@@ -244,10 +244,11 @@ class _App:
             max_file_bytes=settings.max_image_mb * MEGABYTE,
             blocked_words=settings.blocked_words,
             fall_over=settings.fall_over,
+            limits=settings.limits,
         )
 
         client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
-        client.moderation = Moderation(store, catalogue, clock, settings.allowance)
+        client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
         client.logs = delivery.logs
         client.reports = Reports(store, catalogue, children, clock)
         client.archive = Archive(store, files, delivery, copiers, clock)

@@ -147,7 +147,12 @@ class Catalogue:
         return (fit or able or found)[0]
 
     async def quote(self, name: str, spec: ModelSpec, wish: VideoRequest) -> int | None:
-        """Millionths of a US dollar; a price that cannot be had in time is a price not known."""
+        """Millionths of a US dollar: by the provider, else by its setting; None where nobody knows."""
+        quoted = await self._quote(name, spec, wish)
+        return self.providers[name].config.price_micros if quoted is None else quoted
+
+    async def _quote(self, name: str, spec: ModelSpec, wish: VideoRequest) -> int | None:
+        """The provider's own price; one that cannot be had in time is not known."""
         time = asyncio.get_running_loop().time
         if time() < self._quote_after.get(name, 0.0):
             return None

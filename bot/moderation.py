@@ -12,7 +12,8 @@ from bot import dates
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
-from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Tariff, WindowKind
+from bot.limits import NO_LIMITS, Limits
+from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Tariff, WindowKind, within
 from bot.rules import (
     Act,
     BlockMember,
@@ -67,12 +68,21 @@ class Target:
 
 
 class Moderation:
-    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, default: Allowance) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        clock: Clock,
+        default: Allowance,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
         self.default = default
         """What the bot gives where a server has decided nothing."""
+        self.limits = limits
+        """The operator's."""
 
     async def decide(self, by: Moderator, change: Change) -> Act:
         """Write down a change that needs no more checking than its own."""
@@ -82,7 +92,7 @@ class Moderation:
         """`typed` is a number of credits, a difference such as +2, `unlimited`, or `default` for no rule."""
 
         def change(rules: ServerRules) -> Change:
-            now = _present(rules, target, self.default)
+            now = _present(rules, target, self.default, self.limits.ceiling)
             allowance = None if typed.strip().casefold() == _DEFAULT else _allowance(typed, kind, now)
             return SetAllowance(member_id=target.member_id, role_id=target.role_id, allowance=allowance)
 
@@ -213,11 +223,12 @@ class Moderation:
             raise BadRequest(f"{label} has no such model; `/providers` lists them. {UNCHANGED}")
 
 
-def _present(rules: ServerRules, target: Target, default: Allowance) -> Allowance:
+def _present(rules: ServerRules, target: Target, default: Allowance, ceiling: Allowance | None) -> Allowance:
     """What counts for the target now: what a difference is added to."""
     if target.member_id is not None:
-        return rules.ruling(target.member_id, target.role_ids, default).allowance
-    return (rules.roles.get(target.role_id or 0) if target.role_id else None) or rules.everyone or default
+        return rules.ruling(target.member_id, target.role_ids, default, ceiling).allowance
+    role = rules.roles.get(target.role_id or 0) if target.role_id else None
+    return within(role or rules.everyone or default, ceiling)
 
 
 def _allowance(typed: str, kind: WindowKind | None, now: Allowance) -> Allowance:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState, Place
+from bot.limits import OperatorBudget, Period, Scope
 from bot.quotas import Refusal, Standing, WindowKind
-from bot.words import code, count, full, relative
+from bot.words import code, count, dollars, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
 from providers.specs import OPTIONS
 
@@ -179,7 +180,14 @@ def ending(job: Job, provider: str) -> str:
 _IN_WINDOW = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
 
 
-def refusal(why: Refusal, standing: Standing, price: int) -> str:
+_BUDGETS = {
+    Scope.BOT: "This bot has used up what it may spend on videos",
+    Scope.SERVER: "This server has used up what the bot may spend on its videos",
+}
+_SPENT_IN = {Period.HOUR: "in an hour", Period.DAY: "today", Period.MONTH: "this month"}
+
+
+def refusal(why: Refusal, standing: Standing, price: int, cost: int = 0) -> str:
     """Why a video is not booked: what has happened, when that changes, and that nothing was charged."""
     match why:
         case Refusal.BLOCKED:
@@ -192,8 +200,32 @@ def refusal(why: Refusal, standing: Standing, price: int) -> str:
                 "Too little is left of this server's budget for videos this month. It renews "
                 f"{relative(standing.budget.window.end)}{cheaper}. {NOT_CHARGED}"
             )
+        case Refusal.CEILING_REACHED if standing.ceiling is not None:
+            return (
+                f"This bot allows each member {count(standing.ceiling.limit, 'credit')} a day in all servers "
+                f"together, and you have too few left for this video. They renew "
+                f"{relative(standing.ceiling.window.end)}. {NOT_CHARGED}"
+            )
+        case Refusal.TOO_EXPENSIVE if standing.most_micros is not None:
+            return (
+                f"This video would cost {dollars(cost)}, and whoever runs this bot allows "
+                f"{dollars(standing.most_micros)}. Choose a shorter or smaller one, or another model. "
+                f"{NOT_CHARGED}"
+            )
+        case Refusal.OPERATOR_BUDGET_SPENT:
+            return f"{_over_budget(standing, cost)} {NOT_CHARGED}"
         case _:
             return f"{_left(standing, price)} {NOT_CHARGED}"
+
+
+def _over_budget(standing: Standing, cost: int) -> str:
+    budget = standing.exceeded(cost)
+    if not isinstance(budget, OperatorBudget):
+        return "This bot may spend nothing on videos now."
+    ended = f"{_BUDGETS[budget.scope]} {_SPENT_IN[budget.period]}."
+    if budget.period is Period.HOUR:
+        return f"{ended} Try again in a while."
+    return f"{ended} That renews {relative(budget.window.end)}."
 
 
 def _left(standing: Standing, price: int) -> str:

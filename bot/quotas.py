@@ -1,7 +1,7 @@
 """Windows, allowances, prices, who wins, and whether another video fits. Pure: time is a parameter."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from fractions import Fraction
@@ -66,6 +66,13 @@ class Allowance(Frozen):
         return self.amount is None, Fraction(amount, _DAYS[self.kind]), amount
 
 
+def within(allowance: Allowance, ceiling: Allowance | None) -> Allowance:
+    """The less generous of the two, by what they give a day."""
+    if ceiling is None or allowance.generosity[:2] <= ceiling.generosity[:2]:
+        return allowance
+    return ceiling
+
+
 class Source(StrEnum):
     """Whose rule it is."""
 
@@ -82,6 +89,13 @@ class Ruling:
     allowance: Allowance
     source: Source
     role_id: int | None = None
+    decided: Allowance | None = None
+    """What the rule itself says, where the operator allows less."""
+
+    def within(self, ceiling: Allowance | None) -> "Ruling":
+        """What is left of the rule under the operator's ceiling: the less generous of the two."""
+        counted = within(self.allowance, ceiling)
+        return self if counted == self.allowance else replace(self, allowance=counted, decided=self.allowance)
 
 
 def winner(
@@ -154,12 +168,30 @@ class Budget:
         return max(0, self.limit - self.spent)
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """What the operator lets a member use in a day, over all servers: grants and resets do not lift it."""
+
+    limit: int
+    """Credits; a video that a server gives for nothing counts as one."""
+    used: int
+    window: Window
+
+    def allows(self, price: int) -> bool:
+        return self.used + max(1, price) <= self.limit
+
+
 class Refusal(StrEnum):
     """Why a video is not booked."""
 
     BLOCKED = "blocked"
     NOTHING_LEFT = "nothing-left"
     BUDGET_SPENT = "budget-spent"
+    CEILING_REACHED = "ceiling-reached"
+    """The operator's, for a member."""
+    TOO_EXPENSIVE = "too-expensive"
+    """The operator allows no video at this price."""
+    OPERATOR_BUDGET_SPENT = "operator-budget-spent"
 
 
 @dataclass(frozen=True)
@@ -174,6 +206,10 @@ class Standing:
     """Those with something left that have not expired, the one that expires first at the front."""
     block: Block | None = None
     budget: Budget | None = None
+    ceiling: Ceiling | None = None
+    most_micros: int | None = None
+    """What the operator lets one video cost."""
+    operator_budgets: Sequence[Budget] = ()
 
     @property
     def granted(self) -> int:
@@ -197,9 +233,19 @@ class Standing:
         amount = self.ruling.allowance.amount
         if self.left is not None and (price > self.left or (amount == 0 and not self.granted)):
             return Refusal.NOTHING_LEFT
+        if self.ceiling is not None and not self.ceiling.allows(price):
+            return Refusal.CEILING_REACHED
         if self.budget is not None and cost > self.budget.left:
             return Refusal.BUDGET_SPENT
-        return None
+        if self.most_micros is not None and cost > self.most_micros:
+            return Refusal.TOO_EXPENSIVE
+        return Refusal.OPERATOR_BUDGET_SPENT if self.exceeded(cost) else None
+
+    def exceeded(self, cost: int) -> Budget | None:
+        """The operator's budget that has too little left for a video at this cost."""
+        # What costs nothing is made however much was spent.
+        over = (budget for budget in self.operator_budgets if cost and cost > budget.left)
+        return max(over, key=lambda budget: budget.window.end, default=None)
 
     def draws(self, price: int) -> Mapping[int, int]:
         """How much of the price each grant pays, by its id; the window pays first."""

@@ -59,9 +59,16 @@ class ServerRules:
     fall_over: bool | None = None
     elsewhere: Elsewhere = Elsewhere.PARENT
 
-    def ruling(self, member_id: int, role_ids: Collection[int], default: Allowance) -> Ruling:
-        """The allowance that counts for a member, and why."""
-        return winner(self.members.get(member_id), self.roles, self.everyone, default, role_ids)
+    def ruling(
+        self,
+        member_id: int,
+        role_ids: Collection[int],
+        default: Allowance,
+        ceiling: Allowance | None = None,
+    ) -> Ruling:
+        """The allowance that counts for a member, and why; the operator's ceiling is above all rules."""
+        decided = winner(self.members.get(member_id), self.roles, self.everyone, default, role_ids)
+        return decided.within(ceiling)
 
     def block(self, member_id: int, now: datetime) -> Block | None:
         block = self.blocks.get(member_id)

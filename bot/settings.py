@@ -1,6 +1,7 @@
 """Every setting, from the environment and from `.env`. A provider's own are `<PROVIDER>_<FIELD>`."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
@@ -15,12 +16,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from bot.quotas import Allowance, WindowKind
+from bot.limits import Limits, Period, Scope
+from bot.quotas import MOST_CREDITS, Allowance, WindowKind
 from providers import discover
-from providers.base import ProviderConfig
+from providers.base import Dollars, ProviderConfig, micros
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list that people write as `one, two`."""
+
+
+_ID = re.compile(r"[0-9]{1,19}")
 
 
 class Settings(BaseSettings):
@@ -56,6 +61,18 @@ class Settings(BaseSettings):
     server_jobs: int = Field(default=20, ge=1)
     """The same for one server."""
 
+    servers: CommaSeparated = ()
+    """The ids of the servers that the bot works in; empty is all."""
+    max_allowance: int | None = Field(default=None, ge=0, le=MOST_CREDITS)
+    """Credits that a member may use in a day, over all servers, whatever moderators decide."""
+    max_video_price: Dollars | None = None
+    """US dollars for one video, as the budgets."""
+    bot_hourly_budget: Dollars | None = None
+    bot_daily_budget: Dollars | None = None
+    bot_monthly_budget: Dollars | None = None
+    server_daily_budget: Dollars | None = None
+    server_monthly_budget: Dollars | None = None
+
     max_image_mb: int = Field(default=25, ge=1)
     max_video_mb: int = Field(default=200, ge=1)
     upload_limit_mb: int = Field(default=20, ge=1)
@@ -81,6 +98,25 @@ class Settings(BaseSettings):
     @property
     def allowance(self) -> Allowance:
         return Allowance(amount=self.default_allowance, kind=self.default_window)
+
+    @property
+    def limits(self) -> Limits:
+        """What no moderator can lift."""
+        budgets = {
+            (Scope.BOT, Period.HOUR): self.bot_hourly_budget,
+            (Scope.BOT, Period.DAY): self.bot_daily_budget,
+            (Scope.BOT, Period.MONTH): self.bot_monthly_budget,
+            (Scope.SERVER, Period.DAY): self.server_daily_budget,
+            (Scope.SERVER, Period.MONTH): self.server_monthly_budget,
+        }
+        return Limits(
+            allowance=self.max_allowance,
+            member_jobs=self.member_jobs,
+            server_jobs=self.server_jobs,
+            video_micros=None if self.max_video_price is None else micros(self.max_video_price),
+            budgets={key: micros(limit) for key, limit in budgets.items() if limit is not None},
+            servers=frozenset(map(int, self.servers)),
+        )
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -112,10 +148,17 @@ class Settings(BaseSettings):
             raise ValueError("\n".join(wrong))
         return configs
 
-    @field_validator("trusted_hosts", "blocked_words", mode="before")
+    @field_validator("trusted_hosts", "blocked_words", "servers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return _split(value)
+
+    @field_validator("servers")
+    @classmethod
+    def _ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ID.fullmatch(item) for item in value):
+            raise ValueError("should be ids of servers, such as 123456789012345678, with commas between them")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -15,10 +15,12 @@ from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
 from bot.fitness import Fitness
 from bot.intake import Intake, Order
 from bot.jobs import CANCELLABLE, Job, JobState
+from bot.limits import NO_LIMITS, Limits
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.notices import reason, refusal
 from bot.outages import DOUBT, is_doubtful, outage
+from bot.pricing import check_price
 from bot.quotas import Allowance, Standing, Tariff
 from bot.rules import ServerRules
 from bot.store import Store
@@ -39,6 +41,7 @@ class HouseRules:
     blocked_words: Iterable[str]
     fall_over: bool
     """Whether a job that no provider has accepted may go to another one, where the member named none."""
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,9 @@ class Studio:
         request, thumbnail = await self._intake.read(order.user_id, order.files, spec, wish)
         self._check(name, spec, request)
         quoted = await self.catalogue.quote(name, spec, request)
-        if quoted is None and rules.budget is not None and self.catalogue.providers[name].quotes:
-            raise NotNow(
-                f"{self.catalogue.label(name)} does not say what this costs just now, and this server has a "
-                "budget. Try again in a minute, or choose another provider. Nothing was charged."
-            )
+        check_price(self.catalogue.providers[name], quoted, rules, self._rules.limits)
+        if (why := standing.refusal(price, quoted or 0)) is not None:
+            raise OverAllowance(refusal(why, standing, price, quoted or 0))
         try:
             await self._files.keep(order.id, request, thumbnail)
         except OSError:
@@ -140,7 +141,7 @@ class Studio:
             raise self._no(error) from error
         if isinstance(booked, Refused):
             await self._discard(new.id)
-            raise OverAllowance(refusal(booked.why, booked.standing, new.price))
+            raise OverAllowance(refusal(booked.why, booked.standing, new.price, new.cost_micros))
         return booked
 
     async def _reserve(self, order: Order, new: Job) -> Job | Refused:

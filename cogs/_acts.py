@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from bot.quotas import Allowance, Tariff, WindowKind
+from bot.limits import Limits, Period, Scope
+from bot.quotas import Allowance, Tariff, WindowKind, within
 from bot.rules import (
     Act,
     BlockMember,
+    Change,
     Elsewhere,
     GiveGrant,
     ResetUsage,
@@ -46,6 +48,32 @@ def told(act: Act, label: Label) -> str:
     """What an act does, such as "gives <@5> 3 extra credits", with its reason."""
     why = f" ({short(act.reason, 200)})" if act.reason else ""
     return f"{_done(act, label)}{why}"
+
+
+def still(change: Change, limits: Limits) -> str:
+    """What holds where a decision allows more than the operator does; nothing if it does not."""
+    match change:
+        case SetAllowance(allowance=Allowance() as given) if within(given, limits.ceiling) != given:
+            over = [count(limits.allowance or 0, "credit") + " a day"]
+        case GiveGrant() if limits.allowance is not None:
+            over = [count(limits.allowance, "credit") + " a day"]
+        case SetCaps(member=member, server=server):
+            most = ((member, limits.member_jobs, "a member"), (server, limits.server_jobs, "the server"))
+            over = [
+                f"{count(cap, 'video')} for {whose}"
+                for asked, cap, whose in most
+                if cap and (asked or 0) > cap
+            ]
+        case SetBudget(micros=asked):
+            over = [
+                f"{dollars(most)} a {period}"
+                for (scope, period), most in limits.budgets.items()
+                if scope is Scope.SERVER and (period is Period.DAY or asked is None or asked > most)
+            ]
+        case _:
+            return ""
+    words = " and ".join(over)
+    return f" The operator's limit of {words} still applies." if over else ""
 
 
 def amount_of(allowance: Allowance) -> str:

@@ -16,6 +16,8 @@ def explain(
 ) -> str:
     """A line for each rule there is, the one that wins first, and then what is left by it."""
     lines = [f"**<@{member_id}> has {amount_of(standing.ruling.allowance)}:** {_because(standing)}"]
+    if (decided := standing.ruling.decided) is not None:
+        lines.append(f"That rule says {amount_of(decided)}; the operator's limit is stricter.")
     lines += _beaten(role_ids, rules, standing, default)
     lines.append("")
     if standing.block is not None:

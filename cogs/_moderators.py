@@ -12,7 +12,7 @@ from bot.errors import BadRequest, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.outages import outage
 from bot.rules import Act
-from cogs._acts import told
+from cogs._acts import still, told
 from cogs._answer import Interaction
 from cogs._permissions import knows_server, manages_server, role_ids
 
@@ -119,7 +119,8 @@ async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int |
             raise
         log.warning("nobody knows where the log of server %d is: %s", act.guild_id, error)
         return f"Done: {words}. The log channel may not show it; `/quota-admin history` does."
-    note = await _log(bot, act, chosen, text) if chosen is not None else ""
+    limit = still(act.change, bot.moderation.limits)
+    note = limit + (await _log(bot, act, chosen, text) if chosen is not None else "")
     if also not in {None, chosen}:
         await _log(bot, act, also or 0, text)
     return f"Done: {words}.{note}"

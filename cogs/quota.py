@@ -56,6 +56,9 @@ def standing_embed(standing: Standing) -> discord.Embed:
     embed.add_field(name="Rule", value=rule(standing.ruling))
     embed.add_field(name="Used", value=count(standing.used, "credit"))
     embed.add_field(name="Renews", value=relative(standing.window.end))
+    if (ceiling := standing.ceiling) is not None:
+        used = f"{ceiling.used} of {count(ceiling.limit, 'credit')} used today"
+        embed.add_field(name="In all servers", value=used)
     if standing.grants:
         told = fitting([_granted(grant) for grant in standing.grants])
         embed.add_field(name="Granted", value=told, inline=False)
@@ -73,6 +76,8 @@ def rule(ruling: Ruling) -> str:
             whose = "set for everyone here"
         case Source.BOT:
             whose = "what the bot gives by default"
+    if ruling.decided is not None:
+        return f"{amount_of(ruling.allowance)}, the most that this bot allows anybody"
     return f"{amount_of(ruling.allowance)}, {whose}"
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
@@ -82,6 +83,11 @@ class ProviderConfig(BaseModel):
         """Whether the operator has set up this provider."""
         return True
 
+    @property
+    def price_micros(self) -> int | None:
+        """What a video costs by the operator's word, in millionths of a US dollar, if they gave one."""
+        return None
+
 
 def _one_line(key: SecretStr) -> SecretStr:
     if not key.get_secret_value().isprintable():
@@ -100,6 +106,15 @@ BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
 """Where a vendor's API lives; paths are appended to it."""
 
 
+Dollars: TypeAlias = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
+"""US dollars, to the millionth."""
+
+
+def micros(dollars: Decimal) -> int:
+    """Money as it is counted: in millionths of a US dollar."""
+    return int(dollars * 1_000_000)
+
+
 class RemoteConfig(ProviderConfig):
     """What every vendor reached over HTTP with a key has."""
 
@@ -108,6 +123,12 @@ class RemoteConfig(ProviderConfig):
     """Seconds for one status call."""
     transfer_timeout: float = Field(default=300, gt=0)
     """Seconds for a submit with its picture, and for a download that delivers nothing."""
+    price: Dollars | None = None
+    """What a video counts as where the vendor names no price."""
+
+    @property
+    def price_micros(self) -> int | None:
+        return None if self.price is None else micros(self.price)
 
     @property
     def enabled(self) -> bool:

@@ -16,6 +16,7 @@ from bot.cards import Card, Letterbox
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.jobs import Failure, Job, JobState
+from bot.limits import NO_LIMITS, Limits
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.store import Store
@@ -47,8 +48,11 @@ class Floor:
         children: Children,
         encoders: Children,
         clock: Clock,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         self.store = store
+        self.limits = limits
+        """The operator's."""
         self.catalogue = catalogue
         self.letterbox = letterbox
         self.files = files

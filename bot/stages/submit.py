@@ -6,6 +6,8 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from bot.jobs import Failure, Job, JobState
+from bot.pricing import is_unknown
+from bot.rules import ServerRules
 from bot.stages.floor import Floor, Stopping
 from bot.store.jobs import Moved
 from providers.base import Operation
@@ -162,8 +164,7 @@ async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> J
         if not floor.catalogue.can(name, spec, asked) or rules.price(name, spec, asked) > job.price:
             continue
         quoted = await floor.catalogue.quote(name, spec, asked)
-        is_unknown = quoted is None and floor.catalogue.providers[name].quotes
-        if rules.budget is not None and (is_unknown or (quoted or 0) > job.cost_micros):
+        if _is_dearer(floor, job, rules, name, quoted):
             continue
         log.warning("job %d falls over from %s to %s: %s", job.id, job.provider, name, why)
         return await floor.settle(
@@ -179,6 +180,14 @@ async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> J
             cost_micros=quoted or 0,
         )
     return None
+
+
+def _is_dearer(floor: Floor, job: Job, rules: ServerRules, provider: str, quoted: int | None) -> bool:
+    """Whether another provider may cost more than was reserved, where that counts."""
+    if is_unknown(floor.catalogue.providers[provider], quoted, rules, floor.limits):
+        return True
+    counts = rules.budget is not None or floor.limits.needs_prices
+    return counts and (quoted or 0) > job.cost_micros
 
 
 async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> Job:

@@ -1,10 +1,12 @@
 """What the bot knows, in SQL. Nothing else in the program speaks it."""
 
 from bot.clock import Clock
+from bot.limits import NO_LIMITS, Limits
 from bot.store.accounts import Accounts
 from bot.store.acts import Acts
 from bot.store.db import Database, migrate
 from bot.store.jobs import Jobs
+from bot.store.limits import Spending
 from bot.store.log_posts import LogPosts
 from bot.store.notes import Notes
 from bot.store.usage import Usage
@@ -13,14 +15,16 @@ from bot.store.usage import Usage
 class Store:
     """The open database, one attribute for each noun."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, limits: Limits = NO_LIMITS) -> None:
+        """The limits are the operator's."""
         self._database = database
         self.acts = Acts(database)
-        self.accounts = Accounts(database)
+        self.accounts = Accounts(database, limits)
         self.jobs = Jobs(database, clock)
         self.usage = Usage(database)
         self.log_posts = LogPosts(database)
         self.notes = Notes(database)
+        self.spending = Spending(database, limits)
 
     async def open(self) -> None:
         """Connect and bring the schema up to date. Raises StoreError."""

@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.jobs import Job
+from bot.limits import NO_LIMITS, Limits
 from bot.quotas import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
 from bot.rules import ServerRules
 from bot.store.acts import Rows, rules_in
 from bot.store.db import Database, Transaction, Value, to_text
 from bot.store.jobs import find, insert
+from bot.store.limits import budgets_in, ceiling_in, lock_limits
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,10 @@ class Refused:
 
 
 class Accounts:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: Limits = NO_LIMITS) -> None:
         self._database = database
+        self._limits = limits
+        """The operator's."""
 
     async def reserve(self, job: Job, role_ids: Collection[int], default: Allowance) -> Job | Refused:
         """Book a job if its member may and if it fits into allowance and budget; else say why not.
@@ -33,11 +37,12 @@ class Accounts:
         async def book(transaction: Transaction) -> Job | Refused:
             # Of the server, not of the member: they share its budget.
             await transaction.lock(f"server {job.guild_id}")
+            await lock_limits(transaction, self._limits, job.user_id)
             if (booked := await find(transaction.rows, job.id)) is not None:
                 return booked
             rules = await rules_in(transaction.rows, job.guild_id, job.user_id)
             member = _Member(job.guild_id, job.user_id, role_ids)
-            standing = await _standing(transaction.rows, rules, member, default, job.created_at)
+            standing = await _standing(transaction.rows, rules, member, default, job.created_at, self._limits)
             if (why := standing.refusal(job.price, job.cost_micros)) is not None:
                 return Refused(why, standing)
             booked = await insert(transaction, job)
@@ -54,7 +59,7 @@ class Accounts:
         """Where a member stands now."""
         rules = await rules_in(self._database.read, guild_id, user_id)
         member = _Member(guild_id, user_id, role_ids)
-        return await _standing(self._database.read, rules, member, default, now)
+        return await _standing(self._database.read, rules, member, default, now, self._limits)
 
     async def spent(self, guild_id: int, window: Window) -> int:
         """What a server has spent or reserved, in millionths of a US dollar."""
@@ -69,9 +74,14 @@ class _Member:
 
 
 async def _standing(
-    rows: Rows, rules: ServerRules, member: _Member, default: Allowance, now: datetime
+    rows: Rows,
+    rules: ServerRules,
+    member: _Member,
+    default: Allowance,
+    now: datetime,
+    limits: Limits,
 ) -> Standing:
-    ruling = rules.ruling(member.user_id, member.role_ids, default)
+    ruling = rules.ruling(member.user_id, member.role_ids, default, limits.ceiling)
     window = window_at(ruling.allowance.kind, now, rules.zone)
     reset_at = rules.resets.get(member.user_id)
     # A reset that is yet to come, by this machine's clock, would hide all that is booked until then.
@@ -83,6 +93,9 @@ async def _standing(
         grants=await _grants(rows, rules, member, now),
         block=rules.block(member.user_id, now),
         budget=await _budget(rows, rules, member.guild_id, now),
+        ceiling=await ceiling_in(rows, limits, member.user_id, now),
+        most_micros=limits.video_micros,
+        operator_budgets=await budgets_in(rows, limits, member.guild_id, now),
     )
 
 

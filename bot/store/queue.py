@@ -19,7 +19,7 @@ CLOCK_STEP = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Caps:
-    """How many jobs may be under way at once; servers may decide otherwise for themselves."""
+    """How many jobs may be under way at once; servers may decide for fewer."""
 
     member: int
     """In one server."""
@@ -88,7 +88,7 @@ def _fits(row: Row, caps: Caps, decided: Mapping[int, SetCaps]) -> bool:
     cap = caps.providers[provider]
     given_up = cast("int", row["given_up_jobs"]) if provider in caps.unstoppable else 0
     return (
-        cast("int", row["here_jobs"]) < (here.member or caps.member)
-        and cast("int", row["server_jobs"]) < (here.server or caps.server)
+        cast("int", row["here_jobs"]) < min(here.member or caps.member, caps.member)
+        and cast("int", row["server_jobs"]) < min(here.server or caps.server, caps.server)
         and (cap is None or cast("int", row["vendor_jobs"]) + given_up < cap)
     )

@@ -478,23 +478,23 @@ async def promoted(jobs: Jobs, member: int, server: int) -> list[int]:
 @pytest.mark.parametrize(
     ("caps", "ids"),
     [
-        (SetCaps(), [1, 3, 5]),
-        (SetCaps(member=2), [1, 2, 3, 5]),
-        (SetCaps(member=3, server=2), [1, 3, 5]),
-        (SetCaps(server=1), [1, 5]),
-        (SetCaps(member=9, server=9), [1, 2, 3, 4, 5]),
+        (SetCaps(), [1, 2, 3, 5, 6]),
+        (SetCaps(member=1), [1, 3, 5, 6]),
+        (SetCaps(member=2, server=2), [1, 3, 5, 6]),
+        (SetCaps(server=1), [1, 5, 6]),
+        (SetCaps(member=1000, server=1000), [1, 2, 3, 5, 6]),
     ],
 )
-async def test_a_servers_caps_replace_the_bots_in_that_server_alone(
+async def test_a_servers_caps_can_only_be_stricter_than_the_bots_and_hold_there_alone(
     jobs: Jobs, book: Book, decide: Decide, caps: SetCaps, ids: list[int]
 ) -> None:
-    await decide(SetCaps(member=7, server=7))
+    await decide(SetCaps(member=1, server=1))
     await decide(caps)
     for number, user_id in enumerate((30, 30, 31, 31), start=1):
         await book(number, user_id=user_id, after=number)
     await book(5, guild_id=11, user_id=40)
     await book(6, guild_id=11, user_id=40, after=6)
-    assert await promoted(jobs, 1, 3) == ids
+    assert await promoted(jobs, 2, 3) == ids
 
 
 async def test_a_members_places_in_one_server_are_not_used_up_in_another(jobs: Jobs, book: Book) -> None:

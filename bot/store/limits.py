@@ -1,0 +1,86 @@
+"""What counts against the operator's own limits."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from bot.jobs import RELEASED
+from bot.limits import Limits, OperatorBudget, Period, Scope, day_of, window_of
+from bot.quotas import Ceiling, Window
+from bot.store.acts import Rows
+from bot.store.db import Database, Transaction, to_text
+from bot.store.rows import among
+
+_SPENT = """
+    SELECT COALESCE(SUM(cost_micros), 0) AS total FROM job
+    WHERE cost_micros > 0 AND created_at >= :start AND created_at < :end
+"""
+"""An index holds what has a cost, so the sum takes as long as the budget is large in videos."""
+
+
+async def lock_limits(transaction: Transaction, limits: Limits, user_id: int) -> None:
+    """Until the end of a booking nobody else counts what it counts. After the lock of the server."""
+    if limits.allowance is not None:
+        await transaction.lock(f"member {user_id}")
+    if limits.counts_all_servers:
+        await transaction.lock("budgets of the bot")
+
+
+async def ceiling_in(rows: Rows, limits: Limits, user_id: int, now: datetime) -> Ceiling | None:
+    """What a member has used today in all servers, with what was granted and what was reset."""
+    if limits.allowance is None:
+        return None
+    day = day_of(now)
+    [row] = await rows(
+        f"""
+        SELECT COALESCE(SUM(CASE WHEN price > 0 THEN price ELSE 1 END), 0) AS total FROM job
+        WHERE user_id = :user_id AND created_at >= :start AND created_at < :end
+            AND (charged > 0 OR (price = 0 AND state NOT IN {among(RELEASED)}))
+        """,  # noqa: S608 - our own words
+        user_id=user_id,
+        start=to_text(day.start),
+        end=to_text(day.end),
+    )
+    return Ceiling(limits.allowance, int(row["total"] or 0), day)
+
+
+async def budgets_in(rows: Rows, limits: Limits, guild_id: int, now: datetime) -> list[OperatorBudget]:
+    """What is spent or reserved of the operator's budgets: the bot's, and this server's."""
+    budgets: list[OperatorBudget] = []
+    for scope, period, limit, window in limits.windows(now):
+        spent = await _spent(rows, guild_id if scope is Scope.SERVER else None, window)
+        budgets.append(OperatorBudget(limit, spent, window, scope, period))
+    return budgets
+
+
+class Spending:
+    """For whoever looks at all servers at once."""
+
+    def __init__(self, database: Database, limits: Limits) -> None:
+        self._database = database
+        self._limits = limits
+
+    async def budgets(self, guild_id: int, now: datetime) -> list[OperatorBudget]:
+        """The operator's budgets, as they stand for one server."""
+        return await budgets_in(self._database.read, self._limits, guild_id, now)
+
+    async def by_server(self, period: Period, now: datetime) -> Mapping[int, int]:
+        """What each server has spent or reserved, in millionths of a US dollar."""
+        window = window_of(period, now)
+        found = await self._database.read(
+            """
+            SELECT guild_id, SUM(cost_micros) AS total FROM job
+            WHERE cost_micros > 0 AND created_at >= :start AND created_at < :end GROUP BY guild_id
+            """,
+            start=to_text(window.start),
+            end=to_text(window.end),
+        )
+        return {int(row["guild_id"] or 0): int(row["total"] or 0) for row in found}
+
+
+async def _spent(rows: Rows, guild_id: int | None, window: Window) -> int:
+    start, end = to_text(window.start), to_text(window.end)
+    if guild_id is None:
+        [row] = await rows(_SPENT, start=start, end=end)
+    else:
+        [row] = await rows(f"{_SPENT} AND guild_id = :guild_id", guild_id=guild_id, start=start, end=end)
+    return int(row["total"] or 0)
