@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test run check covered lint types lock pictures bench-media clean
+.PHONY: help demo test run check covered lint types lock pictures bench-media bench-faults clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -41,6 +41,9 @@ pictures: $(READY) ## Take the pictures of docs/moderators.md anew
 
 bench-media: $(READY) ## Measure what fitting a video to an upload limit costs (minutes)
 	@$(BIN)/python tests/bench/media.py
+
+bench-faults: $(READY) ## Break what the bot stands on, and count what becomes of its jobs (minutes)
+	@$(BIN)/python -m tests.bench.faults
 
 clean: ## Remove the virtual environment and everything built
 	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage*

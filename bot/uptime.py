@@ -25,7 +25,8 @@ class Uptime:
     def awake_since(self, now: datetime, due: datetime | None = None) -> datetime:
         """The end of the latest pause, or the start of the program; `due` was to end a wait that ends now."""
         dues = (moment for moment in (due, self._expected) if moment is not None)
-        if any(now - moment > LATE for moment in dues) or self._noted - now > LATE:
+        # A wait that a pause has kept is late for that one: it does not tell of another.
+        if any(now - max(moment, self._awake_since) > LATE for moment in dues) or self._noted - now > LATE:
             log.warning("the bot was not there, or its clock was changed, from %s to %s", self._noted, now)
             self._awake_since, self._expected = now, None
         self._noted = now

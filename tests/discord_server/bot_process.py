@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,13 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
 
-from bot import client
+from bot import client, engine, runners, uptime
 from bot.__main__ import main as command_line
 from bot.delivery import turns
+from bot.jobs import Job, JobState, TimeLimits, deadline
+from bot.stages import fetch, floor
 from bot.store import db
+from providers import discover
 from providers.base import Provider
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN
@@ -34,6 +38,14 @@ from tests.helpers import eventually
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
+PATIENCE: dict[Any, tuple[str, ...]] = {
+    uptime: ("LATE", "GRACE"),
+    engine: ("AWAY", "GRACE"),
+    fetch: ("BELIEVED_AFTER",),
+    floor: ("GRACE", "SHORT_WAIT", "LONG_WAIT"),
+    runners: ("ROUND", "RECONCILE", "AFTER_TROUBLE", "LONGEST_AFTER_TROUBLE"),
+}
+"""What `SHORTER` divides, beside the time limits of jobs."""
 _FORKS = mp.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
 """Bots come from a process that has imported everything: that is most of what a start takes."""
@@ -153,6 +165,23 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
         db._migrations = lambda: migrations
     # Politeness towards vendors and Discord would be most of the time that these tests take.
     Provider.shortest_wait = 0.1
+    if shorter := environment.get("SHORTER"):
+        _shorten(float(shorter))
     client.STOP_WITHIN = float(environment.get("STOP_WITHIN", client.STOP_WITHIN))
     turns.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
     command_line(["run"])
+
+
+def _shorten(factor: float) -> None:
+    """Have so much less patience with everybody: tests of faults cannot take hours."""
+    for module, names in PATIENCE.items():
+        for name in names:
+            setattr(module, name, getattr(module, name) / factor)
+    for provider in discover().values():
+        provider.shortest_wait /= factor
+
+    def sooner(job: Job, limits: TimeLimits) -> datetime:
+        began = job.created_at if job.state is JobState.QUEUED else job.state_at
+        return began + (deadline(job, limits) - began) / factor
+
+    engine.deadline = sooner
