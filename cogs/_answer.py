@@ -95,7 +95,8 @@ def answering(doubt: Doubt, *, is_kept: bool = False) -> Callable[[_Command[S, P
         async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
             with stillmotion(interaction).answering():
                 thinking = functools.partial(interaction.response.defer, ephemeral=True, thinking=True)
-                if not await acknowledge(interaction, thinking):
+                unheard = f"Discord did not answer me. Try again in a minute. {doubt.undone}"
+                if not await acknowledge(interaction, thinking, unheard):
                     return
                 async with _kept(interaction) if is_kept else nullcontext():
                     running = command(self, interaction, *args, **kwargs)
@@ -131,10 +132,13 @@ async def guarded(interaction: Interaction) -> AsyncGenerator[None]:
             await tell(interaction, sentence(interaction, error, DECISION))
 
 
-async def acknowledge(interaction: Interaction, answer: Callable[[], Awaitable[object]]) -> bool:
+async def acknowledge(
+    interaction: Interaction, answer: Callable[[], Awaitable[object]], unheard: str = ""
+) -> bool:
     """Give an interaction its first answer, and say whether Discord has it.
 
-    An answer whose own answer is lost is given again: then Discord says whether it has it.
+    An answer whose own answer is lost is given again: then Discord says whether it has it. Should it never
+    say so, it may have it all the same: `unheard` is for who reads it.
     """
     now, fault = stillmotion(interaction).moderation.now, Undelivered()
     began = now()
@@ -156,6 +160,8 @@ async def acknowledge(interaction: Interaction, answer: Callable[[], Awaitable[o
         else:
             return True
     log.warning("%s could not be acknowledged: %s", _name(interaction), fault)
+    if unheard:
+        await show(interaction, unheard)
     return False
 
 

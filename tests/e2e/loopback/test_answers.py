@@ -49,6 +49,13 @@ async def test_a_command_goes_on_whose_acknowledgement_was_lost(bot: Loopback, l
     assert await bot.job(asked.id)
 
 
+async def test_who_reads_that_it_thinks_reads_that_nothing_was_done(bot: Loopback) -> None:
+    bot.discord.next("callback", after_accepting(cut), *[cut] * 4)
+    asked = await bot.asked()
+    assert "Nothing was charged." in await bot.reply(asked)
+    assert await bot.job(asked.id) is None
+
+
 async def test_what_somebody_else_has_acknowledged_is_theirs(bot: Loopback) -> None:
     bot.discord.next("callback", refusal(400, 40060))
     asked = await bot.asked()
