@@ -147,7 +147,7 @@ HEAD = (
 
 
 def judge(name: str, expected: frozenset[str], scene: Scene, seconds: float) -> tuple[list[str], list[str]]:
-    """A row for what came of it, and what breaks a promise; `expected` are the failures that are excused."""
+    """A row for what came of it, and what breaks a promise; `expected` is what is excused."""
     rows, posts = scene.rows(), scene.posts()
     of = {row["id"]: _prompt(row) for row in rows}
     failed = Counter(str(row["failure"]) for row in rows if row["state"] == "failed")
@@ -165,6 +165,7 @@ def judge(name: str, expected: frozenset[str], scene: Scene, seconds: float) -> 
         "open": sum(row["state"] in OPEN for row in rows),
     }
     broken = [name for name, count in counts.items() if count > (name in {"submits/job", "posts/job"})]
+    broken = [name for name in broken if name not in expected]
     if failed.keys() <= expected and len(lost) <= failed["outcome-unknown"]:
         broken = [name for name in broken if name != "paid, no video"]
     broken += sorted(failed.keys() - expected)

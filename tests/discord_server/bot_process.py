@@ -30,7 +30,6 @@ from bot.jobs import Job, JobState, TimeLimits, deadline
 from bot.stages import fetch, floor
 from bot.store import db
 from providers import discover
-from providers.base import Provider
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN
 from tests.helpers import eventually
@@ -164,7 +163,8 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
         migrations = [*db._migrations(), *sorted(Path(extra).glob("*.sql"))]
         db._migrations = lambda: migrations
     # Politeness towards vendors and Discord would be most of the time that these tests take.
-    Provider.shortest_wait = 0.1
+    for provider in discover().values():
+        provider.shortest_wait = min(provider.shortest_wait, 0.1)
     if shorter := environment.get("SHORTER"):
         _shorten(float(shorter))
     client.STOP_WITHIN = float(environment.get("STOP_WITHIN", client.STOP_WITHIN))
