@@ -68,7 +68,7 @@ class Engine:
     async def expire(self, job: Job, since: datetime | None = None) -> bool:
         """End an open job whose time is up, and say whether it was.
 
-        `since` then it has been driven, and whatever its drive meets, it does not end by itself.
+        `since` then each drive of it has failed for a reason of ours.
         """
         deadline = self._deadline(job) if since is None else self._last_deadline(job)
         began = self._floor.awake_since() + AWAY - GRACE if since is None else since
@@ -92,6 +92,16 @@ class Engine:
         )
 
     async def _leaves(self, job: Job) -> bool:
+        """Whether a job leaves the queue, or its place in it; trouble with one job is not everybody's."""
+        try:
+            return await self._is_sent_away(job)
+        except Stopping:
+            return True
+        except Exception:
+            log.exception("job %d could not be seen to in the queue", job.id)
+            return False
+
+    async def _is_sent_away(self, job: Job) -> bool:
         """End a queued job whose time is up, or take it away from a provider that is left alone or gone."""
         gone = job.provider not in self._catalogue.providers
         fitness = self._catalogue.ward[job.provider]

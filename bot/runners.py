@@ -11,8 +11,10 @@ from bot.clock import Clock
 from bot.engine import Engine
 from bot.jobs import UNDER_WAY, Job
 from bot.store import Store
+from bot.store.db import StoreError
 from bot.store.queue import Caps
 from bot.tasks import Tasks
+from bot.uptime import GRACE
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,25 @@ AFTER_TROUBLE, LONGEST_AFTER_TROUBLE = 5.0, 300.0
 """Seconds until a drive that failed for a reason of ours is taken up again, longer each time."""
 IN_FLIGHT = 15.0
 """Seconds that calls in flight get to end when the bot stops."""
+
+
+class _Trouble:
+    """What failed in a row while one job was driven."""
+
+    def __init__(self, now: datetime) -> None:
+        self.failures = 0
+        self.tried_at = now
+        self.since: datetime | None = None
+        self.lasts = False
+        """It went on for a while, and the database was not away meanwhile."""
+
+    def met(self, error: Exception, now: datetime) -> None:
+        if isinstance(error, StoreError) and now - self.tried_at > GRACE:
+            # It had gone well for a while.
+            self.failures, self.since = 0, None
+        self.failures += 1
+        self.since = self.since or now
+        self.lasts = now - self.since >= GRACE
 
 
 class Local:
@@ -38,6 +59,10 @@ class Local:
         self._wake = asyncio.Event()
         self._driven: set[int] = set()
         """The jobs that a task of ours drives."""
+        self._missed: set[int] = set()
+        """Those of them that were promoted again before their drive knew that it had sent them back."""
+        self._let_go: set[int] = set()
+        """Ended jobs that need to be shown and nothing else."""
         self._reconciled_at: datetime | None = None
         self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
@@ -65,53 +90,69 @@ class Local:
             log.info("job %d is taken up from its row", job_id)
             if (job := await self._store.jobs.get(job_id)) is not None:
                 self._take(job)
-        for job in await self._store.jobs.unshown():
-            # Whoever has just ended it, such as a member who cancels, is showing that.
-            if job.id not in self._driven and not self._is_fresh(job):
-                self._tasks.spawn(self._engine.finish(job), f"end of job {job.id}")
+        self._missed &= self._driven
+        await self._show_ends()
         self._engine.forget_queue()
         self._reconciled_at = self._clock.now()
+
+    async def _show_ends(self) -> None:
+        """Finish what has ended, once; while its end is not to be seen, show it again."""
+        unshown = await self._store.jobs.unshown()
+        self._let_go &= {job.id for job in unshown}
+        for job in unshown:
+            # Whoever has just ended it, such as a member who cancels, is showing that.
+            if job.id in self._driven or self._is_fresh(job):
+                continue
+            end = self._engine.show if job.id in self._let_go else self._engine.finish
+            self._let_go.add(job.id)
+            self._tasks.spawn(end(job), f"end of job {job.id}")
 
     def _is_fresh(self, job: Job) -> bool:
         return self._reconciled_at is not None and abs(self._clock.now() - job.state_at) < RECONCILE
 
     def _take(self, job: Job) -> None:
-        if job.id not in self._driven and job.state in UNDER_WAY:
+        if job.id in self._driven:
+            self._missed.add(job.id)
+        elif job.state in UNDER_WAY:
             self._driven.add(job.id)
             self._tasks.spawn(self._drive(job), f"job {job.id}")
 
     async def _drive(self, job: Job) -> None:
         """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
         current: Job | None = job
-        since, failures = self._clock.now(), 0
+        trouble = _Trouble(self._clock.now())
         try:
             while current and current.state in UNDER_WAY and not self._engine.stopping.is_set():
+                trouble.tried_at = self._clock.now()
                 try:
                     current = await self._engine.drive(current)
-                except Exception:
+                except Exception as error:
                     log.exception("the drive of job %d failed", job.id)
-                    failures += 1
+                    trouble.met(error, self._clock.now())
                     wait = AFTER_TROUBLE + backoff(
-                        failures, None, self._chance.random(), LONGEST_AFTER_TROUBLE
+                        trouble.failures, None, self._chance.random(), LONGEST_AFTER_TROUBLE
                     )
                     await self._clock.wait(self._engine.stopping, wait)
-                    current = await self._after_trouble(current, since)
+                    current = await self._after_trouble(current, trouble)
         finally:
             self._driven.discard(job.id)
         self.wake()
 
-    async def _after_trouble(self, job: Job, since: datetime) -> Job | None:
-        """The job as its row has it; None if it is over, and shown to be."""
+    async def _after_trouble(self, job: Job, trouble: "_Trouble") -> Job | None:
+        """The job as its row has it, where it can be read; None if its time is up."""
         try:
             fresh = await self._store.jobs.get(job.id)
-            if fresh is None or await self._engine.expire(fresh, since):
-                return None
-            if not fresh.state.is_open:
-                await self._engine.finish(fresh)
-                return None
         except Exception:
             log.exception("job %d cannot be read", job.id)
+            trouble.since = None
             return job
+        try:
+            if fresh is not None and not fresh.state.is_open:
+                await self._engine.finish(fresh)
+            elif fresh is not None and trouble.lasts and await self._engine.expire(fresh, trouble.since):
+                return None
+        except Exception:
+            log.exception("job %d could not be ended", job.id)
         return fresh
 
     async def _promote(self) -> None:
@@ -121,7 +162,7 @@ class Local:
             self._wake.clear()
             self._engine.uptime.awake_since(self._clock.now())
             try:
-                if not is_sure or self._is_time_to_reconcile():
+                if not is_sure or self._missed - self._driven or self._is_time_to_reconcile():
                     await self._reconcile()
                 is_sure = True
                 while not self._engine.stopping.is_set() and (

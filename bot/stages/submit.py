@@ -192,7 +192,8 @@ def _is_dearer(floor: Floor, job: Job, rules: ServerRules, provider: str, quoted
 
 async def _requeue(floor: Floor, job: Job, error: Overloaded | Unreachable) -> Job:
     """Nothing was accepted: the job goes back to the queue and is tried again, later each time."""
-    age = (floor.clock.now() - job.created_at).total_seconds()
+    # Negative where the clock was put back since.
+    age = max(0.0, (floor.clock.now() - job.created_at).total_seconds())
     asked_wait = error.retry_after if isinstance(error, Overloaded) else None
     wait = min(LONGEST_WAIT, max(asked_wait or 0.0, min(120.0, 5.0 + age / 4)))
     log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)

@@ -626,3 +626,10 @@ async def test_what_was_measured_becomes_the_estimate(hall: Hall) -> None:
     await hall.engine.show(await hall.job(9))
     measured = await hall.store.jobs.durations("scripted", "m")
     assert hall.box.cards[-1].typical_seconds == median(measured)
+
+
+async def test_a_job_from_the_future_is_not_sent_again_at_once(hall: Hall) -> None:
+    hall.provider.submits.append(Overloaded("503", status=503))
+    ahead = hall.clock.now() + timedelta(hours=1)  # the clock was put back since
+    job = await hall.drive(await hall.promoted(created_at=ahead, state_at=ahead, not_before=ahead))
+    assert job.not_before >= hall.clock.now() + timedelta(seconds=4)

@@ -1,18 +1,25 @@
 """The runner: everything open is driven, nothing is promoted above its caps, and stopping is clean."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from errno import EIO
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from bot.cards import Posted
+from bot.errors import Undelivered
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, Job, JobState
+from bot.store.db import StoreError
 from bot.store.jobs import Jobs
 from bot.store.queue import Caps
 from providers.base import Pending
 from providers.errors import Overloaded
-from tests.bot.conftest import Hall, Make
+from providers.specs import VideoRequest
+from tests.bot.conftest import Hall, Make, Scripted
+from tests.bot.test_engine import in_state
 from tests.helpers import eventually
 
 
@@ -199,3 +206,138 @@ async def test_a_drive_that_keeps_stumbling_is_taken_up_less_and_less_often(
     waits = [after - before for before, after in pairwise(tries)]
     assert waits[0] >= timedelta(seconds=5)
     assert waits[-1] >= 4 * waits[0]
+
+
+async def test_an_end_that_cannot_be_tidied_up_is_an_end(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hall.files.clear = failing(hall.files.clear, OSError(EIO, "Input/output error"))  # type: ignore[method-assign]
+    await hall.runner.start()
+    await hall.book(1)
+    hall.runner.wake()
+    await eventually(lambda: delivered(hall, 1))
+    await eventually(lambda: not hall.runner._driven)
+    assert "cannot be read" not in caplog.text
+    assert await hall.files.complete(1, (await hall.job()).request) is None, "it was tidied up later"
+
+
+def failing(call: Callable[..., Awaitable[Any]], *errors: Exception) -> Callable[..., Awaitable[Any]]:
+    """The call, after it has failed so often."""
+    left = list(errors)
+
+    async def made(*given: Any, **options: Any) -> Any:
+        if left:
+            raise left.pop()
+        return await call(*given, **options)
+
+    return made
+
+
+async def test_trouble_with_one_job_of_the_queue_is_not_everybodys(make_hall: Make) -> None:
+    hall = await make_hall(Caps(9, 9, {}))
+    for number in (1, 2):
+        await hall.book(number, may_fall_over=True, provider="gone")
+    await hall.book(3)
+    complete = hall.files.complete
+
+    async def unreadable(job_id: int, request: VideoRequest) -> VideoRequest | None:
+        if job_id == 1:
+            raise OSError(EIO, "Input/output error")
+        return await complete(job_id, request)
+
+    hall.files.complete = unreadable  # type: ignore[method-assign] # the test's own
+    hall.engine._floor.catalogue.ward["gone"].paused = Failure.UNAUTHORIZED
+    other = Scripted(hall.provider.resources.folder)
+    other.name = "other"  # type: ignore[misc] # the test's own
+    hall.engine._catalogue.providers["other"] = other  # type: ignore[index] # the test's own
+    await hall.engine._catalogue.refresh(hall.clock.now())
+    await hall.engine.attend(await hall.store.jobs.queue())
+    assert [(card.job.id, card.position) for card in hall.box.cards] == [(1, 1), (3, 3)]
+    assert (await hall.job(2)).fell_from == "gone"
+
+
+async def test_what_a_job_has_left_at_its_vendor_is_let_go_once_however_long_its_end_is_not_shown(
+    hall: Hall,
+) -> None:
+    await hall.drive(await hall.promoted(1))
+    hall.provider.cleaned.clear()
+    await hall.runner.start()
+    await eventually(lambda: len(hall.box.cards) > 9)
+    assert len(hall.provider.cleaned) <= 1
+
+
+async def test_an_end_that_is_shown_for_long_is_not_shown_a_second_time_meanwhile(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await hall.drive(await hall.promoted(1))
+    started: list[int] = []
+
+    async def long(job: Job) -> None:
+        started.append(job.id)
+        await hall.engine.stopping.wait()
+
+    monkeypatch.setattr(hall.engine, "finish", long)
+    began = hall.clock.now()
+    await hall.runner.start()
+    await eventually(lambda: hall.clock.now() > began + timedelta(minutes=5))
+    assert started == [1]
+
+
+async def test_a_database_that_was_away_for_long_ends_no_job_when_it_is_back(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_state(hall, JobState.DELIVERING)
+    until, get, move = hall.clock.now() + timedelta(hours=1), Jobs.get, Jobs.move
+
+    def while_away(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def made(*given: Any, **options: Any) -> Any:
+            if hall.clock.now() < until:
+                raise StoreError("away")
+            return await call(*given, **options)
+
+        return made
+
+    monkeypatch.setattr(Jobs, "under_way", while_away(Jobs.under_way))
+    job = await hall.job()
+    monkeypatch.setattr(Jobs, "get", while_away(get))
+    monkeypatch.setattr(Jobs, "move", while_away(move))
+    hall.runner._take(job)
+    await eventually(lambda: hall.clock.now() > until)
+    assert (await eventually(hall.ended)).state is JobState.DELIVERED
+
+
+async def test_one_mistake_after_a_long_wait_for_discord_ends_no_job(hall: Hall) -> None:
+    hall.runner._take(await in_state(hall, JobState.DELIVERING))
+    until, announce = hall.clock.now() + timedelta(hours=2), hall.box.announce
+    mistakes = [ZeroDivisionError("a bug")]
+
+    async def announced(job: Job, *, again: bool) -> Posted:
+        if hall.clock.now() < until:
+            raise Undelivered("reset")
+        if mistakes:
+            raise mistakes.pop()
+        return await announce(job, again=again)
+
+    hall.box.announce = announced  # type: ignore[method-assign] # the test's own
+    hall.box.there = Undelivered("reset")
+    assert (await eventually(hall.ended)).state is JobState.DELIVERED
+
+
+async def test_a_job_that_was_promoted_again_before_its_drive_has_ended_is_driven(
+    make_hall: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall = await make_hall()
+    await hall.runner.start()
+    hall.runner._driven.add(1)  # its drive has sent it back to the queue, and does not know yet
+    await hall.book(1)
+    hall.runner.wake()
+    promoted = await eventually(lambda: promotion(hall))
+    hall.runner._driven.discard(1)
+    hall.runner.wake()
+    job = await eventually(hall.ended)
+    assert job.state_at - promoted < timedelta(seconds=30)
+
+
+async def promotion(hall: Hall) -> datetime | None:
+    job = await hall.job(1)
+    return job.state_at if job.state is JobState.SUBMITTING else None

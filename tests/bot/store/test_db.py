@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.store import Store
+from bot.store import Store, db
 from bot.store.db import Database, StoreError, Transaction, migrate, pending, to_text
 from tests.bot.store.conftest import StillClock
 from tests.conftest import DURABLE
@@ -338,3 +338,27 @@ async def test_postgresql_survives_the_loss_of_its_connections(
     with pytest.raises(StoreError):
         await database.write(lambda on: on.rows("SELECT pg_terminate_backend(pg_backend_pid())"))
     assert await database.read("SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_what_was_being_submitted_when_the_bot_was_updated_may_have_been(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrations = db._migrations()
+    monkeypatch.setattr(db, "_migrations", lambda: migrations[:3])
+    await migrate(database)
+    for number, state in enumerate(("queued", "submitting", "running"), start=1):
+        await database.write(
+            lambda on, number=number, state=state: on.rows(
+                """
+                INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price,
+                    charged, created_at, state_at, not_before)
+                VALUES (:id, 1, 1, 1, 'p', 'm', '{}', :state, 1, 1, 'then', 'then', 'then')
+                """,
+                id=number,
+                state=state,
+            )
+        )
+    monkeypatch.undo()
+    await migrate(database)
+    rows = await database.read("SELECT state, asked_at FROM job ORDER BY id")
+    assert [row["asked_at"] for row in rows] == [None, "then", "then"]
