@@ -13,13 +13,12 @@ from datetime import datetime, timedelta
 from bot.jobs import KEPT, Failure, Job, JobState, TimeLimits, deadline
 from bot.stages.deliver import deliver
 from bot.stages.fetch import fetch
-from bot.stages.floor import Floor, Stopping
+from bot.stages.floor import Floor, Stopping, quietly
 from bot.stages.submit import divert, in_doubt, submit
 from bot.stages.watch import watch
 from bot.store.db import StoreError
 from bot.store.jobs import Moved
 from bot.uptime import GRACE
-from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +126,6 @@ class Engine:
             cancelled = await self._store.jobs.move(
                 job, JobState.CANCELLED, at=at, again=True, ended_by=user_id
             )
-        if cancelled.operation is not None:
-            await self._floor.abandon(cancelled.provider, cancelled.operation)
         await self.finish(cancelled)
         return cancelled
 
@@ -172,12 +169,12 @@ class Engine:
         await self.show(job)
         provider = self._catalogue.providers.get(job.provider)
         if provider is not None and job.operation is not None:
-            if self._is_safe(job):
-                with suppress(ProviderError, TimeoutError):
-                    await provider.cleanup(job.operation)
-            elif job.ready_at is None:
+            is_safe = self._is_safe(job)
+            if job.state is JobState.CANCELLED or not (is_safe or job.ready_at):
                 # We wait no longer; where it can be stopped, it need not be made either.
-                await self._floor.abandon(job.provider, job.operation)
+                await quietly(provider.cancel(job.operation))
+            if is_safe:
+                await quietly(provider.cleanup(job.operation))
         files = self._floor.files
         delivered = job.state is JobState.DELIVERED and bool(files.kept_for)
         await files.clear(job.id, keep_video=delivered or job.failure in KEPT)

@@ -211,8 +211,7 @@ class Floor:
         """Tell the vendor to stop, as well as it can be told."""
         provider = self.catalogue.providers.get(provider_name)
         if provider is not None:
-            with suppress(ProviderError, TimeoutError):
-                await provider.cancel(operation)
+            await quietly(provider.cancel(operation))
 
     async def still(self, job: Job) -> None:
         """Raise Moved if somebody ended the job while we waited; the vendor need not be asked then."""
@@ -256,6 +255,16 @@ class Floor:
             kept_until=self.kept_until(job) if job.overdue_at else None,
             fell_from=self.catalogue.label(job.fell_from) if job.fell_from else None,
         )
+
+
+async def quietly(telling: Awaitable[None]) -> None:
+    """Tell a vendor something that nothing of ours depends on."""
+    try:
+        await telling
+    except (ProviderError, TimeoutError) as error:
+        log.info("a vendor could not be told: %r", error)
+    except Exception:
+        log.exception("a vendor could not be told")
 
 
 def _rounded(now: datetime, remaining: float) -> datetime:

@@ -170,7 +170,6 @@ async def _fall_over(floor: Floor, job: Job, asked: VideoRequest, why: str) -> J
         return await floor.settle(
             job,
             JobState.QUEUED,
-            asked_at=None,
             provider=name,
             model=spec.id,
             request=job.request.model_copy(update={"model": spec.id}),

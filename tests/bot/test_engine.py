@@ -633,3 +633,14 @@ async def test_a_job_from_the_future_is_not_sent_again_at_once(hall: Hall) -> No
     ahead = hall.clock.now() + timedelta(hours=1)  # the clock was put back since
     job = await hall.drive(await hall.promoted(created_at=ahead, state_at=ahead, not_before=ahead))
     assert job.not_before >= hall.clock.now() + timedelta(seconds=4)
+
+
+async def test_a_vendor_that_cannot_be_told_is_no_reason_not_to_tell_the_member(hall: Hall) -> None:
+    async def broken(operation: Operation) -> None:
+        raise KeyError("a bug")
+
+    job = await in_state(hall, S.RUNNING)
+    hall.provider.cancel = hall.provider.cleanup = broken  # type: ignore[method-assign] # the test's own
+    assert (await hall.engine.cancel(job, user_id=7)).state is S.CANCELLED
+    assert hall.box.states(1)[-1] is S.CANCELLED
+    assert await hall.files.complete(1, job.request) is None

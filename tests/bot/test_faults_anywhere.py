@@ -92,7 +92,7 @@ async def lives(
         hall.runner.wake()
         job = await eventually(lambda: hall.ended(number))  # noqa: B023 - it is asked now
         await eventually(lambda: number not in hall.runner._driven)  # noqa: B023 - as above
-        await eventually(lambda: hall.box.states(number)[-1] is job.state)  # noqa: B023 - as above
+        await eventually(lambda: hall.box.states(number)[-1:] == [job.state])  # noqa: B023 - as above
         await check(job)
         if nth.fault is not None:
             return number

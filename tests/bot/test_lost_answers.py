@@ -197,3 +197,37 @@ async def test_what_was_bought_is_written_down_as_soon_as_it_can_be_while_the_bo
     hall.engine.stopping.set()
     assert (await drive).state is S.RUNNING
     assert hall.clock.now() < back_at + timedelta(seconds=5)
+
+
+async def test_a_cancel_that_nobody_knows_of_stops_the_vendor_all_the_same(hall: Hall, lose: Lose) -> None:
+    job = await in_state(hall, S.RUNNING)
+    lose(S.CANCELLED, times=2)
+    with pytest.raises(StoreError):
+        await hall.engine.cancel(job, user_id=7)
+    await hall.runner.start()
+    await eventually(lambda: hall.provider.cancelled == [{"handle": "p1"}])
+    await eventually(lambda: hall.box.states(1)[-1:] == [S.CANCELLED])
+
+
+@pytest.mark.parametrize("is_driven", [True, False])
+async def test_whoever_has_just_ended_a_job_shows_that(hall: Hall, *, is_driven: bool) -> None:
+    hall.runner._caps = Caps(9, 9, {})
+    await hall.runner.start()
+    await hall.runner._reconcile()
+    job = await hall.promoted()
+    at = hall.clock.now() - timedelta(hours=int(is_driven))
+    await hall.store.jobs.move(job, S.CANCELLED, at=at)
+    if is_driven:
+        hall.runner._driven.add(job.id)
+    await hall.runner._reconcile()
+    assert not any(task.get_name() == "end of job 1" for task in asyncio.all_tasks())
+
+
+async def test_a_promotion_whose_answer_was_lost_is_looked_for_soon(hall: Hall, lose: Lose) -> None:
+    await hall.runner.start()
+    lose(S.SUBMITTING)
+    await hall.book(1)
+    hall.runner.wake()
+    job = await eventually(hall.ended)
+    assert job is not None
+    assert job.state_at - job.created_at < timedelta(seconds=30)

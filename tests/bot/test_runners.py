@@ -341,3 +341,32 @@ async def test_a_job_that_was_promoted_again_before_its_drive_has_ended_is_drive
 async def promotion(hall: Hall) -> datetime | None:
     job = await hall.job(1)
     return job.state_at if job.state is JobState.SUBMITTING else None
+
+
+async def test_two_hiccups_of_the_database_in_one_outage_of_discords_end_no_job(hall: Hall) -> None:
+    began, announce = hall.clock.now(), hall.box.announce
+    hiccups = [began + timedelta(minutes=minutes) for minutes in (80, 40)]
+
+    async def announced(job: Job, *, again: bool) -> Posted:
+        if hiccups and hall.clock.now() > hiccups[-1]:
+            hiccups.pop()
+            raise StoreError("away")
+        if hall.clock.now() < began + timedelta(hours=2):
+            raise Undelivered("reset")
+        return await announce(job, again=again)
+
+    hall.box.announce = announced  # type: ignore[method-assign] # the test's own
+    hall.box.there = Undelivered("reset")
+    hall.runner._take(await in_state(hall, JobState.DELIVERING))
+    assert (await eventually(hall.ended)).state is JobState.DELIVERED
+
+
+async def test_a_job_that_nothing_of_ours_can_bring_on_ends(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stumble(job: Job) -> Job:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(hall.engine, "drive", stumble)
+    hall.runner._take(await in_state(hall, JobState.DELIVERING))
+    assert (await eventually(hall.ended)).failure is Failure.UNDELIVERABLE
