@@ -28,6 +28,7 @@ class Uptime:
         # A wait that a pause has kept is late for that one: it does not tell of another.
         if any(now - max(moment, self._awake_since) > LATE for moment in dues) or self._noted - now > LATE:
             log.warning("the bot was not there, or its clock was changed, from %s to %s", self._noted, now)
-            self._awake_since, self._expected = now, None
+            # The next pause may come before anybody has said when to expect them again.
+            self._awake_since = self._expected = now
         self._noted = now
         return self._awake_since

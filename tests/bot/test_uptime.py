@@ -25,3 +25,11 @@ def test_a_second_pause_is_another_one() -> None:
     uptime.awake_since(woken, due=NOON)
     later = woken + LATE + timedelta(seconds=1)
     assert uptime.awake_since(later, due=NOON) == later
+
+
+def test_a_pause_right_after_another_is_noticed_by_a_call_that_was_in_flight() -> None:
+    uptime = Uptime(NOON)
+    uptime.expect(NOON + timedelta(seconds=15))
+    woken, again = NOON + timedelta(minutes=20), NOON + timedelta(minutes=40)
+    assert uptime.awake_since(woken) == woken
+    assert uptime.awake_since(again) == again
