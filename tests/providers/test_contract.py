@@ -73,6 +73,7 @@ VERDICTS: Mapping[str, set[int]] = {"venice": {422}}
 """Errors with which a vendor tells that a video failed."""
 
 AskFor = Callable[..., VideoRequest]
+LeakCheck = Callable[[BaseException], bool]
 
 REFUSALS: Mapping[int, type[ProviderError]] = {
     400: InvalidRequest,
@@ -155,7 +156,7 @@ async def operation(provider: AnyProvider, wish: VideoRequest) -> Operation:
 
 
 @pytest.fixture
-def leak_check(caplog: pytest.LogCaptureFixture) -> Callable[[BaseException], bool]:
+def leak_check(caplog: pytest.LogCaptureFixture) -> LeakCheck:
     caplog.set_level(logging.DEBUG)
 
     def leaks(error: BaseException) -> bool:
@@ -208,37 +209,30 @@ async def test_another_instance_finds_the_work_again(
     assert isinstance(await build(name, resources, vendor.url).poll(operation), Succeeded)
 
 
-@pytest.mark.parametrize("code", REFUSALS)
 async def test_a_refused_submit_says_that_nothing_was_accepted(
-    name: str,
-    provider: AnyProvider,
-    vendor: VendorServer,
-    wish: VideoRequest,
-    leak_check: Callable[[BaseException], bool],
-    code: int,
+    name: str, provider: AnyProvider, vendor: VendorServer, wish: VideoRequest, leak_check: LeakCheck
 ) -> None:
-    vendor.next("submit", status(code, Retry_After="7"))
-    with pytest.raises(ProviderError) as raised:
-        await provider.submit(wish)
-    assert type(raised.value) is refusal(name, code)
-    assert getattr(raised.value, "retry_after", 7) == 7
-    assert len(vendor.seen("submit")) == 1
-    assert not leak_check(raised.value)
+    found: dict[int, type[ProviderError]] = {}
+    for code in REFUSALS:
+        vendor.only("submit", status(code, Retry_After="7"))
+        with pytest.raises(ProviderError) as raised:
+            await provider.submit(wish)
+        found[code] = type(raised.value)
+        assert getattr(raised.value, "retry_after", 7) == 7
+        assert not leak_check(raised.value)
+    assert found == {code: refusal(name, code) for code in REFUSALS}
+    assert len(vendor.seen("submit")) == len(REFUSALS)
 
 
-@pytest.mark.parametrize("fault", IN_DOUBT.values(), ids=IN_DOUBT)
 async def test_a_submit_without_an_answer_is_in_doubt_and_not_repeated(
-    provider: AnyProvider,
-    vendor: VendorServer,
-    wish: VideoRequest,
-    leak_check: Callable[[BaseException], bool],
-    fault: Fault,
+    provider: AnyProvider, vendor: VendorServer, wish: VideoRequest, leak_check: LeakCheck
 ) -> None:
-    vendor.next("submit", fault)
-    with pytest.raises(Uncertain) as raised:
-        await provider.submit(wish)
-    assert len(vendor.seen("submit")) == 1
-    assert not leak_check(raised.value)
+    for asked, fault in enumerate(IN_DOUBT.values(), start=1):
+        vendor.only("submit", fault)
+        with pytest.raises(Uncertain) as raised:
+            await provider.submit(wish)
+        assert len(vendor.seen("submit")) == asked
+        assert not leak_check(raised.value)
 
 
 @pytest.mark.parametrize("fault", [hang, after_accepting(hang)], ids=["before", "after accepting"])
@@ -269,32 +263,30 @@ async def test_a_submit_on_a_connection_that_has_died_is_sent_once(
     assert len(vendor.seen("submit")) == 2
 
 
-@pytest.mark.parametrize("code", REFUSALS)
 async def test_a_refused_look_is_no_verdict(
-    name: str,
-    provider: AnyProvider,
-    vendor: VendorServer,
-    operation: Operation,
-    leak_check: Callable[[BaseException], bool],
-    code: int,
+    name: str, provider: AnyProvider, vendor: VendorServer, operation: Operation, leak_check: LeakCheck
 ) -> None:
-    vendor.next("poll", status(code))
-    if code in VERDICTS.get(name, ()):
+    found: dict[int, type[ProviderError]] = {}
+    verdicts = VERDICTS.get(name, set())
+    for code in REFUSALS.keys() - verdicts:
+        vendor.only("poll", status(code))
+        with pytest.raises(ProviderError) as raised:
+            await provider.poll(operation)
+        found[code] = type(raised.value)
+        assert not leak_check(raised.value)
+    assert found == {code: refusal(name, code) for code in REFUSALS.keys() - verdicts}
+    for code in verdicts:
+        vendor.only("poll", status(code))
         assert isinstance(await provider.poll(operation), Failed)
-        return
-    with pytest.raises(ProviderError) as raised:
-        await provider.poll(operation)
-    assert type(raised.value) is refusal(name, code)
-    assert not leak_check(raised.value)
 
 
-@pytest.mark.parametrize("fault", NO_ANSWER.values(), ids=NO_ANSWER)
 async def test_a_look_without_an_answer_is_no_verdict(
-    provider: AnyProvider, vendor: VendorServer, operation: Operation, fault: Fault
+    provider: AnyProvider, vendor: VendorServer, operation: Operation
 ) -> None:
-    vendor.next("poll", fault, fault)
-    with pytest.raises(Uncertain):
-        await provider.poll(operation)
+    for fault in NO_ANSWER.values():
+        vendor.only("poll", fault, fault)
+        with pytest.raises(Uncertain):
+            await provider.poll(operation)
 
 
 async def test_a_look_that_hangs_is_no_verdict(
@@ -337,26 +329,28 @@ ODD: Mapping[str, object] = {
     "odd models": {"data": [None, 7, "x", [], {"id": []}, {"id": "a", "model_spec": 5}]},
 }
 """Answers that are JSON and nothing that was ever documented."""
+ROUTES = ("submit", "poll", "models", "catalogue", "effects", "quote", "limits", "balance")
 
 
-@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 async def test_an_odd_answer_is_at_worst_a_doubt(
-    provider: AnyProvider, vendor: VendorServer, wish: VideoRequest, operation: Operation, odd: object
+    name: str, vendor: VendorServer, resources: Resources, wish: VideoRequest, operation: Operation
 ) -> None:
-    spec = (await provider.models())[0]
-    answer = says(json.dumps(odd).encode())
-    for route in ("submit", "poll", "models", "catalogue", "effects", "quote", "limits", "balance"):
-        vendor.next(route, answer, answer)
-    calls = (
-        lambda: provider.submit(wish),
-        lambda: provider.poll(operation),
-        provider.models,
-        lambda: provider.quote(wish, spec),
-        provider.verify,
-    )
-    for call in calls:
-        with suppress(ProviderError):
-            await call()
+    for odd in ODD.values():
+        provider, answer = build(name, resources, vendor.url), says(json.dumps(odd).encode())
+        spec = (await provider.models())[0]
+        for route in ROUTES:
+            vendor.only(route, answer, answer)
+        for call in (
+            provider.submit(wish),
+            provider.poll(operation),
+            provider.models(),
+            provider.quote(wish, spec),
+            provider.verify(),
+        ):
+            with suppress(ProviderError):
+                await call
+        for route in ROUTES:
+            vendor.only(route)
 
 
 DOWNLOADS: Mapping[str, tuple[Fault, type[ProviderError]]] = {
@@ -423,23 +417,22 @@ async def finished(provider: AnyProvider, vendor: VendorServer, operation: Opera
     return verdict
 
 
-@pytest.mark.parametrize("case", DOWNLOADS.values(), ids=DOWNLOADS)
 async def test_a_download_that_brings_no_file(
     provider: AnyProvider,
     vendor: VendorServer,
     operation: Operation,
     finished: Succeeded,
-    sink: Received,
-    leak_check: Callable[[BaseException], bool],
+    leak_check: LeakCheck,
     result: str,
-    case: tuple[Fault, type[ProviderError]],
 ) -> None:
-    fault, kind = case
-    vendor.next(result, fault, fault)
-    with pytest.raises(ProviderError) as raised:
-        await provider.download(operation, finished, sink)
-    assert type(raised.value) is kind
-    assert not leak_check(raised.value)
+    found: dict[str, type[ProviderError]] = {}
+    for case, (fault, _) in DOWNLOADS.items():
+        vendor.only(result, fault, fault)
+        with pytest.raises(ProviderError) as raised:
+            await provider.download(operation, finished, Received())
+        found[case] = type(raised.value)
+        assert not leak_check(raised.value)
+    assert found == {case: kind for case, (_, kind) in DOWNLOADS.items()}
 
 
 async def test_a_download_can_be_repeated(

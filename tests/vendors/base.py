@@ -127,6 +127,10 @@ class VendorServer(ABC):
         """Nothing goes wrong any more."""
         self._faults.clear()
 
+    def only(self, route: str, *faults: Fault) -> None:
+        """The same, with nothing left of what was said before."""
+        self._faults[route] = deque(faults)
+
     def seen(self, route: str) -> list[Recorded]:
         return [request for request in self.requests if request.route == route]
 

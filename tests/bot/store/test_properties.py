@@ -4,6 +4,7 @@ The model knows no window, no SQL and no rules: it keeps lists and asks them.
 """
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -336,6 +337,10 @@ stories = st.builds(list.__add__, beginnings, st.lists(steps, min_size=20, max_s
 told = given(starts, casts, stories)
 
 
+STORIES = int(os.environ.get("STORIES", "12"))
+"""How many are told; `make bench-rules` tells hundreds."""
+
+
 def profile(examples: int) -> settings:
     return settings(
         max_examples=examples,
@@ -372,7 +377,7 @@ async def tell(
 
 @pytest.mark.timeout(120)  # for a story that fails: it is then told again, shorter and shorter
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@profile(40)
+@profile(STORIES)
 @told
 async def test_no_story_leaves_the_rules(
     store: Store, empty: Store, clock: StillClock, start: datetime, cast: list[set[int]], steps: list[Step]
@@ -382,7 +387,7 @@ async def test_no_story_leaves_the_rules(
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-@profile(8)
+@profile(STORIES // 6)
 @told
 async def test_no_story_leaves_the_rules_on_postgresql_either(
     store: Store, empty: Store, clock: StillClock, start: datetime, cast: list[set[int]], steps: list[Step]
