@@ -1,6 +1,7 @@
 """What tests of several packages share: a database of their own, of either kind."""
 
 import gc
+import itertools
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 DURABLE = sqlite._PRAGMAS
 SERVER = pytest.StashKey[Path]()
 """The folder of the one PostgreSQL server of a test run."""
+_folders = itertools.count()
 FEW = 3
 """Files of tests that are no work for several processes."""
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -106,11 +108,25 @@ def postgres(pytestconfig: pytest.Config) -> str:
     return address.read_text()
 
 
-@pytest.fixture(autouse=True)
-def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session")
+def always() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own. pytest's fixture reads the names of all earlier ones, for each test."""
+    folder = tmp_path_factory.getbasetemp() / str(next(_folders))
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def in_haste(always: pytest.MonkeyPatch) -> None:
     """SQLite need not survive a power cut either, but where a test is about that."""
     hasty = [pragma.replace("FULL", "OFF") for pragma in DURABLE]
-    monkeypatch.setattr("bot.store.sqlite._PRAGMAS", hasty)
+    always.setattr("bot.store.sqlite._PRAGMAS", hasty)
 
 
 @pytest.fixture(scope="session")
@@ -119,8 +135,8 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tables") / "empty.db"
 
 
-@pytest.fixture(autouse=True)
-def tables_at_hand(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def tables_at_hand(always: pytest.MonkeyPatch, tables: Path) -> None:
     """A new store gets a copy of all tables: making them takes longer than most tests."""
     opened = Store.open
 
@@ -136,7 +152,7 @@ def tables_at_hand(monkeypatch: pytest.MonkeyPatch, tables: Path) -> None:
         shutil.copy(tables, path)
         await opened(store)
 
-    monkeypatch.setattr(Store, "open", open_copy)
+    always.setattr(Store, "open", open_copy)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import asyncio
 import io
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import discord
@@ -21,11 +23,13 @@ from bot.app import build
 from bot.client import Stillmotion
 from bot.media.child import Children
 from bot.settings import Settings
+from providers._local_recipe import VIDEO
 from tests import openapi
 from tests.clock import FastClock, moment
-from tests.helpers import AtHome, eventually
+from tests.helpers import AtHome, eventually, shell_script
 from tests.vendors.base import VendorServer
 from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.faults import sample_video
 
 LOOKS_EVERY = 0.05
 """Seconds between two looks of simcord at the bot."""
@@ -159,6 +163,21 @@ def extensions_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
         await import_module(name).setup(bot)
 
     monkeypatch.setattr(Stillmotion, "load_extension", load_extension)
+
+
+@pytest.fixture(autouse=True)
+def renderer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """In place of a render a sample is copied, or a line of shell is run that ends with `$copy`."""
+    sample = tmp_path / "sample.mp4"
+    sample.write_bytes(sample_video())
+
+    def put(line: str) -> None:
+        script = shell_script(tmp_path / "renderer", f'copy="cp {sample} $3/{VIDEO}"; {line}')
+        monkeypatch.setattr("providers.local.sys", SimpleNamespace(executable=script))
+
+    if sys.platform != "win32":
+        put("$copy")
+    return put
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`/animate`, from the command to the video in the channel."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import discord
 import pytest
@@ -14,9 +15,8 @@ from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import hang, sample_video
 
-pytestmark = pytest.mark.usefixtures("real_children")
 
-
+@pytest.mark.usefixtures("real_children")
 async def test_a_picture_becomes_a_video_in_the_channel(world: World, vendor: EigenAIServer) -> None:
     reply = await world.animate(prompt="the sun rises", seed=0, steps=8)
     message = await world.video()
@@ -166,11 +166,16 @@ async def test_a_thread_in_which_the_bot_may_not_write_is_refused(world: World) 
     assert await world.quota() == "5 of 5 credits left today"
 
 
-async def test_the_local_provider_reports_real_progress(start: Callable[..., Awaitable[World]]) -> None:
+async def test_the_local_provider_reports_progress(
+    start: Callable[..., Awaitable[World]], renderer: Callable[[str], None], tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go-on"
+    renderer(f"echo 0.5; until [ -e {go_on} ]; do sleep 0.1; done; $copy")
     world = await start(local_on=True, eigenai_api_key=None, default_provider="local")
-    await world.animate(image=picture(size=(640, 360)), duration=3, resolution="288p")
+    await world.animate(duration=3, resolution="288p")
+    assert "█" in await world.card_says("░"), "some of it, and not all"
+    go_on.touch()
     message = await world.video()
-    assert any("░" in str(asked.json) for asked in world.env.http_requests), "some of it, and not all"
     assert (await message.attachments[0].read())[4:8] == b"ftyp"
 
 

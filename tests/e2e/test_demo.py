@@ -421,7 +421,10 @@ async def it_comes_again(tab: Tab) -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.timeout(120)
-async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video() -> None:
+async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("providers.local.sys", sys)  # here, the video is a real one
     expect.set_options(timeout=40_000)
     async with started() as shown, browser(shown.url) as tab:
         await a_moderator_decides_how_much_a_role_and_everyone_get(tab)

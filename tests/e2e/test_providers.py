@@ -322,7 +322,6 @@ def test_every_provider_with_a_vendor_has_a_flow() -> None:
     assert {flow.provider for flow in FLOWS.values()} == set(discover()) - {"local"}
 
 
-@pytest.mark.usefixtures("real_children")
 @pytest.mark.parametrize("flow", FLOWS.values(), ids=FLOWS)
 async def test_an_order_reaches_the_vendor_as_documented_and_its_video_the_channel(
     open_shop: OpenShop, flow: Flow

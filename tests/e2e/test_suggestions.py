@@ -101,7 +101,7 @@ async def test_each_provider_s_own_options_are_suggested(
 
 @pytest.fixture
 async def several(open_shop: OpenShop) -> World:
-    """EigenAI, this machine, and a GPU with 1 to 100 steps, which is the default."""
+    """EigenAI, this machine, and a GPU with 1 to 200 steps, which is the default."""
     shop = await open_shop(
         "openai_videos",
         OpenAIVideosServer(),
@@ -115,7 +115,7 @@ async def several(open_shop: OpenShop) -> World:
 async def test_with_no_model_named_all_of_them_are_suggested_from(several: World) -> None:
     assert await offered(several, "duration") == [5, 3, 2, 4, 6, 7, 8]
     assert await offered(several, "duration", provider="local") == [2, 3, 4, 5, 6, 7, 8]
-    assert await offered(several, "steps", "4") == [4, 40, 45, 14]
+    assert await offered(several, "steps", "4") == [4, 40, 140, 14]
     assert await offered(several, "steps", "4", model=WAN) == [4, 14]
 
 
@@ -139,7 +139,7 @@ async def test_what_was_typed_comes_first_if_a_model_allows_it(
 
 
 NOT_SUGGESTED = (
-    ("steps", "133"),
+    ("steps", "233"),
     ("steps", "3.5"),
     ("steps", "many"),
     ("guidance", "nan"),

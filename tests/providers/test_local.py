@@ -23,7 +23,7 @@ from providers.errors import InvalidRequest, NotFound, Unreachable, Unusable
 from providers.local import CHUNK, Local, LocalConfig, _forget_old
 from providers.options import SourceImage
 from providers.specs import OptionRefused, VideoRequest
-from tests.helpers import eventually
+from tests.helpers import eventually, shell_script
 from tests.providers.conftest import Received, no_more_files
 
 UNKNOWN = {"id": "11111111-2222-3333-4444-555555555555"}
@@ -60,10 +60,7 @@ def child_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
         pytest.skip("there is no such shell")
 
     def put(line: str) -> None:
-        script = tmp_path / "child"
-        script.write_text(f"#!/bin/sh\n{line}\n")
-        script.chmod(0o700)
-        monkeypatch.setattr(sys, "executable", str(script))
+        monkeypatch.setattr(sys, "executable", shell_script(tmp_path / "child", line))
 
     return put
 
@@ -210,12 +207,13 @@ async def test_a_killed_child_is_a_failure(local: Local, stalled: None) -> None:
     assert await over(local, operation) == Failed(detail="the renderer ended with -9")
 
 
-async def test_a_failure_carries_the_last_words_of_the_child(local: Local) -> None:
-    broken = SourceImage(data=b"no picture", media_type="image/png", width=8, height=8)
-    operation = await local.submit(SMALL.model_copy(update={"image": broken}))
+async def test_a_failure_carries_the_last_words_of_the_child(
+    local: Local, child_is: Callable[[str], None]
+) -> None:
+    child_is("echo 0.25; echo 'Traceback:\n  elsewhere\nMemoryError: so large\n' >&2; exit 1")
+    operation = await local.submit(SMALL)
     found = await over(local, operation)
-    assert isinstance(found, Failed)
-    assert found.detail.startswith("PIL.UnidentifiedImageError")
+    assert found == Failed(detail="MemoryError: so large")
     assert await local.poll(operation) == found
 
 

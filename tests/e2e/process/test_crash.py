@@ -126,27 +126,6 @@ async def test_a_purchase_cut_by_a_kill_is_not_repeated_and_not_charged(
     assert len(stage.discord.world.videos()) == 1
 
 
-async def test_what_waits_in_the_queue_is_still_there_after_a_kill(stage: Stage) -> None:
-    stage.bot.settings["MEMBER_JOBS"] = "1"
-    stage.vendor.next("poll", hang)
-    await stage.bot.start()
-    first = await stage.animate()
-    await stage.reaches(first, "running")
-    second = await stage.animate()
-    await stage.reaches(second, "queued")
-    await stage.card_says("Waiting in the queue, number 1", index=1)
-    await eventually(lambda: stage.vendor.seen("poll"))
-
-    await stage.bot.kill()
-    await stage.bot.start()
-    await stage.reaches(first, "delivered")
-    await stage.reaches(second, "delivered")
-
-    assert len(stage.vendor.seen("submit")) == 2
-    assert len(stage.discord.world.videos()) == 2
-    assert len(stage.discord.world.messages) == 4
-
-
 async def test_a_kill_after_delivery_changes_nothing(stage: Stage) -> None:
     await stage.bot.start()
     asked = await stage.animate()
