@@ -115,7 +115,7 @@ class Intake:
             prepared = await prepare(self._children, data, limits)
             files[name] = prepared.image
             thumbnail = prepared.thumbnail if name == "image" else thumbnail
-        return wish.model_copy(update=files), thumbnail
+        return wish.with_files(files), thumbnail
 
 
 class _Room:

@@ -210,7 +210,7 @@ async def test_a_killed_child_is_a_failure(local: Local, stalled: None) -> None:
 async def test_a_failure_carries_the_last_words_of_the_child(
     local: Local, child_is: Callable[[str], None]
 ) -> None:
-    child_is("echo 0.25; echo 'Traceback:\n  elsewhere\nMemoryError: so large\n' >&2; exit 1")
+    child_is("echo 0.25; printf 'Traceback:\n  elsewhere\nMemoryError: so large\n' >&2; exit 1")
     operation = await local.submit(SMALL)
     found = await over(local, operation)
     assert found == Failed(detail="MemoryError: so large")
