@@ -5,7 +5,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo test run check covered lint types lock pictures bench-media bench-faults bench-rules clean
+.PHONY: help demo test run check covered lint types lock pictures bench-media bench-faults bench-rules bench-growth clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -47,6 +47,9 @@ bench-faults: $(READY) ## Break what the bot stands on, and count what becomes o
 
 bench-rules: $(READY) ## Try the rules of credits on some hundred stories (minutes)
 	@STORIES=400 $(BIN)/python -m pytest -q --timeout 0 tests/bot/store/test_properties.py
+
+bench-growth: $(READY) ## Measure what a command costs in a server with much history
+	@$(BIN)/python tests/bench/growth.py
 
 clean: ## Remove the virtual environment and everything built
 	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage*

@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 
 UNCHANGED = "Nothing was changed."
 MOST_JOBS = 1000
+MOST_GRANTS = 100
+"""That a member may have at the same time: each is looked at by every command."""
+MOST_LISTED = 1000
+"""Members with rules of their own."""
 _DEFAULT = "default"
 _UNLIMITED = "unlimited"
 _MICROS = 1_000_000
@@ -104,6 +108,14 @@ class Moderation:
 
         def change(rules: ServerRules) -> Change:
             end = None if expires is None else dates.until(expires, self._clock.now(), rules.zone)
+            grants = [
+                grant for grant in rules.grants.get(member_id, ()) if not grant.is_over(self._clock.now())
+            ]
+            if len(grants) >= MOST_GRANTS:
+                raise BadRequest(
+                    f"<@{member_id}> has {MOST_GRANTS} grants that are not used up. Take them back with "
+                    f"`/quota-admin revoke` and give one larger grant. {UNCHANGED}"
+                )
             return GiveGrant(member_id=member_id, amount=amount, expires_at=end)
 
         return await self._act(by, member_id, change)
@@ -189,8 +201,8 @@ class Moderation:
             return None
 
     async def overrides(self, guild_id: int) -> ServerRules:
-        """The members with an allowance or a block of their own."""
-        return await self._store.acts.overrides(guild_id)
+        """The members with an allowance or a block of their own, as many as a list holds."""
+        return await self._store.acts.overrides(guild_id, self._clock.now(), MOST_LISTED)
 
     async def history(
         self,

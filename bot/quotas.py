@@ -144,6 +144,9 @@ class Grant:
     def left(self) -> int:
         return self.amount - self.drawn
 
+    def is_over(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
 
 @dataclass(frozen=True)
 class Block:

@@ -1,6 +1,6 @@
 """What moderators have decided for their server: acts, and the rules that follow from them. Pure.
 
-The acts are all there is. Nothing else is stored, so a server's history is its state.
+The acts are the truth. What is kept beside them (`bot.store.snapshots`) can always be made from them again.
 """
 
 import functools
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer
 
 from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Ruling, Tariff, winner
 from providers.options import Frozen
@@ -21,6 +21,10 @@ from providers.specs import ModelSpec, VideoRequest
 K = TypeVar("K")
 V = TypeVar("V")
 _UTC = ZoneInfo("UTC")
+
+
+def _with_keys(pairs: Iterable[tuple[Iterable[object], object]]) -> dict[tuple[object, ...], object]:
+    return {tuple(key): value for key, value in pairs}
 
 
 class Elsewhere(StrEnum):
@@ -37,7 +41,7 @@ class Elsewhere(StrEnum):
 class ServerRules:
     """What holds in a server now, for everybody and for those members whose acts were read."""
 
-    zone: ZoneInfo = _UTC
+    zone_name: str = "UTC"
     everyone: Allowance | None = None
     roles: dict[int, Allowance] = field(default_factory=dict[int, Allowance])
     members: dict[int, Allowance] = field(default_factory=dict[int, Allowance])
@@ -45,9 +49,11 @@ class ServerRules:
     """By member; what was drawn from them is not known here."""
     resets: dict[int, datetime] = field(default_factory=dict[int, datetime])
     blocks: dict[int, Block] = field(default_factory=dict[int, Block])
-    tariffs: dict[tuple[str, str | None], Tariff] = field(
-        default_factory=dict[tuple[str, str | None], Tariff]
-    )
+    tariffs: Annotated[
+        dict[tuple[str, str | None], Tariff],
+        PlainSerializer(lambda tariffs: list(tariffs.items())),  # JSON has no such keys
+        BeforeValidator(_with_keys),
+    ] = field(default_factory=dict[tuple[str, str | None], Tariff])
     """By provider and model."""
     budget: int | None = None
     """Millionths of a US dollar in a month."""
@@ -58,6 +64,14 @@ class ServerRules:
     default_provider: str | None = None
     fall_over: bool | None = None
     elsewhere: Elsewhere = Elsewhere.PARENT
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """UTC where this machine does not know the zone: it was decided on another one."""
+        try:
+            return ZoneInfo(self.zone_name)
+        except (ZoneInfoNotFoundError, ValueError):
+            return _UTC
 
     def ruling(
         self,
@@ -120,8 +134,9 @@ class GiveGrant(_MemberChange):
 
     def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
         grant = Grant(act.id, self.amount, self.expires_at, 0, act.reason)
-        grants = (*rules.grants.get(self.member_id, ()), grant)
-        return _put(rules, rules.grants, self.member_id, grants)
+        # What has expired never comes back, and would add up.
+        others = (other for other in rules.grants.get(self.member_id, ()) if not other.is_over(act.at))
+        return _put(rules, rules.grants, self.member_id, (*others, grant))
 
 
 class RevokeGrants(_MemberChange):
@@ -194,10 +209,7 @@ class SetTimezone(_Change):
     zone: str
 
     def onto(self, rules: ServerRules, _: "Act", /) -> ServerRules:
-        try:
-            return replace(rules, zone=ZoneInfo(self.zone))
-        except (ZoneInfoNotFoundError, ValueError):
-            return rules  # known to the machine it was decided on, and not to this one
+        return replace(rules, zone_name=self.zone)
 
 
 class SetLog(_Change):
@@ -268,9 +280,12 @@ class Act:
     reason: str | None = None
 
 
-def rules_of(acts: Iterable[Act]) -> ServerRules:
-    """The rules that follow from a server's acts, read from the oldest to the newest."""
-    return functools.reduce(lambda rules, act: act.change.onto(rules, act), acts, ServerRules())
+def rules_of(acts: Iterable[Act], before: ServerRules | None = None) -> ServerRules:
+    """The rules that follow from a server's acts, read from the oldest to the newest.
+
+    What was known `before` these acts is changed itself.
+    """
+    return functools.reduce(lambda rules, act: act.change.onto(rules, act), acts, before or ServerRules())
 
 
 def _put(rules: ServerRules, known: dict[K, V], key: K, value: V | None) -> ServerRules:

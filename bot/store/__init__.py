@@ -19,7 +19,7 @@ class Store:
         """The limits are the operator's."""
         self._database = database
         self.acts = Acts(database)
-        self.accounts = Accounts(database, limits)
+        self.accounts = Accounts(database, self.acts, limits)
         self.jobs = Jobs(database, clock)
         self.usage = Usage(database)
         self.log_posts = LogPosts(database)

@@ -8,10 +8,12 @@ from bot.jobs import Job
 from bot.limits import NO_LIMITS, Limits
 from bot.quotas import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
 from bot.rules import ServerRules
-from bot.store.acts import Rows, rules_in
-from bot.store.db import Database, Transaction, Value, to_text
+from bot.store.acts import Acts
+from bot.store.db import Database, Rows, Transaction, Value, to_text
+from bot.store.draws import drawn_in
 from bot.store.jobs import find, insert
 from bot.store.limits import budgets_in, ceiling_in, lock_limits
+from bot.store.snapshots import rules_in
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Refused:
 
 
 class Accounts:
-    def __init__(self, database: Database, limits: Limits = NO_LIMITS) -> None:
+    def __init__(self, database: Database, acts: Acts, limits: Limits = NO_LIMITS) -> None:
         self._database = database
+        self._acts = acts
         self._limits = limits
         """The operator's."""
 
@@ -40,7 +43,7 @@ class Accounts:
             await lock_limits(transaction, self._limits, job.user_id)
             if (booked := await find(transaction.rows, job.id)) is not None:
                 return booked
-            rules = await rules_in(transaction.rows, job.guild_id, job.user_id)
+            rules = await rules_in(transaction, job.guild_id, job.user_id)
             member = _Member(job.guild_id, job.user_id, role_ids)
             standing = await _standing(transaction.rows, rules, member, default, job.created_at, self._limits)
             if (why := standing.refusal(job.price, job.cost_micros)) is not None:
@@ -57,7 +60,7 @@ class Accounts:
         self, guild_id: int, user_id: int, role_ids: Collection[int], default: Allowance, now: datetime
     ) -> Standing:
         """Where a member stands now."""
-        rules = await rules_in(self._database.read, guild_id, user_id)
+        rules = await self._acts.rules(guild_id, user_id)
         member = _Member(guild_id, user_id, role_ids)
         return await _standing(self._database.read, rules, member, default, now, self._limits)
 
@@ -118,22 +121,12 @@ async def _used(rows: Rows, member: _Member, start: datetime, end: datetime) -> 
 
 async def _grants(rows: Rows, rules: ServerRules, member: _Member, now: datetime) -> Sequence[Grant]:
     given = rules.grants.get(member.user_id, ())
-    if not given:
+    if not (alive := [grant for grant in given if not grant.is_over(now)]):
         return ()
-    found = await rows(
-        """
-        SELECT draw.grant_id, SUM(draw.credits) AS drawn FROM draw JOIN job ON job.id = draw.job_id
-        WHERE job.guild_id = :guild_id AND job.user_id = :user_id AND job.charged > 0
-        GROUP BY draw.grant_id
-        """,
-        guild_id=member.guild_id,
-        user_id=member.user_id,
-    )
-    drawn = {row["grant_id"]: int(row["drawn"] or 0) for row in found}
-    grants = (replace(grant, drawn=drawn.get(grant.id, 0)) for grant in given)
-    alive = (grant for grant in grants if grant.expires_at is None or grant.expires_at > now)
+    drawn = await drawn_in(rows, [grant.id for grant in alive])
+    grants = (replace(grant, drawn=drawn[grant.id]) for grant in alive)
     return sorted(
-        (grant for grant in alive if grant.left > 0),
+        (grant for grant in grants if grant.left > 0),
         key=lambda grant: (grant.expires_at is None, grant.expires_at or now, grant.id),
     )
 

@@ -1,19 +1,14 @@
 """The acts of moderators: written down once, never changed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeAlias
 
-from pydantic import TypeAdapter
-
-from bot.rules import Act, Change, ServerRules, SetCaps, rules_of
-from bot.store.db import Database, Row, Transaction, clean, to_text
-
-Rows: TypeAlias = Callable[..., Awaitable[list[Row]]]
-"""How to read: a database's `read` or a transaction's `rows`."""
-
-_CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
+from bot.rules import Act, ServerRules
+from bot.store import snapshots
+from bot.store.db import MIGRATION_LIMIT, Database, Rows, Transaction, clean, to_text
+from bot.store.draws import drawn_in
+from bot.store.snapshots import act_of, rules_in
 
 
 class Acts:
@@ -33,15 +28,25 @@ class Acts:
         async def write(transaction: Transaction) -> Act:
             await transaction.lock(f"server {guild_id}")
             if known := await transaction.rows("SELECT * FROM act WHERE id = :id", id=act_id):
-                return _act(known[0])
-            act = make(await rules_in(transaction.rows, guild_id, member_id))
-            return await _insert(transaction, replace(act, at=await _turn(transaction.rows, act)))
+                return act_of(known[0])
+            rules = await _rules_to_change(transaction, guild_id, member_id)
+            act = make(rules)
+            if (act.guild_id, act.change.member_id) != (guild_id, member_id):
+                raise ValueError("these are the rules of somebody else")
+            act = await _insert(transaction, replace(act, at=await _turn(transaction.rows, act)))
+            await snapshots.keep(transaction, act.change.onto(rules, act), act)
+            return act
 
         return await self._database.write(write)
 
     async def rules(self, guild_id: int, member_id: int | None = None) -> ServerRules:
         """What holds in a server now, for everybody and for this member."""
-        return await rules_in(self._database.read, guild_id, member_id)
+        rules = await snapshots.read(self._database.read, guild_id, member_id)
+        if rules is not None:
+            return rules
+        return await self._database.write(
+            lambda transaction: rules_in(transaction, guild_id, member_id), limit=MIGRATION_LIMIT
+        )
 
     async def history(
         self,
@@ -54,71 +59,44 @@ class Acts:
     ) -> list[Act]:
         """Acts of the server or about one member, newest first: the latest, or those next to another act."""
         order = "ASC" if after is not None else "DESC"
+        where = ["guild_id = :guild_id"]  # only what is asked, so that an index answers it
+        if member_id is not None:
+            where.append("member_id = :member_id")
+        if before is not None:
+            where.append("(at, id) < (SELECT at, id FROM act WHERE id = :before)")
+        if after is not None:
+            where.append("(at, id) > (SELECT at, id FROM act WHERE id = :after)")
         rows = await self._database.read(
-            f"""
-            SELECT * FROM act WHERE guild_id = :guild_id
-                AND (CAST(:member_id AS BIGINT) IS NULL OR member_id = :member_id)
-                AND (CAST(:before AS BIGINT) IS NULL
-                    OR (at, id) < (SELECT at, id FROM act WHERE id = :before))
-                AND (CAST(:after AS BIGINT) IS NULL
-                    OR (at, id) > (SELECT at, id FROM act WHERE id = :after))
-            ORDER BY at {order}, id {order} LIMIT :limit
-            """,  # noqa: S608 - our own word
+            f"SELECT * FROM act WHERE {' AND '.join(where)} ORDER BY at {order}, id {order} LIMIT :limit",  # noqa: S608 - our own words
             guild_id=guild_id,
             member_id=member_id,
             before=before,
             after=after,
             limit=limit,
         )
-        return sorted(map(_act, rows), key=_place, reverse=True)
+        return sorted(map(act_of, rows), key=_place, reverse=True)
 
-    async def overrides(self, guild_id: int) -> ServerRules:
-        """The members with an allowance or a block of their own; nothing else of the rules is filled in."""
-        rows = await self._database.read(
-            """
-            SELECT * FROM (
-                SELECT act.*, ROW_NUMBER() OVER (
-                    PARTITION BY member_id, CASE kind WHEN 'allowance' THEN 1 ELSE 2 END
-                    ORDER BY at DESC, id DESC) AS place
-                FROM act WHERE guild_id = :guild_id AND member_id IS NOT NULL
-                    AND kind IN ('allowance', 'block', 'unblock')) AS latest
-            WHERE place = 1
-            """,
-            guild_id=guild_id,
-        )
-        return rules_of(map(_act, rows))
+    async def overrides(self, guild_id: int, now: datetime, limit: int) -> ServerRules:
+        """At most so many members with an allowance or a block of their own; nothing else is filled in."""
+        await self.rules(guild_id)  # what they have is folded now, if it was not
+        return await snapshots.listed(self._database.read, guild_id, now, limit)
 
 
-async def rules_in(rows: Rows, guild_id: int, member_id: int | None) -> ServerRules:
-    found = await rows(
-        """
-        SELECT * FROM act WHERE guild_id = :guild_id AND (member_id IS NULL OR member_id = :member_id)
-        ORDER BY at, id
-        """,
-        guild_id=guild_id,
-        member_id=member_id,
-    )
-    return rules_of(map(_act, found))
-
-
-async def caps_in(rows: Rows) -> dict[int, SetCaps]:
-    """The caps of every server that has decided on some."""
-    found = await rows(
-        """
-        SELECT * FROM (
-            SELECT act.*, ROW_NUMBER() OVER (PARTITION BY guild_id ORDER BY at DESC, id DESC) AS place
-            FROM act WHERE kind = 'caps') AS latest
-        WHERE place = 1
-        """
-    )
-    acts = map(_act, found)
-    return {act.guild_id: act.change for act in acts if isinstance(act.change, SetCaps)}
+async def _rules_to_change(transaction: Transaction, guild_id: int, member_id: int | None) -> ServerRules:
+    """The rules as they stand, without grants that are used up for good: they would add up over the years."""
+    rules = await rules_in(transaction, guild_id, member_id)
+    for whose, grants in list(rules.grants.items()):
+        drawn = await drawn_in(transaction.rows, [grant.id for grant in grants], for_good=True)
+        rules.grants[whose] = tuple(grant for grant in grants if drawn[grant.id] < grant.amount)
+        if not rules.grants[whose]:
+            del rules.grants[whose]
+    return rules
 
 
 async def _turn(rows: Rows, act: Act) -> datetime:
     """When the act is made: its own time if that is after the server's latest act, else right after that."""
     sql = "SELECT * FROM act WHERE guild_id = :guild_id ORDER BY at DESC, id DESC LIMIT 1"
-    found = [_act(row) for row in await rows(sql, guild_id=act.guild_id)]
+    found = [act_of(row) for row in await rows(sql, guild_id=act.guild_id)]
     return next(
         (last.at + timedelta(microseconds=1) for last in found if _place(last) >= _place(act)), act.at
     )
@@ -145,15 +123,4 @@ async def _insert(transaction: Transaction, act: Act) -> Act:
         change=act.change.model_dump_json(),
         reason=None if act.reason is None else clean(act.reason),
     )
-    return _act(rows[0])
-
-
-def _act(row: Row) -> Act:
-    return Act(
-        id=int(row["id"] or 0),
-        guild_id=int(row["guild_id"] or 0),
-        by_id=int(row["by_id"] or 0),
-        at=datetime.fromisoformat(str(row["at"])),
-        change=_CHANGE.validate_json(str(row["change"])),
-        reason=None if row["reason"] is None else str(row["reason"]),
-    )
+    return act_of(rows[0])

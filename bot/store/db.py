@@ -12,6 +12,8 @@ from bot.tasks import Tasks
 
 Value: TypeAlias = str | int | None
 Row: TypeAlias = dict[str, Value]
+Rows: TypeAlias = Callable[..., Awaitable[list[Row]]]
+"""How to read: a database's `read` or a transaction's `rows`."""
 T = TypeVar("T")
 
 CALL_LIMIT = 10.0

@@ -5,8 +5,7 @@ from typing import TypedDict, Unpack
 
 from bot.clock import Clock
 from bot.jobs import KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
-from bot.store.acts import Rows
-from bot.store.db import Database, Transaction, Value, to_text
+from bot.store.db import Database, Rows, Transaction, Value, to_text
 from bot.store.queue import Caps, next_in, queue_in
 from bot.store.rows import among, job_of, jobs_of, time_of, to_value
 from providers.base import Operation, Succeeded
@@ -152,7 +151,7 @@ class Jobs:
         async def choose(transaction: Transaction) -> Job | None:
             await transaction.lock("promote")
             now = self._clock.now()
-            row = await next_in(transaction.rows, caps, now)
+            row = await next_in(transaction, caps, now)
             if row is None:
                 return None
             return await self._move(transaction, job_of(row), JobState.SUBMITTING, {}, now, again=False)
@@ -217,7 +216,7 @@ class Jobs:
         rows = await self._database.read(
             """
             SELECT submitted_at, ready_at FROM job
-            WHERE provider = :provider AND model = :model AND ready_at > submitted_at
+            WHERE provider = :provider AND model = :model AND ready_at IS NOT NULL AND ready_at > submitted_at
             ORDER BY ready_at DESC LIMIT :limit
             """,
             provider=provider,

@@ -6,8 +6,7 @@ from datetime import datetime
 from bot.jobs import RELEASED
 from bot.limits import Limits, OperatorBudget, Period, Scope, day_of, window_of
 from bot.quotas import Ceiling, Window
-from bot.store.acts import Rows
-from bot.store.db import Database, Transaction, to_text
+from bot.store.db import Database, Rows, Transaction, to_text
 from bot.store.rows import among
 
 _SPENT = """

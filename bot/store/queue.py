@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from bot.jobs import AT_THE_PROVIDER, RELEASED, UNDER_WAY, Failure, JobState
-from bot.rules import SetCaps
-from bot.store.acts import Rows, caps_in
-from bot.store.db import Row, to_text
+from bot.rules import ServerRules
+from bot.store.db import Row, Rows, Transaction, to_text
 from bot.store.rows import among
+from bot.store.snapshots import rules_of_waiting
 
 STILL_THERE = timedelta(minutes=5)
 """How long a provider that cannot be told to stop may still work on what was given up here."""
@@ -68,10 +68,10 @@ async def queue_in(rows: Rows, now: datetime) -> list[Row]:
     return await rows(QUEUE, given_up_since=to_text(now - STILL_THERE), ahead=to_text(now + CLOCK_STEP))
 
 
-async def next_in(rows: Rows, caps: Caps, now: datetime) -> Row | None:
+async def next_in(transaction: Transaction, caps: Caps, now: datetime) -> Row | None:
     """The queued job whose turn it is, if any may go now."""
-    decided = await caps_in(rows)
-    found = await queue_in(rows, now)
+    decided = await rules_of_waiting(transaction)
+    found = await queue_in(transaction.rows, now)
     return next((row for row in found if _is_due(row, now) and _fits(row, caps, decided)), None)
 
 
@@ -80,15 +80,15 @@ def _is_due(row: Row, now: datetime) -> bool:
     return str(row["not_before"]) <= to_text(now) or str(row["state_at"]) > to_text(now + CLOCK_STEP)
 
 
-def _fits(row: Row, caps: Caps, decided: Mapping[int, SetCaps]) -> bool:
+def _fits(row: Row, caps: Caps, decided: Mapping[int, ServerRules]) -> bool:
     provider = str(row["provider"])
     if provider not in caps.providers:
         return False
-    here = decided.get(cast("int", row["guild_id"]), SetCaps())
+    here = decided.get(cast("int", row["guild_id"]), ServerRules())
     cap = caps.providers[provider]
     given_up = cast("int", row["given_up_jobs"]) if provider in caps.unstoppable else 0
     return (
-        cast("int", row["here_jobs"]) < min(here.member or caps.member, caps.member)
-        and cast("int", row["server_jobs"]) < min(here.server or caps.server, caps.server)
+        cast("int", row["here_jobs"]) < min(here.member_jobs or caps.member, caps.member)
+        and cast("int", row["server_jobs"]) < min(here.server_jobs or caps.server, caps.server)
         and (cap is None or cast("int", row["vendor_jobs"]) + given_up < cap)
     )

@@ -13,7 +13,7 @@ import pytest
 
 from bot.catalogue import Catalogue
 from bot.errors import BadRequest
-from bot.moderation import Moderation, Moderator, Target
+from bot.moderation import MOST_GRANTS, Moderation, Moderator, Target
 from bot.quotas import Allowance, Tariff, WindowKind
 from bot.rules import Act, ResetUsage, ServerRules, SetAllowance, SetFallOver, SetLog
 from bot.store import Store
@@ -355,6 +355,17 @@ async def test_nothing_is_added_to_or_taken_from_no_limit(
     with pytest.raises(BadRequest, match=r"^There is no limit .*Nothing was changed\.$"):
         await moderation.set_allowance(by(2), target, typed, None)
     assert [act.id for act in await moderation.history(10, None, 9)] == [1]
+
+
+async def test_a_member_has_so_many_grants_at_once_and_no_more(
+    moderation: Moderation, clock: StillClock
+) -> None:
+    for number in range(MOST_GRANTS):
+        await moderation.grant(by(number + 1), 30, 1, "1h" if number == 0 else None)
+    with pytest.raises(BadRequest, match=r"give one larger grant\. Nothing was changed\.$"):
+        await moderation.grant(by(1000), 30, 1, None)
+    clock.time += timedelta(hours=2)
+    await moderation.grant(by(1001), 30, 1, None)
 
 
 async def test_a_block_that_has_ended_cannot_be_lifted(moderation: Moderation, clock: StillClock) -> None:

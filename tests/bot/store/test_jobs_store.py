@@ -8,9 +8,9 @@ import pytest
 
 from bot.jobs import OPEN, UNDER_WAY, Failure, Job, JobState
 from bot.store import Store
-from bot.store.db import Database, StoreError, migrate
-from bot.store.jobs import _DRIVEN, _OPEN, _UNSHOWN, Jobs, Moved
-from bot.store.queue import QUEUE, STILL_THERE, Caps
+from bot.store.db import StoreError
+from bot.store.jobs import Jobs, Moved
+from bot.store.queue import STILL_THERE, Caps
 from providers.base import Succeeded
 from providers.specs import VideoRequest
 from tests.bot.store.conftest import NOON, StillClock, new_job
@@ -486,15 +486,3 @@ async def test_no_row_is_charged_anything_but_its_price_or_nothing(store: Store,
     await book(1, price=3)
     with pytest.raises(StoreError):
         await store._database.write(lambda on: on.rows("UPDATE job SET charged = 2"))
-
-
-async def test_the_queue_is_found_without_looking_at_every_job_there_ever_was(
-    sqlite_url: str, connect_to: Callable[[str], Database]
-) -> None:
-    database = connect_to(sqlite_url)
-    await database.open()
-    await migrate(database)
-    now = {"given_up_since": "", "ahead": ""}
-    for sql, values in ((QUEUE, now), (_OPEN, {}), (_DRIVEN, {}), (_UNSHOWN, {})):
-        plan = await database.read(f"EXPLAIN QUERY PLAN {sql}", **values)
-        assert "SCAN job" not in {row["detail"] for row in plan}

@@ -1,0 +1,205 @@
+"""A server's rules as its acts have made them, kept so that reading them does not take longer with every act.
+
+A snapshot names the latest act that is folded in, and whoever reads it compares: one that is older than the
+acts, or of another format, is never believed. The acts are then folded anew, once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from pydantic import TypeAdapter
+
+from bot.rules import Act, Change, ServerRules, rules_of
+from bot.store.db import Row, Rows, Transaction, Value, to_text
+
+V = TypeVar("V")
+
+FORMAT = 1
+"""Raise it with every change of what a snapshot holds or of how acts are folded."""
+_PAGE = 500
+"""Acts, or members, that are handled at once: more would keep the event loop."""
+_FOR_GOOD = datetime.max.replace(tzinfo=UTC)
+_RULES = TypeAdapter(ServerRules)
+_ABOUT_MEMBERS = {"members", "grants", "resets", "blocks"}
+_CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
+
+_READ = """
+    SELECT server.snapshot AS server, member.snapshot AS member
+    FROM (SELECT id FROM act WHERE guild_id = :guild_id ORDER BY at DESC, id DESC LIMIT 1) AS latest
+    LEFT JOIN server_rules AS server
+        ON server.guild_id = :guild_id AND server.act_id = latest.id AND server.format = :format
+    LEFT JOIN member_rules AS member ON member.guild_id = :guild_id AND member.member_id = :member_id
+"""
+
+_WAITING = """
+    SELECT waiting.guild_id, server.snapshot AS server, server.act_id,
+        (SELECT id FROM act WHERE act.guild_id = waiting.guild_id
+            ORDER BY at DESC, id DESC LIMIT 1) AS latest_id
+    FROM (SELECT DISTINCT guild_id FROM job WHERE state = 'queued') AS waiting
+    LEFT JOIN server_rules AS server ON server.guild_id = waiting.guild_id AND server.format = :format
+"""
+
+_LISTED = """
+    SELECT snapshot FROM member_rules WHERE guild_id = :guild_id AND listed_until > :now
+    ORDER BY listed_until DESC LIMIT :limit
+"""
+
+
+async def read(rows: Rows, guild_id: int, member_id: int | None) -> ServerRules | None:
+    """What holds for everybody and for this member; None if the acts have to be folded first."""
+    found = await rows(_READ, guild_id=guild_id, member_id=member_id or 0, format=FORMAT)
+    if not found:
+        return ServerRules()
+    server, member = found[0]["server"], found[0]["member"]
+    if server is None:
+        return None
+    rules = _RULES.validate_json(str(server))
+    return rules if member is None else _with(rules, _RULES.validate_json(str(member)))
+
+
+async def rules_in(transaction: Transaction, guild_id: int, member_id: int | None = None) -> ServerRules:
+    """The same within a transaction, where the acts are folded if they have to be."""
+    rules = await read(transaction.rows, guild_id, member_id)
+    if rules is None:
+        await _fold(transaction, guild_id)
+        rules = await read(transaction.rows, guild_id, member_id)
+    if rules is None:
+        raise AssertionError(f"the acts of server {guild_id} were folded and are not")
+    return rules
+
+
+async def rules_of_waiting(transaction: Transaction) -> dict[int, ServerRules]:
+    """What holds for everybody in each server that has queued jobs."""
+    known: dict[int, ServerRules] = {}
+    for row in await transaction.rows(_WAITING, format=FORMAT):
+        guild_id = int(row["guild_id"] or 0)
+        is_current = row["act_id"] is not None and row["act_id"] == row["latest_id"]
+        rules = _RULES.validate_json(str(row["server"])) if is_current else None
+        known[guild_id] = rules or await rules_in(transaction, guild_id)
+    return known
+
+
+async def listed(rows: Rows, guild_id: int, now: datetime, limit: int) -> ServerRules:
+    """The members with an allowance or a block of their own now, those for good first, and nothing else."""
+    found = await rows(_LISTED, guild_id=guild_id, now=to_text(now), limit=limit)
+    rules = ServerRules()
+    for part in (_RULES.validate_json(str(row["snapshot"])) for row in found):
+        rules.members.update(part.members)
+        rules.blocks.update(part.blocks)
+    return rules
+
+
+async def keep(transaction: Transaction, rules: ServerRules, act: Act) -> None:
+    """Write down what holds for everybody, and for the member whom the act is about, now that it is made."""
+    await _keep_server(transaction, act.guild_id, act.id, rules)
+    if act.change.member_id is not None:
+        await _keep_members(transaction, act.guild_id, rules, [act.change.member_id])
+
+
+async def _keep_server(transaction: Transaction, guild_id: int, act_id: int, rules: ServerRules) -> None:
+    await transaction.rows(
+        """
+        INSERT INTO server_rules (guild_id, format, act_id, snapshot)
+        VALUES (:guild_id, :format, :act_id, :snapshot)
+        ON CONFLICT (guild_id) DO UPDATE
+            SET format = excluded.format, act_id = excluded.act_id, snapshot = excluded.snapshot
+        """,
+        guild_id=guild_id,
+        format=FORMAT,
+        act_id=act_id,
+        snapshot=_RULES.dump_json(rules, exclude=_ABOUT_MEMBERS).decode(),
+    )
+
+
+async def _keep_members(
+    transaction: Transaction, guild_id: int, rules: ServerRules, member_ids: Sequence[int]
+) -> None:
+    values: dict[str, Value] = {}
+    for place, member_id in enumerate(member_ids):
+        values[f"member{place}"] = member_id
+        part = _about(rules, member_id)
+        values[f"snapshot{place}"] = _RULES.dump_json(part, include=_ABOUT_MEMBERS).decode()
+        values[f"until{place}"] = _listed_until(part, member_id)
+    places = range(len(member_ids))
+    rows = ", ".join(f"(:guild_id, :member{place}, :snapshot{place}, :until{place})" for place in places)
+    await transaction.rows(
+        f"""
+        INSERT INTO member_rules (guild_id, member_id, snapshot, listed_until) VALUES {rows}
+        ON CONFLICT (guild_id, member_id) DO UPDATE
+            SET snapshot = excluded.snapshot, listed_until = excluded.listed_until
+        """,  # noqa: S608 - numbers of ours
+        guild_id=guild_id,
+        **values,
+    )
+
+
+async def _fold(transaction: Transaction, guild_id: int) -> None:
+    """Make a server's snapshots anew from all of its acts."""
+    await transaction.lock(f"server {guild_id}")
+    rules, last = ServerRules(), None
+    while page := await _acts_after(transaction, guild_id, last):
+        rules = rules_of(page, rules)
+        last = page[-1]
+    if last is None:
+        return
+    await _keep_server(transaction, guild_id, last.id, rules)
+    await transaction.rows("DELETE FROM member_rules WHERE guild_id = :guild_id", guild_id=guild_id)
+    member_ids = sorted({*rules.members, *rules.grants, *rules.resets, *rules.blocks})
+    for first in range(0, len(member_ids), _PAGE):
+        await _keep_members(transaction, guild_id, rules, member_ids[first : first + _PAGE])
+
+
+async def _acts_after(transaction: Transaction, guild_id: int, last: Act | None) -> list[Act]:
+    rows = await transaction.rows(
+        """
+        SELECT * FROM act WHERE guild_id = :guild_id AND (at, id) > (:at, :id)
+        ORDER BY at, id LIMIT :limit
+        """,
+        guild_id=guild_id,
+        at="" if last is None else to_text(last.at),
+        id=0 if last is None else last.id,
+        limit=_PAGE,
+    )
+    return [act_of(row) for row in rows]
+
+
+def act_of(row: Row) -> Act:
+    return Act(
+        id=int(row["id"] or 0),
+        guild_id=int(row["guild_id"] or 0),
+        by_id=int(row["by_id"] or 0),
+        at=datetime.fromisoformat(str(row["at"])),
+        change=_CHANGE.validate_json(str(row["change"])),
+        reason=None if row["reason"] is None else str(row["reason"]),
+    )
+
+
+def _with(rules: ServerRules, member: ServerRules) -> ServerRules:
+    return replace(
+        rules, members=member.members, grants=member.grants, resets=member.resets, blocks=member.blocks
+    )
+
+
+def _about(rules: ServerRules, member_id: int) -> ServerRules:
+    """The part about one member."""
+
+    def own(entries: Mapping[int, V]) -> dict[int, V]:
+        return {member_id: entries[member_id]} if member_id in entries else {}
+
+    return ServerRules(
+        members=own(rules.members),
+        grants=own(rules.grants),
+        resets=own(rules.resets),
+        blocks=own(rules.blocks),
+    )
+
+
+def _listed_until(rules: ServerRules, member_id: int) -> str | None:
+    """Until when the member has an allowance or a block of their own."""
+    block = rules.blocks.get(member_id)
+    if block is None and member_id not in rules.members:
+        return None
+    until = block.until if block is not None and member_id not in rules.members else None
+    return to_text(until or _FOR_GOOD)
