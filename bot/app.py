@@ -198,6 +198,10 @@ class _App:
         copiers = Children(1)
         self._at_end(copiers.close, "a copier")
 
+        for name in settings.exposed:
+            log.warning(
+                "%s_API_KEY travels without encryption: %s_BASE_URL is plain http", *[name.upper()] * 2
+            )
         session = await running.enter_async_context(open_session(settings.hosts))
         resources = Resources(
             session=session,

@@ -121,4 +121,11 @@ async def _providers(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(well=False, text=f"{provider.label} cannot be asked: {error.detail}.")
             else:
                 yield Finding(well=True, text=f"{provider.label} is ready.")
+            if provider.name in settings.exposed:
+                setting = provider.name.upper()
+                text = (
+                    f"{setting}_BASE_URL is plain http: others can read {setting}_API_KEY on its way. "
+                    "Use https, or name the host in TRUSTED_HOSTS if the network is your own."
+                )
+                yield Finding(well=False, text=text)
             await provider.close()

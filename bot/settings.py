@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -19,7 +18,8 @@ from pydantic_settings import (
 from bot.limits import Limits, Period, Scope
 from bot.quotas import MOST_CREDITS, Allowance, WindowKind
 from providers import discover
-from providers.base import Dollars, ProviderConfig, micros
+from providers.base import Dollars, ProviderConfig, hosts_of, is_exposed, micros
+from providers.http import named_host
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list that people write as `one, two`."""
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     """Whether a job whose provider cannot take it may go to another, where the member named none."""
     blocked_words: CommaSeparated = ()
     trusted_hosts: CommaSeparated = ()
-    """Hosts that vendors may name in links although they are private or plain http."""
+    """Hosts that vendors may name in links although they are private or plain http: `provider@host:port`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     providers: Annotated[Mapping[str, ProviderConfig], NoDecode] = Field(default_factory=dict, exclude=True)
@@ -122,8 +122,16 @@ class Settings(BaseSettings):
     def hosts(self) -> frozenset[str]:
         """Hosts that may be private: the trusted ones and those the enabled providers are configured with."""
         enabled = (config for config in self.providers.values() if config.enabled)
-        urls = (getattr(config, "base_url", "") for config in enabled)
-        return frozenset({*self.trusted_hosts, *(host for url in urls if (host := urlsplit(url).hostname))})
+        named = (entry.rpartition("@")[2] for entry in self.trusted_hosts)
+        return frozenset(named).union(*map(hosts_of, enabled))
+
+    @property
+    def exposed(self) -> list[str]:
+        """The enabled providers whose keys everybody on the way can read."""
+        named = frozenset(entry.rpartition("@")[2] for entry in self.trusted_hosts)
+        return [
+            name for name, config in self.providers.items() if config.enabled and is_exposed(config, named)
+        ]
 
     @model_validator(mode="before")
     @classmethod
@@ -159,6 +167,14 @@ class Settings(BaseSettings):
         if not all(_ID.fullmatch(item) for item in value):
             raise ValueError("should be ids of servers, such as 123456789012345678, with commas between them")
         return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _are_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        parts = [entry.rpartition("@") for entry in entries]
+        if unknown := [provider for provider, _, _ in parts if provider and provider not in discover()]:
+            raise ValueError(f"there is no provider {unknown[0]}")
+        return tuple(f"{provider}{at}{named_host(host)}" for provider, at, host in parts)
 
     @field_validator("log_level", mode="before")
     @classmethod

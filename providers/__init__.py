@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 AnyProvider: TypeAlias = "Provider[Any]"
 """A provider whose settings are its own business."""
 
-_CONTRACT = {"base", "errors", "http", "limits", "options", "specs"}
+_CONTRACT = {"base", "errors", "fields", "http", "limits", "options", "specs"}
 
 
 @cache
@@ -38,8 +38,26 @@ def discover() -> "Mapping[str, type[AnyProvider]]":
 def create(configs: "Mapping[str, ProviderConfig]", resources: "Resources") -> "dict[str, AnyProvider]":
     """The enabled providers, each with a folder of its own below `resources.folder`."""
     known = discover()
-    return {
-        name: known[name](config, replace(resources, folder=resources.folder / name))
-        for name, config in configs.items()
-        if config.enabled
-    }
+    enabled = {name: config for name, config in configs.items() if config.enabled}
+    return {name: known[name](config, _own(name, enabled, resources)) for name, config in enabled.items()}
+
+
+def _own(name: str, configs: "Mapping[str, ProviderConfig]", resources: "Resources") -> "Resources":
+    """What one provider is lent: it trusts what is its own, and nothing that is another's."""
+    from providers.base import hosts_of  # noqa: PLC0415 - the same
+
+    trusted = {host for entry in resources.trusted_hosts if (host := _trusted_by(name, entry))}
+    others = {entry.rpartition("@")[2] for entry in resources.trusted_hosts}
+    others.update(*(hosts_of(config) for config in configs.values()))
+    return replace(
+        resources,
+        folder=resources.folder / name,
+        trusted_hosts=frozenset(trusted),
+        foreign_hosts=frozenset(others - trusted - hosts_of(configs[name])),
+    )
+
+
+def _trusted_by(name: str, entry: str) -> str | None:
+    """The host of `host` or `provider@host`, if this provider is meant."""
+    provider, _, host = entry.rpartition("@")
+    return host if provider in {"", name} else None

@@ -1,16 +1,18 @@
 """How EternalAI's answers are read: neither their shape nor the kind of their status can be relied on."""
 
+import math
 from collections.abc import Iterator
 
 from pydantic import JsonValue
 
+from providers import fields
+from providers.fields import MOST_ENTRIES, identifier
 from providers.http import JsonObject
 
 DONE = {"success", "completed", "done"}
 FAILED = {"failed", "error"}
 _FIRST_ERROR = 400
 _EFFECT_NAMES = ("id", "lora_id", "effect_id", "name", "tag")
-_MOST_EFFECTS = 1000
 
 
 def read(answer: JsonObject, field: str) -> JsonValue:
@@ -25,7 +27,7 @@ def word(status: JsonValue) -> str:
     """The status in lower case; it may be a number, or lie inside an object."""
     while isinstance(status, dict):
         status = status.get("status")
-    return str(status).strip().lower()
+    return fields.word(status if isinstance(status, str) else str(status)[: fields.LONGEST_WORD])
 
 
 def refusal(answer: JsonObject) -> JsonValue:
@@ -43,16 +45,8 @@ def said(answer: JsonObject) -> JsonValue:
 
 def progress(percent: JsonValue) -> float | None:
     """From 0 to 1. Nought says nothing: finished videos come with it, too."""
-    if isinstance(percent, int | float) and percent > 0:
-        return min(percent, 100) / 100
-    return None
-
-
-def identifier(value: JsonValue) -> str | None:
-    """An id, which may be a number."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return value if isinstance(value, str) else None
+    found = fields.number(percent, 0, math.inf)
+    return min(found, 100) / 100 if found else None
 
 
 def effect_names(answer: JsonValue) -> frozenset[str]:
@@ -65,6 +59,6 @@ def _effect_names(answer: JsonValue) -> Iterator[str]:
         for key in ("data", "effects", "items"):
             yield from _effect_names(answer.get(key))
     if isinstance(answer, list):
-        for item in answer[:_MOST_EFFECTS]:
-            fields = [item.get(key) for key in _EFFECT_NAMES] if isinstance(item, dict) else [item]
-            yield from (name for field in fields if (name := identifier(field)))
+        for item in answer[:MOST_ENTRIES]:
+            names = [item.get(key) for key in _EFFECT_NAMES] if isinstance(item, dict) else [item]
+            yield from (name for field in names if (name := identifier(field)))

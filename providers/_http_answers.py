@@ -21,6 +21,7 @@ from providers.errors import (
     Unauthorized,
     Uncertain,
 )
+from providers.fields import LONGEST_TIME
 
 JsonObject: TypeAlias = dict[str, JsonValue]
 OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject)
@@ -47,8 +48,7 @@ _TRACES = ("CF-RAY", "x-ecolink-request-id", "x-request-id")
 
 def meaning(status: int, headers: Mapping[str, str], said: str) -> ProviderError:
     """The error that an answer with a status of 400 or more is."""
-    traces = (f" ({name}: {headers[name][:80]})" for name in _TRACES if name in headers)
-    detail = f"HTTP {status}: {said}{''.join(traces)}"
+    detail = trouble(status, headers, said)
     if status in {429, 503}:
         return Overloaded(detail, status=status, retry_after=retry_after(headers))
     if status >= 500 or status == 408:  # noqa: PLR2004 - the server may have acted before it failed
@@ -56,6 +56,20 @@ def meaning(status: int, headers: Mapping[str, str], said: str) -> ProviderError
     if status == _TOO_LARGE:  # of what is sent, only a file can be that large
         return InvalidRequest(detail, status=status, advice=Advice(problem=Problem.FILE_TOO_LARGE))
     return _REJECTIONS.get(status, InvalidRequest)(detail, status=status)
+
+
+def trouble(status: int, headers: Mapping[str, str], said: str) -> str:
+    """An unwelcome answer in a line."""
+    traces = (f" ({name}: {headers[name][:80]})" for name in _TRACES if name in headers)
+    return f"HTTP {status}: {said}{''.join(traces)}"
+
+
+def is_page(status: int, media_type: str) -> bool:
+    """Whether a refusal is a firewall's or a proxy's: a page for people, where a vendor answers programs.
+
+    The vendor has not seen the request then: it has accepted nothing, and says nothing of key or money.
+    """
+    return status in _REJECTIONS and media_type in {"text/html", "application/xhtml+xml"}
 
 
 def error_text(body: bytes) -> str:
@@ -113,7 +127,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if moment is None:
             return None
         seconds = (moment - _now(headers)).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), LONGEST_TIME) if math.isfinite(seconds) else None
 
 
 def _now(headers: Mapping[str, str]) -> datetime:
@@ -124,7 +138,7 @@ def _now(headers: Mapping[str, str]) -> datetime:
 def _moment(value: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if found.tzinfo else None
 

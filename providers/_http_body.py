@@ -1,7 +1,9 @@
 """What each way of failing on the way to an answer means; and its body, read up to a cap."""
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import aiohttp
 from yarl import URL
@@ -10,7 +12,17 @@ from providers._http_answers import OBJECT, JsonObject
 from providers._http_trace import Sent
 from providers.errors import InvalidRequest, Uncertain, Unreachable
 
-MAX_BODY = 8 * 1024 * 1024
+T = TypeVar("T")
+
+MAX_STATUS = 64 * 1024
+"""Bytes of every answer that is neither a catalogue nor a file."""
+MAX_CATALOGUE = 512 * 1024
+MAX_PICTURE = 8 * 1024 * 1024
+"""Of an answer that may hold a picture."""
+MOST_VALUES = 1000
+"""In an answer that is as long as that."""
+_LITTLE = 4 * 1024
+"""Bytes that are read in no time; more are read where the event loop does not wait for it."""
 REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 256 * 1024
 _NO_CONNECTION = (
@@ -49,20 +61,30 @@ async def next_chunk(response: aiohttp.ClientResponse) -> bytes:
         return await response.content.read(_CHUNK)
 
 
-async def read(response: aiohttp.ClientResponse, head: bytes = b"") -> bytes:
+async def read(response: aiohttp.ClientResponse, head: bytes = b"", *, limit: int | None = None) -> bytes:
+    most = MAX_STATUS if limit is None else limit
     body = bytearray(head)
     while chunk := await next_chunk(response):
         body += chunk
-        if len(body) > MAX_BODY:
-            raise Uncertain(f"an answer of more than {MAX_BODY} bytes", status=response.status)
+        if len(body) > most:
+            raise Uncertain(f"an answer of more than {most} bytes", status=response.status)
     return bytes(body)
 
 
-async def read_object(response: aiohttp.ClientResponse, head: bytes = b"") -> JsonObject:
+async def parsed(body: bytes, parse: Callable[[bytes], T]) -> T:
+    return parse(body) if len(body) <= _LITTLE else await asyncio.to_thread(parse, body)
+
+
+async def read_object(
+    response: aiohttp.ClientResponse, head: bytes = b"", *, with_picture: bool = False
+) -> JsonObject:
     if response.status in REDIRECTS:
         raise Uncertain(f"HTTP {response.status}: calls follow no redirects", status=response.status)
-    body = await read(response, head)
+    body = await read(response, head, limit=MAX_PICTURE if with_picture else MAX_STATUS)
+    # One long text is read at once; as many bytes of numbers would take seconds and a gigabyte.
+    if len(body) > MAX_STATUS and body.count(b",") > MOST_VALUES:
+        raise Uncertain(f"an answer of more than {MOST_VALUES} values", status=response.status)
     try:
-        return OBJECT.validate_json(body)
+        return await parsed(body, OBJECT.validate_json)
     except ValueError as error:
         raise Uncertain(f"HTTP {response.status} without a JSON object", status=response.status) from error

@@ -5,20 +5,29 @@ what ids tell, answers of the live catalogue that clients have kept, which have 
 """
 
 import re
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    model_validator,
+)
 
+from providers.fields import LONGEST_TEXT, LONGEST_WORD, ModelId, Moment, entries, number
 from providers.options import AudioLimits, Choice, Flag, ImageLimits, Text
 from providers.specs import Mode, ModelSpec
 
 T = TypeVar("T", int, str)
 
+Options: TypeAlias = Annotated[list[Annotated[str, Field(max_length=LONGEST_WORD)]], Field(max_length=200)]
+"""A model that lists more, or longer ones, is left out."""
+
 PROMPT_LIMIT = 2500
 """For models that state none."""
-LONGEST_PROMPT = 20_000
 DEADLINE = 3600
 """What is paid for is waited for: links last 24 hours, and some models take long."""
 
@@ -31,6 +40,10 @@ _REFERENCES = "reference-to-video"
 """In ids of models that say image-to-video, but take pictures as examples and not as the first frame."""
 _END_IMAGE = ("first-last-frame", "transition")
 """In ids of models that lead from one picture to another; no constraint tells them apart."""
+
+
+def _letters(said: object) -> float | None:
+    return number(said, 1, LONGEST_TEXT)
 
 
 class _Listed(BaseModel):
@@ -47,18 +60,18 @@ class _Listed(BaseModel):
 
 class _Constraints(_Listed):
     model_type: str
-    durations: list[str]
-    resolutions: list[str] = []
-    aspect_ratios: list[str] = []
+    durations: Options
+    resolutions: Options = []
+    aspect_ratios: Options = []
     audio_configurable: bool = False
     audio_input: bool = False
     video_input: bool = False
-    prompt_character_limit: JsonValue = None
+    prompt_character_limit: Annotated[float | None, BeforeValidator(_letters)] = None
 
 
 class _Deprecation(_Listed):
-    removesAt: JsonValue = None  # noqa: N815 - Venice's spelling
-    date: JsonValue = None
+    removesAt: Moment = None  # noqa: N815 - Venice's spelling
+    date: Moment = None
     """The same instant by its old name."""
 
 
@@ -70,13 +83,13 @@ class _Spec(_Listed):
 
 
 class _Model(_Listed):
-    id: str
+    id: ModelId
     model_spec: _Spec
 
 
-def specs(listed: Iterable[JsonValue]) -> list[ModelSpec]:
+def specs(catalogue: JsonValue) -> list[ModelSpec]:
     """The models that can be used here: for pictures first, and those that stay before those that go."""
-    found = {spec.id: spec for entry in listed if (spec := _spec(entry))}
+    found = {spec.id: spec for entry in entries(catalogue) if (spec := _spec(entry))}
     return sorted(
         found.values(),
         key=lambda spec: (
@@ -98,11 +111,10 @@ def _spec(entry: JsonValue) -> ModelSpec | None:
     # A request must have a duration: without one to choose, as with upscalers, there is nothing to send.
     if model.model_spec.offline or limits.video_input or _REFERENCES in model.id or not seconds:
         return None
+    end = model.model_spec.deprecation.removesAt or model.model_spec.deprecation.date
     is_between = mode is Mode.IMAGE_TO_VIDEO and any(word in model.id for word in _END_IMAGE)
     image = ONE_OF_SEVERAL if is_between or limits.audio_input else ONLY_FILE
-    stated = limits.prompt_character_limit
-    is_sane = isinstance(stated, int | float) and 1 <= stated <= LONGEST_PROMPT
-    prompt_limit = int(stated) if is_sane and isinstance(stated, int | float) else PROMPT_LIMIT
+    prompt_limit = int(limits.prompt_character_limit or PROMPT_LIMIT)
     return ModelSpec(
         id=model.id,
         name=model.model_spec.name or model.id,
@@ -117,7 +129,7 @@ def _spec(entry: JsonValue) -> ModelSpec | None:
         end_image=image if is_between else None,
         audio_file=SOUND if limits.audio_input else None,
         deadline_seconds=DEADLINE,
-        retires=_day(model.model_spec.deprecation.removesAt or model.model_spec.deprecation.date),
+        retires=None if end is None else end.date(),
     )
 
 
@@ -129,10 +141,3 @@ def _choice(values: list[T], usual: T) -> Choice[T] | None:
     if not values:
         return None
     return Choice(values=tuple(values), default=usual if usual in values else values[0])
-
-
-def _day(instant: JsonValue) -> date | None:
-    try:
-        return datetime.fromisoformat(str(instant)).astimezone(UTC).date()
-    except ValueError:
-        return None

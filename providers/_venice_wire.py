@@ -1,21 +1,29 @@
 """Venice's JSON: what is sent, and the numbers in what comes back."""
 
 import json
-import math
 from base64 import b64encode
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 
 from providers.base import Operation
+from providers.fields import DEAREST, LONGEST_TIME, Identifier, Link, Word, number
 from providers.http import JsonObject
 from providers.options import SourceAudio, SourceImage
 from providers.specs import VideoRequest
 
-DEAREST = 1_000_000
-"""Dollars. No quote is believed from here on."""
 _PRICED = ("model", "duration", "resolution", "aspect_ratio", "audio")
 """What a quote is asked by: the words and files cost nothing."""
+
+
+def _milliseconds(said: object) -> float | None:
+    found = number(said, 0, LONGEST_TIME * 1000)
+    return None if found is None else found / 1000
+
+
+Milliseconds: TypeAlias = Annotated[float | None, BeforeValidator(_milliseconds)]
+"""Read as seconds."""
 
 
 class Answer(BaseModel):
@@ -23,15 +31,15 @@ class Answer(BaseModel):
 
 
 class Queued(Answer):
-    queue_id: JsonValue = None
-    model: JsonValue = None
-    download_url: JsonValue = None
+    queue_id: Identifier = None
+    model: Identifier = None
+    download_url: Link = None
 
 
 class Status(Answer):
-    status: JsonValue = None
-    average_execution_time: JsonValue = None
-    execution_duration: JsonValue = None
+    status: Word = ""
+    average_execution_time: Milliseconds = None
+    execution_duration: Milliseconds = None
     error: JsonValue = None
 
 
@@ -75,20 +83,17 @@ def _data_url(file: SourceImage | SourceAudio) -> str:
 
 
 def remaining(found: Status) -> float | None:
-    """Seconds until four of five such videos are finished; Venice counts in milliseconds."""
+    """Seconds until four of five such videos are finished."""
     usual, spent = found.average_execution_time, found.execution_duration
-    if not isinstance(usual, int | float) or not isinstance(spent, int | float):
-        return None
-    left = max(0.0, usual - spent) / 1000
-    return left if math.isfinite(left) else None
+    return None if usual is None or spent is None else max(0.0, usual - spent)
 
 
 def micros(body: bytes) -> int | None:
     """The quote to the nearest millionth of a dollar; digits are taken as they are written."""
     try:
         price = json.loads(body, parse_float=Decimal, parse_int=Decimal)["quote"]
-    except (ValueError, ArithmeticError, LookupError, TypeError):
+    except (ValueError, ArithmeticError, LookupError, TypeError, RecursionError):
         return None
-    if not isinstance(price, Decimal) or not 0 <= price < DEAREST:
+    if not isinstance(price, Decimal) or not 0 <= price < DEAREST // 1_000_000:
         return None
     return int((price * 1_000_000).to_integral_value(ROUND_HALF_UP))

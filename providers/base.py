@@ -3,39 +3,44 @@
 Returned is the vendor's verdict; raised (`providers.errors`) means we could not find out.
 """
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import aiohttp
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from yarl import URL
 
-from providers._base_calls import CALLS, never_escapes
-from providers.errors import NO_ADVICE, Advice
+from providers._base_calls import CALLS, never_escapes, without
+from providers._http_links import authority, is_host, is_inside, is_named
+from providers.errors import NO_ADVICE, Advice, Uncertain
+from providers.fields import DEAREST, LONGEST_LINK, MOST_ENTRIES, Micros, Seconds, Share, Words
 from providers.options import Frozen
 from providers.specs import ModelSpec, Per, VideoRequest
 
 Operation: TypeAlias = dict[str, JsonValue]
 """Whatever a vendor needs to find its work again. Callers store it and never look in."""
+LONGEST_OPERATION = 8192
+"""Bytes, as JSON; a link and an id or two have room in it."""
 
 
 class Pending(Frozen):
     """Still being made. `progress` runs from 0 to 1 and is set only where the vendor reports it."""
 
-    progress: float | None = Field(default=None, ge=0, le=1)
-    remaining_seconds: float | None = Field(default=None, ge=0)
+    progress: Share = None
+    remaining_seconds: Seconds = None
 
 
 class Succeeded(Frozen):
     """The video is finished and can be downloaded; `url` where the vendor hands out a link."""
 
-    url: str | None = None
-    cost_micros: int | None = Field(default=None, ge=0)
+    url: str | None = Field(default=None, max_length=LONGEST_LINK)
+    cost_micros: Micros = None
     """What it has cost, in millionths of a US dollar, where the vendor's answer tells."""
     expires_at: AwareDatetime | None = None
     """When the vendor deletes the file, where its answer says so."""
@@ -44,7 +49,7 @@ class Succeeded(Frozen):
 class Failed(Frozen):
     """The vendor gave up on this video. `detail` may quote the vendor and never reaches a channel."""
 
-    detail: str
+    detail: Words
     refused: bool = False
     """The vendor's own content rules, rather than a breakdown."""
     advice: Advice = NO_ADVICE
@@ -96,8 +101,12 @@ def _one_line(key: SecretStr) -> SecretStr:
 
 
 def _base_url(value: str) -> str:
-    url = URL(value)
-    if url.scheme not in {"http", "https"} or not url.host or url.user or url.query_string or url.fragment:
+    try:
+        url = URL(value)
+    except UnicodeError:  # of a name that cannot be read
+        url = URL()
+    has_more = url.user or url.query_string or url.fragment
+    if url.scheme not in {"http", "https"} or not is_host(url.raw_host or "") or has_more:
         raise ValueError("should be an http or https address without a user, a query or a fragment")
     return value.rstrip("/")
 
@@ -138,6 +147,43 @@ class RemoteConfig(ProviderConfig):
 C = TypeVar("C", bound=ProviderConfig)
 
 
+def hosts_of(config: ProviderConfig) -> frozenset[str]:
+    """Where a provider's API is, as `host:port`."""
+    found = authority(getattr(config, "base_url", ""))
+    return frozenset() if found is None else frozenset({found})
+
+
+def is_exposed(config: ProviderConfig, trusted_hosts: Collection[str]) -> bool:
+    """Whether a key leaves for a host outside without encryption, for everybody on the way to read."""
+    if (
+        not isinstance(config, RemoteConfig)
+        or config.api_key is None
+        or not config.api_key.get_secret_value()
+    ):
+        return False
+    url = URL(getattr(config, "base_url", ""))
+    host = url.raw_host or ""
+    return url.scheme == "http" and not is_inside(host) and not is_named(host, url.port, trusted_hosts)
+
+
+def within(returned: object, secrets: Sequence[str]) -> object:
+    """What a call returns, within the bounds of what is kept, whichever provider it is.
+
+    Raises Uncertain for an operation that nobody can keep.
+    """
+    if isinstance(returned, dict):
+        if len(json.dumps(returned)) > LONGEST_OPERATION:
+            raise Uncertain("an answer with more to remember than can be kept")
+        return cast("Operation", returned)
+    if isinstance(returned, list | tuple):
+        return cast("Sequence[object]", returned)[:MOST_ENTRIES]
+    if isinstance(returned, int) and not 0 <= returned <= DEAREST:
+        return None
+    if isinstance(returned, Failed):
+        return returned.model_copy(update={"detail": without(secrets, returned.detail)})
+    return returned
+
+
 @dataclass(frozen=True)
 class Resources:
     """What the application lends to a provider."""
@@ -146,7 +192,9 @@ class Resources:
     folder: Path
     """The provider's own; what it writes there is still there after a restart."""
     trusted_hosts: frozenset[str] = frozenset()
-    """Hosts that may be private and plain http although a vendor's answer names them."""
+    """`host` or `host:port`: may be private and plain http although a vendor's answer names them."""
+    foreign_hosts: frozenset[str] = frozenset()
+    """Hosts that are other providers' own: no answer of this one may name them."""
     max_video_bytes: int = 200_000_000
 
 
@@ -186,7 +234,7 @@ class Provider(ABC, Generic[C]):
         super().__init_subclass__()
         for name in CALLS:
             if (call := vars(cls).get(name)) is not None:
-                setattr(cls, name, never_escapes(call, name))
+                setattr(cls, name, never_escapes(call, name, within))
 
     def __init__(self, config: C, resources: Resources) -> None:
         self.config = config

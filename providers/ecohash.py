@@ -3,12 +3,13 @@
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from http import HTTPStatus
 from time import monotonic
+from typing import Annotated
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from providers.base import (
     BaseUrl,
@@ -22,6 +23,7 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import Forbidden, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
+from providers.fields import Identifier, Link, ModelId, Seconds, Word, entries, from_dollars
 from providers.http import Api, JsonObject, link_expiry
 from providers.limits import Budget, rate_below
 from providers.options import Choice, Decimals, Span
@@ -37,7 +39,6 @@ JOBS = "/v1/video/generations"
 CATALOGUE = "/platform/models"
 UNSOLD_FOR = 6 * 3600.0
 """Seconds; by then, a model that had no price yet may have one."""
-_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
 
 def _spec(model: str, name: str, price: Price | None = None) -> ModelSpec:
@@ -69,19 +70,19 @@ class _Answer(BaseModel):
 
 
 class _Job(_Answer):
-    id: JsonValue = None
-    status: JsonValue = None
-    video_url: JsonValue = None
-    duration_seconds: JsonValue = None
+    id: Identifier = None
+    status: Word = ""
+    video_url: Link = None
+    duration_seconds: Seconds = None
     error: JsonValue = None
 
 
 class _Entry(_Answer):
-    model_id: str = Field(min_length=1)
+    model_id: ModelId
     category: str
     input_modalities: tuple[str, ...]
     display_name: str | None = None
-    min_price_per_second: JsonValue = None
+    min_price_per_second: Annotated[int | None, BeforeValidator(from_dollars)] = None
 
 
 class EcoHash(Provider[EcoHashConfig]):
@@ -110,7 +111,7 @@ class EcoHash(Provider[EcoHashConfig]):
 
     async def models(self) -> Sequence[ModelSpec]:
         try:
-            self._listed = _specs(await self._api.ask_any(CATALOGUE, params={"status": "active"}))
+            self._listed = await self._api.catalogue(CATALOGUE, _specs, params={"status": "active"})
         except ProviderError:
             if not self._listed:
                 raise
@@ -130,7 +131,7 @@ class EcoHash(Provider[EcoHashConfig]):
                 self._unsold[request.model] = self._time() + UNSOLD_FOR
             raise
         job_id = _Job.model_validate(answer).id
-        if not isinstance(job_id, str) or not job_id:
+        if job_id is None:
             raise Uncertain(f"no id in the answer: {self._api.quote(answer)}")
         return {"id": job_id, "model": request.model}
 
@@ -138,8 +139,8 @@ class EcoHash(Provider[EcoHashConfig]):
         job = _Job.model_validate(
             await self._api.ask("GET", f"{JOBS}/{quote(str(operation['id']), safe='')}")
         )
-        match str(job.status).lower():
-            case "completed" if isinstance(job.video_url, str) and job.video_url:
+        match job.status:
+            case "completed" if job.video_url is not None:
                 return Succeeded(
                     url=job.video_url,
                     cost_micros=self._cost(operation, job),
@@ -166,7 +167,7 @@ class EcoHash(Provider[EcoHashConfig]):
         """The bill is by the second of the video as it came out."""
         seconds = job.duration_seconds
         price = next((spec.price for spec in self._listed if spec.id == operation.get("model")), None)
-        if price is None or not isinstance(seconds, int | float) or not 0 <= seconds < _LONGEST:
+        if price is None or seconds is None or seconds >= _LONGEST:
             return None
         return math.ceil(Decimal(str(seconds)) * price.usd_micros)
 
@@ -201,12 +202,9 @@ def _body(request: VideoRequest) -> JsonObject:
 
 def _specs(catalogue: JsonValue) -> Sequence[ModelSpec]:
     """The models that make a video from words alone; the list may come wrapped in an object."""
-    if isinstance(catalogue, dict):
-        catalogue = next((value for value in catalogue.values() if isinstance(value, list)), None)
-    entries = map(_entry, catalogue) if isinstance(catalogue, list) else ()
     return [
         _spec(entry.model_id, entry.display_name or entry.model_id, _price(entry.min_price_per_second))
-        for entry in entries
+        for entry in map(_entry, entries(catalogue))
         if entry is not None and entry.category == "video" and set(entry.input_modalities) == {"text"}
     ]
 
@@ -218,10 +216,6 @@ def _entry(value: JsonValue) -> _Entry | None:
         return None
 
 
-def _price(usd: JsonValue) -> Price | None:
+def _price(micros: int | None) -> Price | None:
     """None too where the price is nothing: that is a price yet to be set."""
-    try:
-        micros = int((Decimal(str(usd)) * 1_000_000).to_integral_value(ROUND_CEILING))
-    except (ArithmeticError, ValueError):
-        return None
-    return Price(usd_micros=micros, per=Per.SECOND, at_least=True) if micros > 0 else None
+    return Price(usd_micros=micros, per=Per.SECOND, at_least=True) if micros else None

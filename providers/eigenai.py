@@ -18,6 +18,7 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import InvalidRequest, NotFound, Uncertain
+from providers.fields import Identifier, Word
 from providers.http import Api
 from providers.options import ImageLimits, Span
 from providers.specs import Mode, ModelSpec, VideoRequest
@@ -41,11 +42,11 @@ class _Answer(BaseModel):
 
 
 class _Submitted(_Answer):
-    task_id: JsonValue = None
+    task_id: Identifier = None
 
 
 class _Status(_Answer):
-    status: JsonValue = None
+    status: Word = ""
     error: JsonValue = None
 
 
@@ -66,14 +67,14 @@ class EigenAI(Provider[EigenAIConfig]):
     async def submit(self, request: VideoRequest) -> Operation:
         answer = await self._api.submit("/api/v1/generate", data=_form(request))
         task_id = _Submitted.model_validate(answer).task_id
-        if isinstance(task_id, bool) or not isinstance(task_id, str | int) or not str(task_id):
+        if task_id is None:
             raise Uncertain(f"no task_id in the answer: {self._api.quote(answer)}")
-        return {"task_id": str(task_id), "model": request.model}
+        return {"task_id": task_id, "model": request.model}
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
         answer = await self._api.ask("GET", "/api/v1/generate/status", params=_query(operation))
         found = _Status.model_validate(answer)
-        match str(found.status).lower():
+        match found.status:
             case "completed":
                 return Succeeded()
             case "failed":

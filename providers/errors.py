@@ -16,7 +16,11 @@ ProviderError
 """
 
 from enum import StrEnum
+from typing import Annotated
 
+from pydantic import Field
+
+from providers.fields import LONGEST_TIME, MOST_ENTRIES, Prompt, Words, plain
 from providers.options import Frozen
 
 
@@ -34,14 +38,14 @@ class Problem(StrEnum):
 class Advice(Frozen):
     """What a vendor says beside its no. It reaches the person, as data and not as sentences."""
 
-    suggested_prompt: str | None = None
-    recommended_model: str | None = None
+    suggested_prompt: Prompt | None = None
+    recommended_model: Words | None = None
     refunded: bool | None = None
     """Whether the vendor gave the operator's money back, where it says so."""
     problem: Problem | None = None
-    option: str | None = None
+    option: Words | None = None
     """The field of VideoRequest that the vendor objects to."""
-    allowed: tuple[str, ...] = ()
+    allowed: Annotated[tuple[Words, ...], Field(max_length=MOST_ENTRIES)] = ()
     """What it takes there instead: short words, safe to show."""
 
 
@@ -51,12 +55,13 @@ NO_ADVICE = Advice()
 class ProviderError(Exception):
     """A call to a vendor that did not yield an answer.
 
-    `detail` is for the log and for operators; it may quote the vendor and never reaches a channel.
+    `detail` is for the log and for operators: one plain line that may quote the vendor. It never reaches a
+    channel.
     """
 
     def __init__(self, detail: str, *, status: int | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = plain(detail)
+        super().__init__(self.detail)
         self.status = status
 
 
@@ -101,7 +106,8 @@ class Overloaded(Rejected):
 
     def __init__(self, detail: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(detail, status=status)
-        self.retry_after = retry_after
+        # Whoever asks for more than a month of patience asks for none that we have.
+        self.retry_after = None if retry_after is None else min(max(0.0, retry_after), LONGEST_TIME)
 
 
 class Unreachable(ProviderError):

@@ -38,6 +38,7 @@ from providers.errors import (
     Uncertain,
     Unusable,
 )
+from providers.fields import identifier, link
 from providers.http import Api, JsonObject, link_expiry
 from providers.options import Choice, Decimals, Flag, ImageLimits, SourceImage, Span, Text
 from providers.specs import LONGEST_PROMPT, Mode, ModelSpec, Per, Price, VideoRequest
@@ -145,7 +146,7 @@ class EternalAI(Provider[EternalAIConfig]):
     async def submit(self, request: VideoRequest) -> Operation:
         answer = await self._api.submit(self._flavour.submit, json=self._flavour.body(request))
         # Whatever else the answer says: where there is an id, there is something to look at.
-        if request_id := answers.identifier(answers.read(answer, "request_id")):
+        if request_id := identifier(answers.read(answer, "request_id")):
             return {"request_id": request_id, "flavour": self.config.flavour}
         if said := answers.refusal(answer):
             raise InvalidRequest(self._api.quote(said))
@@ -156,13 +157,13 @@ class EternalAI(Provider[EternalAIConfig]):
         if (flavour := operation.get("flavour", self.config.flavour)) != self.config.flavour:
             return Failed(detail=f"it was submitted with the flavour {flavour}, which is no longer set")
         request_id = quote(str(operation["request_id"]), safe="")
-        answer = await self._api.ask("GET", self._flavour.poll.format(request_id))
-        link = answers.read(answer, self._flavour.link)
+        answer = await self._api.ask("GET", self._flavour.poll.format(request_id), with_picture=True)
+        found = link(answers.read(answer, self._flavour.link))
         word = answers.word(answers.read(answer, "status"))
         if answers.read(answer, "encrypted_aes_key") is not None:
             return Failed(detail="the video is encrypted", advice=Advice(problem=Problem.ENCRYPTED))
-        if isinstance(link, str) and "://" in link:
-            return Succeeded(url=link, expires_at=link_expiry(link))
+        if found is not None:
+            return Succeeded(url=found, expires_at=link_expiry(found))
         if word in answers.DONE:
             return Failed(detail=f"{word}, but without a link to the video")
         if word in answers.FAILED:
@@ -211,7 +212,7 @@ class EternalAI(Provider[EternalAIConfig]):
         now = asyncio.get_running_loop().time()
         if now >= self._stale_at:
             try:
-                self._listed = answers.effect_names(await self._api.ask_any(_EFFECTS))
+                self._listed = await self._api.catalogue(_EFFECTS, answers.effect_names)
             except ProviderError as error:
                 log.warning("%s did not list its effects: %s", self.label, error.detail)
                 return tuple(self.config.effect_words)

@@ -8,9 +8,10 @@ import json as json_format
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from io import BytesIO
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import aiohttp
+from multidict import CIMultiDict
 from pydantic import JsonValue
 from yarl import URL
 
@@ -19,18 +20,21 @@ from providers._http_answers import (
     error_text,
     find_text,
     is_mp4,
+    is_page,
     json_in,
     meaning,
     object_in,
     retry_after,
+    trouble,
 )
-from providers._http_body import REDIRECTS, next_chunk, read, read_object, translated
+from providers._http_body import MAX_CATALOGUE, REDIRECTS, next_chunk, parsed, read, read_object, translated
 from providers._http_expiry import instant, link_expiry
-from providers._http_links import PublicResolver, may_be_public, meant_by, open_session
+from providers._http_links import PublicResolver, is_named, may_be_public, meant_by, named_host, open_session
 from providers._http_ranges import UNSATISFIABLE, begun, rest_of
 from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
-from providers.errors import ProviderError, Uncertain, Unusable
+from providers.errors import ProviderError, Uncertain, Unreachable, Unusable
+from providers.fields import plain
 from providers.limits import Breather, Budget
 
 __all__ = [
@@ -42,9 +46,12 @@ __all__ = [
     "error_text",
     "instant",
     "link_expiry",
+    "named_host",
     "open_session",
     "retry_after",
 ]
+
+T = TypeVar("T")
 
 Refine: TypeAlias = Callable[[ProviderError, JsonObject], ProviderError]
 """Makes more of an error, from the JSON object that came with it."""
@@ -98,20 +105,29 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
+        with_picture: bool = False,
     ) -> JsonObject:
-        """One call that may be repeated; the answer is a JSON object of at most MAX_BODY bytes."""
+        """One call that may be repeated; the answer is a JSON object of at most MAX_STATUS bytes.
+
+        Where the vendor may put a picture into it, it is one of few values and at most MAX_PICTURE bytes.
+        """
         timeout = self._timeout(self._config.request_timeout)
         url = self._url(path).with_query(params or {})
         async with self._request(method, url, timeout=timeout, json=json) as response:
-            return await read_object(response)
+            return await read_object(response, with_picture=with_picture)
 
-    async def ask_any(self, path: str, *, params: Mapping[str, str] | None = None) -> JsonValue:
-        """A GET that may be repeated and whose answer may be any JSON, such as a list."""
+    async def catalogue(
+        self, path: str, read_json: Callable[[JsonValue], T], *, params: Mapping[str, str] | None = None
+    ) -> T:
+        """A GET that may be repeated, and what `read_json` makes of its JSON, of at most MAX_CATALOGUE bytes.
+
+        A long answer is read beside the event loop, in a thread: `read_json` shares nothing with others.
+        """
         timeout = self._timeout(self._config.request_timeout)
-        async with self._request(
-            "GET", self._url(path).with_query(params or {}), timeout=timeout
-        ) as response:
-            return json_in(await read(response))
+        url = self._url(path).with_query(params or {})
+        async with self._request("GET", url, timeout=timeout) as response:
+            body = await read(response, limit=MAX_CATALOGUE)
+        return await parsed(body, lambda body: read_json(json_in(body)))
 
     async def ask_bytes(self, path: str, *, json: JsonObject) -> bytes:
         """A POST that may be repeated, and its answer as it came: for who must see each digit."""
@@ -139,9 +155,14 @@ class Api:
             return await read_object(response, head)
 
     async def delete(self, link: str) -> None:
-        """Ask for what a link leads to to be deleted; what is answered does not matter."""
+        """Ask for what a link leads to to be deleted; what is answered does not matter.
+
+        Raises Unusable unless it is the vendor's own or a trusted one: a vendor must not have us delete what
+        is somebody else's.
+        """
         url = meant_by(link)
-        self._guard(url)
+        if not self._is_own(url) and not self._is_trusted(url):
+            raise Unusable(f"nothing is deleted at a host that is not the vendor's own: {url.raw_host}")
         async with self._request("DELETE", url, timeout=self._timeout(self._config.request_timeout)):
             pass
 
@@ -172,9 +193,15 @@ class Api:
     def quote(self, said: JsonValue, *, limit: int = 300) -> str:
         """The vendor's own words, without the key that some of them repeat."""
         text = find_text(said)
-        words = " ".join((str(said) if text is None else text).split())
+        return plain(self._hidden(" ".join((str(said) if text is None else text).split())), limit)
+
+    def _hidden(self, said: str) -> str:
         key = self._config.api_key.get_secret_value() if self._config.api_key else ""
-        return (words.replace(key, "[key]") if key else words)[:limit]
+        return said.replace(key, "[key]") if key else said
+
+    def _headers_of(self, response: aiohttp.ClientResponse) -> CIMultiDict[str]:
+        """What the headers say, for whoever reads it out: plain, and without the key that some repeat."""
+        return CIMultiDict((name, plain(self._hidden(said))) for name, said in response.headers.items())
 
     async def _follow(self, url: URL, sink: Sink, json: JsonObject | None, budget: Budget | None) -> None:
         """Follow redirects to the file, and copy what is missing of it."""
@@ -203,10 +230,15 @@ class Api:
     def _is_own(self, url: URL) -> bool:
         return url.origin() == self._base.origin()
 
+    def _is_trusted(self, url: URL) -> bool:
+        return is_named(url.raw_host or "", url.port, self._resources.trusted_hosts)
+
     def _guard(self, url: URL) -> None:
-        host = url.host or ""
-        if self._is_own(url) or host in self._resources.trusted_hosts:
+        host = url.raw_host or ""
+        if self._is_own(url) or self._is_trusted(url):
             return
+        if is_named(host, url.port, self._resources.foreign_hosts):
+            raise Unusable(f"the vendor names a link to another provider's host: {host}")
         if url.scheme != "https":
             raise Unusable(f"the vendor names a link that is not https: {url.scheme}://{host}")
         if not may_be_public(host):
@@ -251,23 +283,28 @@ class Api:
                     trace_request_ctx=sent,
                 )
             if self._notice and is_own:
-                self._notice(response.headers, json or {})
+                self._notice(self._headers_of(response), json or {})
             if response.status >= 400:  # noqa: PLR2004 - the first error status of HTTP
                 async with response:
-                    raise await self._error(response)
+                    raise await self._error(response, is_own=is_own)
         async with response:
             yield response
 
-    async def _error(self, response: aiohttp.ClientResponse) -> ProviderError:
+    async def _error(self, response: aiohttp.ClientResponse, *, is_own: bool) -> ProviderError:
         said, body = await self._said(response)
-        error = meaning(response.status, response.headers, said)
+        headers = self._headers_of(response)
+        if is_own and is_page(response.status, response.content_type):
+            return Unreachable(
+                f"{trouble(response.status, headers, said)}, on a page", status=response.status
+            )
+        error = meaning(response.status, headers, said)
         return self._refine(error, body) if self._refine else error
 
     async def _copy(self, response: aiohttp.ClientResponse, sink: Sink, start: int) -> None:
         """Write an answer, asked for from `start` on, to the sink."""
         if response.content_type.startswith(_TEXT_TYPES):
             said, _ = await self._said(response)
-            raise Unusable(f"{response.content_type} in place of a video: {said}")
+            raise Unusable(f"{plain(self._hidden(response.content_type))} in place of a video: {said}")
         total = await begun(response, sink, start)
         while chunk := await next_chunk(response):
             if sink.size + len(chunk) > self._resources.max_video_bytes:
@@ -282,7 +319,7 @@ class Api:
             body = await read(response)
         except Uncertain as error:
             return error.detail, {}
-        return self.quote(error_text(body)), object_in(body)
+        return self.quote(await parsed(body, error_text)), await parsed(body, object_in)
 
 
 def _encoded(json: JsonObject) -> BytesIO:

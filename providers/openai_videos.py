@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from urllib.parse import quote
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from providers.base import (
     BaseUrl,
@@ -24,6 +24,7 @@ from providers.base import (
     Succeeded,
 )
 from providers.errors import NotFound, Uncertain
+from providers.fields import Identifier, Link, ModelId, Word, entries, number
 from providers.http import Api, JsonObject, instant, link_expiry
 from providers.options import Choice, Decimals, Span, Text
 from providers.specs import LONGEST_PROMPT, Mode, ModelSpec, VideoRequest
@@ -73,22 +74,21 @@ class _Answer(BaseModel):
 
 
 class _Job(_Answer):
-    id: JsonValue = None
-    status: JsonValue = None
+    id: Identifier = None
+    status: Word = ""
     progress: JsonValue = None
     error: JsonValue = None
     expires_at: JsonValue = None
-    url: JsonValue = None
+    url: Link = None
     """Where SGLang has uploaded the file, if it does not keep it."""
 
 
 class _Model(_Answer):
-    id: str = Field(min_length=1)
+    id: ModelId
     task_type: str | None = None
 
 
-class _Models(_Answer):
-    data: tuple[_Model, ...] = ()
+_MODELS = TypeAdapter(tuple[_Model, ...])
 
 
 class OpenAIVideos(Provider[OpenAIVideosConfig]):
@@ -110,11 +110,7 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
         return self.config.server == "vllm"  # SGLang only forgets it
 
     async def models(self) -> Sequence[ModelSpec]:
-        answer = await self._api.ask("GET", "/models")
-        try:
-            served = _Models.model_validate(answer).data
-        except ValueError as error:
-            raise Uncertain(f"no list of models: {self._api.quote(answer)}") from error
+        served = await self._api.catalogue("/models", _served)
         return [
             _spec(self.config, model.id, mode, second=position > 0)
             for model in served
@@ -129,14 +125,14 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
         else:
             answer = await self._api.submit("/videos", data=_form(fields, request))
         job_id = _Job.model_validate(answer).id
-        if not isinstance(job_id, str) or not job_id:
+        if job_id is None:
             # Not quoted: these answers name paths on the server.
             raise Uncertain("no id in the answer")
         return {"id": job_id}
 
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
         job = _Job.model_validate(await self._api.ask("GET", _path(operation)))
-        match str(job.status).lower():
+        match job.status:
             case word if word in DONE:
                 return Succeeded(url=_link(job.url), expires_at=_expiry(job))
             case word if word in OVER:
@@ -157,6 +153,17 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
 
     async def cleanup(self, operation: Operation) -> None:
         await self.cancel(operation)
+
+
+def _served(answer: JsonValue) -> Sequence[_Model]:
+    """The models that are listed. Raises Uncertain for what is no list of models."""
+    listed = answer.get("data", []) if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
+        raise Uncertain("no list of models")
+    try:
+        return _MODELS.validate_python(entries(listed))
+    except ValueError as error:
+        raise Uncertain("no list of models") from error
 
 
 def _path(operation: Operation) -> str:
@@ -231,8 +238,8 @@ def _form(fields: JsonObject, request: VideoRequest) -> aiohttp.FormData:
     return form
 
 
-def _link(said: JsonValue) -> str | None:
-    return said if isinstance(said, str) and said.startswith(("https://", "http://")) else None
+def _link(said: str | None) -> str | None:
+    return said if said is not None and said.startswith(("https://", "http://")) else None
 
 
 def _expiry(job: _Job) -> datetime | None:
@@ -242,4 +249,5 @@ def _expiry(job: _Job) -> datetime | None:
 
 def _progress(said: JsonValue) -> float | None:
     """None for 0 too: SGLang says 0 until it is done."""
-    return said / 100 if isinstance(said, int | float) and 0 < said <= 100 else None  # noqa: PLR2004 - per cent
+    percent = number(said, 0, 100)
+    return percent / 100 if percent else None

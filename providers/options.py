@@ -4,9 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import Generic, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 T = TypeVar("T", int, str)
+_MOST_VALUES = 500
+_LONGEST_VALUE = 100
+"""Characters; Discord shows no more of a choice."""
 _CHOOSABLE = 25
 """Values fit in a list to choose from; Discord shows no more."""
 _HUGE = 1000
@@ -43,8 +46,15 @@ class SourceAudio(Frozen):
 class Choice(Frozen, Generic[T]):
     """An option with a fixed list of values; without a default, an unset option is not sent."""
 
-    values: tuple[T, ...] = Field(min_length=1)
+    values: tuple[T, ...] = Field(min_length=1, max_length=_MOST_VALUES)
     default: T | None = None
+
+    @field_validator("values")
+    @classmethod
+    def _are_words(cls, values: tuple[T, ...]) -> tuple[T, ...]:
+        if any(len(text := str(value)) > _LONGEST_VALUE or not text.isprintable() for value in values):
+            raise ValueError("should be values that people can read and type")
+        return values
 
     @property
     def suggestions(self) -> Sequence[T]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from providers.fields import DEAREST, ModelId
 from providers.options import (
     AudioLimits,
     Choice,
@@ -111,7 +112,7 @@ class Per(StrEnum):
 class Price(Frozen):
     """A published price, in millionths of a US dollar."""
 
-    usd_micros: int = Field(ge=0)
+    usd_micros: int = Field(ge=0, le=DEAREST)
     per: Per
     at_least: bool = False
     """The vendor may ask for more."""
@@ -131,7 +132,7 @@ def _plain(name: str) -> str:
 class ModelSpec(Frozen):
     """What one model takes and what to expect of it. Everything a person can choose derives from this."""
 
-    id: str
+    id: ModelId
     name: Annotated[str, AfterValidator(_plain)]
     """As people read it: whatever a vendor's list says, it formats, mentions and links nothing."""
     mode: Mode

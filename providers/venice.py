@@ -39,6 +39,7 @@ from providers.errors import (
     Unauthorized,
     Uncertain,
 )
+from providers.fields import LONGEST_TEXT
 from providers.http import Api, JsonObject, link_expiry
 from providers.limits import Breather, Budget, rate_below
 from providers.specs import ModelSpec, VideoRequest
@@ -50,7 +51,6 @@ FAILURES = 20
 
 _OVER = {"failed", "failure", "error", "errored", "cancelled", "canceled", "expired", "rejected"}
 """Status words for the end without a video. The document has none; clients have met FAILED."""
-_LONGEST_PROMPT = 20_000
 
 
 class VeniceConfig(RemoteConfig):
@@ -98,8 +98,7 @@ class Venice(Provider[VeniceConfig]):
         self._links = Api(resources, config, config.base_url, {}, breather=breather)
 
     async def models(self) -> Sequence[ModelSpec]:
-        listed = (await self._api.ask("GET", "/models", params={"type": "video"})).get("data")
-        found = specs(listed) if isinstance(listed, list) else []
+        found = await self._api.catalogue("/models", specs, params={"type": "video"})
         if not found:
             raise Uncertain("no model in the catalogue can be used")
         return found
@@ -113,13 +112,12 @@ class Venice(Provider[VeniceConfig]):
     async def submit(self, request: VideoRequest) -> Operation:
         answer = await self._orders.submit("/video/queue", json=order(request))
         queued = Queued.model_validate(answer)
-        if not isinstance(queued.queue_id, str) or not queued.queue_id:
+        if queued.queue_id is None:
             raise Uncertain(f"no queue_id in the answer: {self._api.quote(answer)}")
         # The model may be another than the one asked for, and only the one returned finds the video again.
-        model = queued.model if isinstance(queued.model, str) and queued.model else request.model
-        operation: Operation = {"queue_id": queued.queue_id, "model": model}
+        operation: Operation = {"queue_id": queued.queue_id, "model": queued.model or request.model}
         # Some models have a link, which is named here and never again.
-        if isinstance(queued.download_url, str) and queued.download_url:
+        if queued.download_url is not None:
             operation["download_url"] = queued.download_url
         return operation
 
@@ -135,10 +133,9 @@ class Venice(Provider[VeniceConfig]):
         if answer is None:
             return _succeeded(operation)
         found = Status.model_validate(answer)
-        word = str(found.status).lower()
-        if word == "completed":
+        if found.status == "completed":
             return _succeeded(operation)
-        if word in _OVER:
+        if found.status in _OVER:
             said = InvalidRequest(self._api.quote(found.error or "no reason given"), status=UNPROCESSABLE)
             error = self._refined(said, answer if isinstance(found.error, dict) else {**answer, "error": {}})
             return verdict(error) if isinstance(error, InvalidRequest) else Failed(detail=said.detail)
@@ -180,7 +177,7 @@ class Venice(Provider[VeniceConfig]):
             raise OutOfFunds("the balance does not allow any use")
 
     def _refined(self, error: ProviderError, body: JsonObject) -> ProviderError:
-        return refined(error, body, lambda said: self._api.quote(said, limit=_LONGEST_PROMPT))
+        return refined(error, body, lambda said: self._api.quote(said, limit=LONGEST_TEXT))
 
 
 def _succeeded(operation: Operation) -> Succeeded:

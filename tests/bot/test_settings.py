@@ -111,7 +111,7 @@ def test_lists_are_written_with_commas(load: Load) -> None:
 
 def test_hosts_that_the_operator_names_may_be_private(load: Load) -> None:
     hosts = "TRUSTED_HOSTS=files.lan", "EIGENAI_BASE_URL=http://gpu.lan:8000/api"
-    assert load(*hosts, "EIGENAI_API_KEY=key").hosts == {"files.lan", "gpu.lan"}
+    assert load(*hosts, "EIGENAI_API_KEY=key").hosts == {"files.lan", "gpu.lan:8000"}
     assert load(*hosts).hosts == {"files.lan"}, "of a provider that is not enabled, nothing is believed"
 
 

@@ -158,7 +158,7 @@ async def test_without_a_connection_nothing_was_sent(resources: Resources) -> No
 async def test_an_endless_answer_is_cut_short(
     api: Api, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http_body, "MAX_BODY", 1000)
+    monkeypatch.setattr(_http_body, "MAX_STATUS", 1000)
     vendor.next("call", says(b" " * 1001))
     with pytest.raises(Uncertain, match="more than 1000 bytes"):
         await api.submit("/call")
@@ -167,7 +167,7 @@ async def test_an_endless_answer_is_cut_short(
 async def test_a_refusal_stands_even_if_its_words_cannot_be_read(
     api: Api, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_http_body, "MAX_BODY", 1000)
+    monkeypatch.setattr(_http_body, "MAX_STATUS", 1000)
     vendor.next("call", status(402, b" " * 1001))
     with pytest.raises(OutOfFunds, match="more than 1000 bytes"):
         await api.submit("/call")

@@ -225,7 +225,7 @@ async def test_what_is_on_offer_is_the_operators_choice(
             spec.check(ask_for(spec.id, **refused))
 
 
-@pytest.mark.parametrize("answer", [b"{}", b'{"id": ""}', b'{"id": 1, "file_path": "/srv/outputs"}'])
+@pytest.mark.parametrize("answer", [b"{}", b'{"id": ""}', b'{"id": [1], "file_path": "/srv/outputs"}'])
 async def test_a_submit_without_an_id_is_in_doubt_and_no_path_is_told(
     provider: OpenAIVideos, vllm: OpenAIVideosServer, ask_for: AskFor, answer: bytes
 ) -> None:

@@ -148,7 +148,7 @@ async def test_the_model_that_is_returned_is_the_one_to_ask_for(
     assert isinstance(await venice.poll(operation), Pending)
 
 
-@pytest.mark.parametrize("answer", [{}, {"queue_id": ""}, {"queue_id": 7}, {"model": I2V}])
+@pytest.mark.parametrize("answer", [{}, {"queue_id": ""}, {"queue_id": [7]}, {"model": I2V}])
 async def test_a_submit_without_a_queue_id_is_a_purchase_in_doubt(
     venice: Venice, vendor: VeniceServer, wish: VideoRequest, answer: dict[str, object]
 ) -> None:
@@ -422,7 +422,7 @@ async def test_a_status_is_a_status_whatever_it_is_called(venice: Venice, vendor
 async def test_a_finished_file_is_not_read_to_see_that_it_is_finished(
     venice: Venice, vendor: VeniceServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("providers._http_body.MAX_BODY", 100)
+    monkeypatch.setattr("providers._http_body.MAX_STATUS", 100)
     vendor.next("poll", says(sample_video(), "video/mp4"))
     assert await venice.poll(JOB) == Succeeded()
 
