@@ -33,6 +33,8 @@ QUOTE_WITHIN = 5.0
 """Seconds that a provider gets to name its price."""
 QUOTE_AGAIN = 30.0
 """Seconds for which one that did not is not asked again."""
+CHECK_AGAIN = timedelta(seconds=10)
+"""Between two looks at one provider's key, at the least, however many of its requests are refused."""
 _NAMED = 10
 """Choices listed in a sentence."""
 
@@ -52,6 +54,7 @@ class Catalogue:
         self._ask_at: dict[str, datetime] = {}
         self._quote_after: dict[str, float] = {}
         self._asked: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._suspected: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def knows(self, provider: str) -> bool:
         """Whether the provider itself has told what it offers, since the bot was started."""
@@ -64,6 +67,10 @@ class Catalogue:
     def doubt(self, provider: str) -> None:
         """A provider refused what its catalogue allows: ask it soon what it offers now."""
         self._doubted.add(provider)
+
+    def suspect(self, provider: str) -> None:
+        """A request was refused for the key or the balance: `tend` finds out whether that is so for all."""
+        self._suspected[provider].set()
 
     async def recall(self) -> None:
         """Begin with what the providers offered when they were last asked."""
@@ -217,6 +224,7 @@ class Catalogue:
         async with asyncio.TaskGroup() as group:
             for provider in self.providers.values():
                 group.create_task(self._tend(provider, clock))
+                group.create_task(self._settle_suspicions(provider, clock))
 
     async def _tend(self, provider: AnyProvider, clock: Clock) -> None:
         """One provider's share, so that nobody waits for another one's answer."""
@@ -232,6 +240,29 @@ class Catalogue:
         """Whether a provider is to be asked what it offers; also after the clock was put back."""
         at = self._ask_at.get(provider, now)
         return provider in self._doubted or not now < at <= now + FRESH
+
+    async def _settle_suspicions(self, provider: AnyProvider, clock: Clock) -> None:
+        """Pause a provider only after its key was refused where nothing is bought; one look at a time."""
+        suspected, never = self._suspected[provider.name], asyncio.Event()
+        while True:
+            await suspected.wait()
+            if self.ward[provider.name].paused is None:
+                await self._verify(provider, clock)
+            suspected.clear()  # what was refused meanwhile has had its answer
+            await clock.wait(never, CHECK_AGAIN.total_seconds())
+
+    async def _verify(self, provider: AnyProvider, clock: Clock) -> None:
+        fitness = self.ward[provider.name]
+        words = "refused a request, but its key works: nobody else has to wait"
+        try:
+            async with asyncio.timeout(ASK_WITHIN):
+                await provider.verify()
+        except (Unauthorized, OutOfFunds) as error:
+            fitness.confirmed(error, clock.now())
+            words = f"is paused for everybody ({fitness.paused}): {error.detail}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of the key
+            words = f"refused a request, and cannot be asked about its key: {error!r}"
+        log.log(logging.WARNING if fitness.paused is None else logging.ERROR, "%s %s", provider.name, words)
 
     async def _try_again(self, provider: AnyProvider, clock: Clock) -> None:
         try:
@@ -253,7 +284,7 @@ class Catalogue:
         except ProviderError as error:
             log.warning("%s did not list its models: %s", provider.label, error.detail)
             if isinstance(error, Unauthorized | OutOfFunds):
-                self.ward[name].failed(error, now())
+                self.ward[name].confirmed(error, now())  # a list costs nothing: it is no one request's
         except TimeoutError:
             log.warning("%s did not list its models in time", provider.label)
         except Exception:

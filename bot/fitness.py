@@ -55,22 +55,24 @@ class Fitness:
     def failed(self, error: ProviderError, now: datetime, job_id: int | None = None) -> None:
         """It has not answered as it should; what follows depends on how.
 
-        An error of its own counts once for each job that was looked at: it may be that job's alone.
+        An error of its own, or of a firewall before it, counts once for each job: it may be that job's alone.
+        A refusal counts for nothing, even one of the key: `confirmed` tells what that is about.
         """
         match error:
             # A full house or our own limiter asks for patience: others may well be served.
             case Overloaded(status=None | 409):
                 pass
-            case Unauthorized():
-                self._pause(Failure.UNAUTHORIZED, now)
-            case OutOfFunds():
-                self._pause(Failure.OUT_OF_FUNDS, now)
-            case Uncertain(status=int()) if job_id in self.broken:
+            case Uncertain(status=int()) | Unreachable(status=int()) if job_id in self.broken:
                 pass
             case Overloaded() | Unreachable() | Uncertain():
                 self._count(now, job_id)
             case _:
                 self.seen()
+
+    def confirmed(self, error: Unauthorized | OutOfFunds, now: datetime) -> None:
+        """The call that costs nothing was refused: it is the key or the balance, and no one request."""
+        why = Failure.UNAUTHORIZED if isinstance(error, Unauthorized) else Failure.OUT_OF_FUNDS
+        self._pause(why, now)
 
     def due(self, now: datetime) -> bool:
         """Whether a paused provider's key should be tried again."""

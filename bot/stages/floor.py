@@ -24,7 +24,7 @@ from bot.store.db import StoreError
 from bot.store.jobs import Changes, Moved
 from bot.uptime import GRACE, Uptime
 from providers.base import Operation, Provider
-from providers.errors import NO_ADVICE, Advice, Overloaded, ProviderError
+from providers.errors import NO_ADVICE, Advice, OutOfFunds, Overloaded, ProviderError, Unauthorized
 
 log = logging.getLogger(__name__)
 _QUARTER = 15
@@ -152,17 +152,17 @@ class Floor:
     def heard(self, provider: str, error: ProviderError | None, job_id: int | None = None) -> None:
         """Remember how a provider has answered; say it once when it is left alone for a while.
 
-        The job is named where it was only looked at.
+        The job is named where an answer may be about that job alone.
         """
         fitness = self.catalogue.ward[provider]
         if error is None:
             fitness.seen()
             return
-        paused, rests = fitness.paused, fitness.rests
+        rests = fitness.rests
         fitness.failed(error, self.clock.now(), job_id)
-        if fitness.paused is not None and paused is None:
-            log.error("%s is paused for everybody (%s): %s", provider, fitness.paused, error.detail)
-        elif fitness.rests > rests:
+        if isinstance(error, Unauthorized | OutOfFunds):
+            self.catalogue.suspect(provider)
+        if fitness.rests > rests:
             log.warning("%s is left alone until %s after outages in a row", provider, fitness.rests_until)
 
     async def show(

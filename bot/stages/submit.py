@@ -72,7 +72,7 @@ async def _buy(floor: Floor, job: Job, asked: VideoRequest, spec: ModelSpec) -> 
     except (Rejected, Unreachable) as error:
         # Nothing was accepted. That is written down first: whatever goes wrong then, nothing is in doubt.
         job = await floor.settle(job, JobState.SUBMITTING, asked_at=None)
-        floor.heard(job.provider, error)
+        floor.heard(job.provider, error, job.id if error.status is not None else None)
         return await _refused(floor, job, asked, error)
     except ProviderError as error:
         floor.heard(job.provider, error)

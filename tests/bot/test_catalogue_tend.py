@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue import FRESH, Catalogue
+from bot.catalogue import CHECK_AGAIN, FRESH, Catalogue
 from bot.fitness import PAUSE
+from bot.jobs import Failure
 from bot.tasks import Tasks
-from providers.errors import Unauthorized, Uncertain
+from providers.errors import OutOfFunds, Unauthorized, Uncertain, Unreachable
 from providers.specs import Mode, ModelSpec
 from tests.bot.conftest import Scripted
 from tests.clock import NOON, FastClock
@@ -50,7 +51,7 @@ async def test_a_paused_provider_is_fit_again_once_its_key_works(
     catalogue: Catalogue, provider: Listing, refusal: Exception
 ) -> None:
     provider.refusal = refusal
-    catalogue.ward["scripted"].failed(Unauthorized("401"), FastClock().now())
+    catalogue.ward["scripted"].confirmed(Unauthorized("401"), FastClock().now())
     paused_until = catalogue.ward["scripted"].paused_until
     await eventually(lambda: catalogue.ward["scripted"].paused_until != paused_until)
     assert catalogue.ward["scripted"].paused, "the key was tried, and does not work yet"
@@ -136,7 +137,7 @@ async def test_nobody_waits_for_another_ones_list_or_key(
     provider: Listing, hanging: Hanging, tended: Callable[[Catalogue], None]
 ) -> None:
     catalogue = Catalogue({"hanging": hanging, "scripted": provider}, None)
-    catalogue.ward["hanging"].failed(Unauthorized("401"), NOON - PAUSE)
+    catalogue.ward["hanging"].confirmed(Unauthorized("401"), NOON - PAUSE)
     tended(catalogue)
     await eventually(lambda: catalogue.knows("scripted"))
     provider.names = ("n",)
@@ -149,7 +150,7 @@ async def test_a_key_check_without_an_answer_is_given_up(
 ) -> None:
     monkeypatch.setattr("bot.catalogue.ASK_WITHIN", 0.01)
     catalogue = Catalogue({"hanging": hanging}, None)
-    catalogue.ward["hanging"].failed(Unauthorized("401"), NOON - PAUSE)
+    catalogue.ward["hanging"].confirmed(Unauthorized("401"), NOON - PAUSE)
     tended(catalogue)
     await eventually(lambda: catalogue.ward["hanging"].paused_until != NOON)
     assert catalogue.ward["hanging"].paused
@@ -186,3 +187,75 @@ async def test_lists_are_renewed_whatever_the_clock_does(provider: Listing, step
     await catalogue.refresh(NOON)
     assert not catalogue._is_due("scripted", NOON)
     assert catalogue._is_due("scripted", NOON + step)
+
+
+class Checked(Listing):
+    """A provider that counts the looks at its key, and how many of them go on at once."""
+
+    checks = 0
+    at_once = 0
+    most_at_once = 0
+    answer: Exception | None = None
+
+    async def verify(self) -> None:
+        self.checks += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        if self.answer is not None:
+            raise self.answer
+
+
+@pytest.fixture
+async def checked(tmp_path: Path, tended: Callable[[Catalogue], None]) -> tuple[Checked, Catalogue]:
+    provider = Checked(tmp_path)
+    catalogue = Catalogue({"scripted": provider}, None)
+    tended(catalogue)
+    await eventually(lambda: catalogue.knows("scripted"))
+    return provider, catalogue
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Unauthorized("401"), Failure.UNAUTHORIZED),
+        (OutOfFunds("402"), Failure.OUT_OF_FUNDS),
+    ],
+)
+async def test_a_provider_is_paused_once_its_key_is_refused_where_nothing_is_bought(
+    checked: tuple[Checked, Catalogue], answer: Exception, why: Failure
+) -> None:
+    provider, catalogue = checked
+    provider.answer = answer
+    catalogue.suspect("scripted")
+    await eventually(lambda: catalogue.ward["scripted"].paused is why)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, Unreachable("a firewall", status=403), Uncertain("500"), KeyError()]
+)
+async def test_a_key_that_was_not_refused_pauses_nobody(
+    checked: tuple[Checked, Catalogue], answer: Exception | None
+) -> None:
+    provider, catalogue = checked
+    provider.answer = answer
+    catalogue.suspect("scripted")
+    await eventually(lambda: provider.checks)
+    assert catalogue.ward["scripted"].paused is None
+
+
+async def test_many_refusals_are_one_look_at_the_key(tmp_path: Path) -> None:
+    provider, tasks, clock = Checked(tmp_path), Tasks(), FastClock()
+    catalogue = Catalogue({"scripted": provider}, None)
+    tasks.spawn(catalogue.tend(clock), "tend")
+    began = clock.now()
+
+    def refused() -> bool:
+        catalogue.suspect("scripted")
+        return clock.now() - began > 10 * CHECK_AGAIN
+
+    await eventually(refused)
+    await tasks.close()
+    assert 2 <= provider.checks <= 12
+    assert provider.most_at_once == 1

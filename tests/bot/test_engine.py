@@ -197,10 +197,11 @@ async def test_no_vendor_puts_off_the_last_look_beyond_the_deadline(make_hall: M
 
 
 async def test_what_a_submit_tells_of_its_provider_is_remembered(hall: Hall) -> None:
-    fitness = hall.engine._catalogue.ward["scripted"]
+    catalogue = hall.engine._catalogue
     hall.provider.submits.append(OutOfFunds("402"))
     await hall.drive(await hall.promoted(1))
-    assert fitness.paused is Failure.OUT_OF_FUNDS
+    assert catalogue._suspected["scripted"].is_set()
+    assert catalogue.ward["scripted"].fit(hall.clock.now()), "until its key is known not to work"
 
 
 async def test_a_submit_without_its_picture_is_not_made(hall: Hall) -> None:

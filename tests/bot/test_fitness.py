@@ -110,7 +110,7 @@ def test_after_a_clock_was_put_back_outages_count_as_before(fitness: Fitness) ->
 
 
 def test_a_pause_does_not_outlast_a_clock_that_is_put_back(fitness: Fitness) -> None:
-    fitness.failed(Unauthorized("401"), NOON)
+    fitness.confirmed(Unauthorized("401"), NOON)
     assert not fitness.due(NOON - SECOND)
     assert fitness.due(NOON - HOUR)
 
@@ -149,7 +149,7 @@ def test_rests_grow_up_to_a_limit_however_long_it_is_away(fitness: Fitness) -> N
 def test_a_refused_key_or_an_empty_purse_pauses_until_it_is_put_right(
     fitness: Fitness, error: Unauthorized | OutOfFunds, failure: Failure
 ) -> None:
-    fitness.failed(error, NOON)
+    fitness.confirmed(error, NOON)
     assert fitness.paused is failure
     assert not fitness.fit(NOON + timedelta(days=30)), "time alone does not mend a key"
     assert not fitness.due(NOON)
@@ -160,18 +160,37 @@ def test_a_refused_key_or_an_empty_purse_pauses_until_it_is_put_right(
     assert fitness.fit(NOON)
 
 
+@pytest.mark.parametrize("error", [Unauthorized("401", status=401), OutOfFunds("402", status=402)])
+def test_a_refusal_of_one_request_is_that_requests(
+    fitness: Fitness, error: Unauthorized | OutOfFunds
+) -> None:
+    now = outages(fitness, IN_A_ROW - 1)
+    for job_id in range(100):
+        fitness.failed(error, now, job_id)
+    assert fitness.fit(now)
+    assert fitness.outages == 0, "the vendor has answered"
+
+
+def test_a_firewalls_page_counts_once_for_each_job(fitness: Fitness) -> None:
+    page = Unreachable("HTTP 403", status=403)
+    for number in range(100):
+        fitness.failed(page, NOON + number * ONE_OUTAGE, job_id=1)
+    assert fitness.fit(NOON + 100 * ONE_OUTAGE)
+    assert not fitness.fit(outages(fitness, IN_A_ROW, page, since=NOON + HOUR, jobs=True))
+
+
 def test_refusals_during_a_pause_do_not_put_off_the_next_try(fitness: Fitness) -> None:
     """Jobs that are looked at meet the same refusal every few seconds."""
     for minute in range(10):
-        fitness.failed(Unauthorized("401"), NOON + minute * REST)
+        fitness.confirmed(Unauthorized("401"), NOON + minute * REST)
     assert fitness.due(NOON + PAUSE)
-    fitness.failed(OutOfFunds("402"), NOON + PAUSE)
+    fitness.confirmed(OutOfFunds("402"), NOON + PAUSE)
     assert fitness.paused is Failure.OUT_OF_FUNDS, "the latest reason is the one to tell"
 
 
 def test_each_provider_has_a_fitness_of_its_own() -> None:
     ward = Ward()
-    ward["a"].failed(Unauthorized("401"), NOON)
+    ward["a"].confirmed(Unauthorized("401"), NOON)
     assert not ward["a"].fit(NOON)
     assert ward["b"].fit(NOON)
 
@@ -207,7 +226,7 @@ def test_a_connection_that_breaks_is_an_outage_whichever_job_met_it(fitness: Fit
 
 
 def test_a_look_that_succeeds_ends_no_pause(fitness: Fitness) -> None:
-    fitness.failed(OutOfFunds("402"), NOON)
+    fitness.confirmed(OutOfFunds("402"), NOON)
     fitness.seen()
     assert not fitness.fit(NOON)
 

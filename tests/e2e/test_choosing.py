@@ -141,10 +141,10 @@ async def test_a_refused_key_pauses_the_provider_for_everybody_until_it_works_ag
     vendor.next("poll", status(401))
     await world.animate()
     await world.card_says("No video this time")
+    await eventually(lambda: "eigenai is paused for everybody" in caplog.text)
     refused = await world.animate(world.bob)
     assert "did not accept this bot's key" in refused.response.content
     assert "Nothing was charged" in refused.response.content
-    assert "eigenai is paused for everybody" in caplog.text
     listed = (await world.bob.slash(world.channel, "providers")).response.embeds[0]
     assert "🔴" in (listed.fields[0].value or "")
 
