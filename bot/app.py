@@ -238,11 +238,8 @@ class _App:
             member=settings.member_jobs,
             server=settings.server_jobs,
             providers={name: provider.max_jobs for name, provider in providers.items()},
-            unstoppable=frozenset(
-                name for name, provider in providers.items() if not provider.stops_on_cancel
-            ),
         )
-        runner = Local(engine, store, caps, clock)
+        runner = Local(engine, store, caps, settings.allowance, clock)
         rules = HouseRules(
             allowance=settings.allowance,
             max_file_bytes=settings.max_image_mb * MEGABYTE,
@@ -255,7 +252,7 @@ class _App:
         client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
         client.logs = delivery.logs
         client.reports = Reports(store, catalogue, children, clock)
-        client.archive = Archive(store, files, delivery, copiers, clock)
+        client.archive = Archive(store, files, delivery, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)
         left = await client.open_replies.left()
         tasks.spawn(client.open_replies.settle(left), "replies of the process before this one")

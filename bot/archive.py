@@ -1,7 +1,7 @@
 """Videos that are over and still on disk: whose they are, and in which size a place takes them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +9,26 @@ from weakref import WeakValueDictionary
 
 from bot.cards import Letterbox
 from bot.clock import Clock
-from bot.errors import BadRequest, DeliveryFault, NotAllowed, NotNow, Undelivered
+from bot.errors import (
+    BadRequest,
+    DeliveryFault,
+    NotAllowed,
+    NotNow,
+    OverAllowance,
+    TooLarge,
+    Undeliverable,
+    Undelivered,
+    UserFault,
+)
 from bot.jobs import KEPT, Job, JobState
 from bot.media.child import ChildFailed, Children
 from bot.media.fitting import TooMuch, fit
 from bot.media.jobfiles import JobFiles
 from bot.media.videos import BadVideo
+from bot.notices import refusal
+from bot.quotas import Allowance
 from bot.store import Store
+from bot.store.accounts import Refused
 
 LONGEST = 720.0
 """Seconds; a command's reply has to come within fifteen minutes."""
@@ -34,7 +47,13 @@ class Copy:
 
 class Archive:
     def __init__(
-        self, store: Store, files: JobFiles, letterbox: Letterbox, encoders: Children, clock: Clock
+        self,
+        store: Store,
+        files: JobFiles,
+        letterbox: Letterbox,
+        encoders: Children,
+        clock: Clock,
+        allowance: Allowance,
     ) -> None:
         """`encoders` are its own: nobody's new video waits for an old one."""
         self._store = store
@@ -42,6 +61,7 @@ class Archive:
         self._letterbox = letterbox
         self._encoders = encoders
         self._clock = clock
+        self._allowance = allowance
         self._busy: set[int] = set()
         """Members who are being sent something."""
         self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -70,6 +90,24 @@ class Archive:
         if not await asyncio.to_thread(self._has, job):
             raise NotNow("That video is not kept here any more.")
         return job
+
+    @asynccontextmanager
+    async def paid(self, job: Job, role_ids: Collection[int]) -> AsyncGenerator[bool]:
+        """Book the price of a video that was not charged while it is sent, and say whether that was done.
+
+        It is given back if the video certainly did not arrive. Raises UserFault: then nothing was charged.
+        """
+        if job.state is JobState.DELIVERED or job.charged:
+            yield False
+            return
+        booked = await self._store.accounts.book_again(job, role_ids, self._allowance, self._clock.now())
+        if isinstance(booked, Refused):
+            raise OverAllowance(refusal(booked.why, booked.standing, job.price))
+        try:
+            yield True
+        except (FileNotFoundError, UserFault, TooLarge, Undeliverable):
+            await self._store.accounts.release(job)
+            raise
 
     async def show(self, job: Job) -> None:
         """Take the right to show it to everybody, which there is once. Raises UserFault."""

@@ -59,6 +59,10 @@ class Letterbox(Protocol):
         """Show a card for the first time and wait for its message's id; None if it cannot be posted."""
         ...
 
+    def may_post(self, job: Job) -> bool | None:
+        """Whether the bot may post where the video was asked for; None where that is not known now."""
+        ...
+
     async def limit(self, job: Job) -> int:
         """How many bytes a file may have at the job's place."""
         ...

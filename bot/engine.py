@@ -10,18 +10,22 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.jobs import KEPT, Failure, Job, JobState, TimeLimits, deadline
+from bot.cadence import typical
+from bot.jobs import AT_THE_PROVIDER, KEPT, Failure, Job, JobState, TimeLimits, deadline
 from bot.stages.deliver import deliver
 from bot.stages.fetch import fetch
 from bot.stages.floor import Floor, Stopping, quietly
+from bot.stages.look_back import look_back
 from bot.stages.submit import divert, in_doubt, submit
 from bot.stages.watch import watch
 from bot.store.db import StoreError
-from bot.store.jobs import Moved
+from bot.store.jobs import Changes, Moved
 from bot.uptime import GRACE
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_SECONDS, LEAST_SECONDS = 120.0, 30.0
+"""What a video is thought to take of which nothing is known, and how much of it is left at the least."""
 AWAY = timedelta(minutes=30)
 """What a queued job whose time is up still gets after a pause or a start of the bot, to come to its turn."""
 REFUSED_BY_THE_VENDOR = frozenset({Failure.PROVIDER_FAILED, Failure.REFUSED})
@@ -38,6 +42,7 @@ class Engine:
         self.open = floor.open
         self.forget_queue = floor.forget_queue
         self.uptime = floor.uptime
+        self.stops = floor.stops
 
     def fit_providers(self) -> frozenset[str]:
         """The providers that may be sent a job now."""
@@ -117,17 +122,36 @@ class Engine:
         return diverted is not job
 
     async def cancel(self, job: Job, user_id: int) -> Job:
-        """End a job because a person wants it to. Raises Moved if it has got on meanwhile, or StoreError."""
-        at = self._clock.now()
+        """End a job because a person wants it to. Raises Moved if it has got on meanwhile, or StoreError.
+
+        What its provider has started on costs the operator all the same: it stays in the budget, and takes a
+        place of its member's until the provider is done with it.
+        """
+        at, changes = self._clock.now(), Changes(ended_by=user_id)
+        if self._floor.stops(job):
+            changes["cost_micros"] = 0
+        elif job.state in AT_THE_PROVIDER:
+            changes["held_until"] = at + await self._left(job)
         try:
-            cancelled = await self._store.jobs.move(job, JobState.CANCELLED, at=at, ended_by=user_id)
+            cancelled = await self._store.jobs.move(job, JobState.CANCELLED, at=at, **changes)
         except StoreError:
             # Perhaps it is only the answer that did not arrive: made again, the move finds itself.
-            cancelled = await self._store.jobs.move(
-                job, JobState.CANCELLED, at=at, again=True, ended_by=user_id
-            )
+            cancelled = await self._store.jobs.move(job, JobState.CANCELLED, at=at, again=True, **changes)
         await self.finish(cancelled)
         return cancelled
+
+    async def _left(self, job: Job) -> timedelta:
+        """How long its provider usually goes on with a job that it cannot be told to stop."""
+        spec = self._catalogue.spec(job.provider, job.request.model)
+        times = await self._store.jobs.durations(job.provider, job.request.model)
+        usual = typical(times, spec.typical_seconds if spec else None) or UNKNOWN_SECONDS
+        spent = (self._clock.now() - (job.submitted_at or job.state_at)).total_seconds()
+        return timedelta(seconds=max(LEAST_SECONDS, usual - spent))
+
+    async def look_back(self) -> None:
+        """Ask providers once more for jobs that are over here, when they must be done with them by now."""
+        for job in await self._store.jobs.held():
+            await look_back(self._floor, job, self._deadline(replace(job, state=JobState.RUNNING)))
 
     async def _step(self, job: Job) -> Job:
         floor, deadline = self._floor, self._deadline(job)
@@ -169,7 +193,8 @@ class Engine:
         await self.show(job)
         provider = self._catalogue.providers.get(job.provider)
         if provider is not None and job.operation is not None:
-            is_safe = self._is_safe(job)
+            # What its provider goes on with is looked at once more.
+            is_safe = self._is_safe(job) and job.held_until is None
             if job.state is JobState.CANCELLED or not (is_safe or job.ready_at):
                 # We wait no longer; where it can be stopped, it need not be made either.
                 await quietly(provider.cancel(job.operation))

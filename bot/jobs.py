@@ -62,6 +62,14 @@ class Failure(StrEnum):
     REFUSED = "refused"
     NEEDS_CONSENT = "needs-consent"
     NO_PROVIDER = "no-provider"
+    BLOCKED = "blocked"
+    """Its member was blocked while it waited."""
+    OVER_ALLOWANCE = "over-allowance"
+    """The member's allowance was made smaller while it waited."""
+    OVER_BUDGET = "over-budget"
+    """The budget was made smaller while it waited."""
+    MAY_NOT_POST = "may-not-post"
+    """The bot may no longer post where it was asked for."""
     IMAGE_LOST = "image-lost"
     OUTCOME_UNKNOWN = "outcome-unknown"
     PROVIDER_FAILED = "provider-failed"
@@ -73,6 +81,9 @@ class Failure(StrEnum):
     TOO_LARGE = "too-large"
     UNDELIVERABLE = "undeliverable"
 
+
+COSTS_NOTHING = frozenset({Failure.PROVIDER_FAILED})
+"""Verdicts after which a provider that has accepted a job is not thought to charge for it."""
 
 KEPT = frozenset({Failure.UNDELIVERABLE, Failure.TOO_LARGE})
 """Failures after which the finished video stays on disk, to be sent again."""
@@ -120,6 +131,10 @@ class Job:
     """When the provider was seen to have finished."""
     overdue_at: datetime | None = None
     """Since when it waits for somebody who cannot be reached beyond its usual time: it counts in no cap."""
+    held_until: datetime | None = None
+    """Until when its provider may still be working on it although it is over here."""
+    role_ids: tuple[int, ...] = ()
+    """The roles that the member had when it was booked."""
     operation: Operation | None = None
     video: Succeeded | None = None
     card_id: int | None = None
@@ -139,7 +154,10 @@ class Job:
     quoted_micros: int | None = None
     """What the provider said it would cost, in millionths of a US dollar."""
     cost_micros: int = 0
-    """What counts against the server's budget now, as far as the cost is known; 0 once released."""
+    """What counts against the server's budget now, as far as the cost is known.
+
+    0 once released: nothing was accepted, or the provider says that it charges nothing.
+    """
     may_fall_over: bool = False
     """Another provider may take it, as long as none has accepted it: the member named none."""
     fell_from: str | None = None
@@ -161,6 +179,16 @@ class TimeLimits:
     running: timedelta = timedelta(hours=1)
     downloading: timedelta = timedelta(minutes=20)
     delivering: timedelta = timedelta(minutes=30)
+
+
+def billed(job: Job, failure: Failure, refunded: bool | None) -> bool:  # noqa: FBT001 - as the vendor says it
+    """Whether a provider that has accepted a job is thought to charge for it although it failed.
+
+    What it says itself counts first. It charges for what its content rules refuse, unless it says otherwise.
+    """
+    if job.asked_at is None:
+        return False
+    return not refunded if refunded is not None else failure not in COSTS_NOTHING
 
 
 def deadline(job: Job, limits: TimeLimits) -> datetime:

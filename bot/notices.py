@@ -40,6 +40,13 @@ _FAILURES: Mapping[Failure, str] = {
         "here. Try a picture without faces."
     ),
     Failure.NO_PROVIDER: "{provider} is no longer available here. Choose another provider.",
+    Failure.BLOCKED: "A moderator has blocked you from making videos here while this one waited.",
+    Failure.OVER_ALLOWANCE: "Your allowance was lowered while this video waited, and it no longer fits.",
+    Failure.OVER_BUDGET: "The budget for videos was used up or lowered while this one waited.",
+    Failure.MAY_NOT_POST: (
+        "I may no longer post in this channel. A moderator has to let me view it, send messages and attach "
+        "files there."
+    ),
     Failure.IMAGE_LOST: "The picture was lost before it could be sent. Please ask again with the picture.",
     Failure.OUTCOME_UNKNOWN: (
         "The connection broke while the request was being sent, and nobody can tell whether {provider} "
@@ -153,8 +160,24 @@ def _whose(job: Job) -> str:
     return "" if job.place is Place.DIRECT else f"<@{job.user_id}> "
 
 
+def cancelled(job: Job, provider: str, left: int) -> str:
+    """What whoever cancels reads; `left` is how many started videos the member may still cancel today."""
+    if job.held_until is None:
+        return f"Cancelled. {NOT_CHARGED}"
+    return (
+        f"Cancelled. {NOT_CHARGED} {provider} had already started it, so it keeps one of your places until "
+        f"{relative(job.held_until)}; {count(left, 'more started video')} can be cancelled today."
+    )
+
+
 def note(job: Job, provider: str) -> str | None:
     """What the moderators' log says of a job that is over; None where there is nothing to look into."""
+    if job.state is JobState.CANCELLED and job.held_until is not None:
+        who, where = f"<@{job.ended_by or job.user_id}>", f"<#{job.channel_id}>"
+        return (
+            f"{who} cancelled a video in {where} after {provider} had started it. It was not charged, and "
+            "counts against the budget unless the provider says that it costs nothing."
+        )
     if job.failure is None or job.failure not in _NOTES:
         return None
     who, where = f"<@{job.user_id}>", f"<#{job.channel_id}>"

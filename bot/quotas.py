@@ -229,6 +229,12 @@ class Standing:
         """Credits in all; None is without limit."""
         return None if self.in_window is None else self.in_window + self.granted
 
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether more is used than the allowance has by now."""
+        amount = self.ruling.allowance.amount
+        return amount is not None and self.used > amount
+
     def refusal(self, price: int, cost: int) -> Refusal | None:
         """Why a video for so many credits and millionths of a dollar may not be booked, if it may not."""
         if self.block is not None:

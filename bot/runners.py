@@ -10,6 +10,7 @@ from bot.cadence import backoff
 from bot.clock import Clock
 from bot.engine import Engine
 from bot.jobs import UNDER_WAY, Job
+from bot.quotas import Allowance
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.queue import Caps
@@ -50,10 +51,11 @@ class _Trouble:
 class Local:
     """One process: a task for each job under way, and one that promotes the queue."""
 
-    def __init__(self, engine: Engine, store: Store, caps: Caps, clock: Clock) -> None:
+    def __init__(self, engine: Engine, store: Store, caps: Caps, allowance: Allowance, clock: Clock) -> None:
         self._engine = engine
         self._store = store
         self._caps = caps
+        self._objection = store.accounts.objection(allowance)
         self._clock = clock
         self._tasks = Tasks()
         self._wake = asyncio.Event()
@@ -92,6 +94,7 @@ class Local:
                 self._take(job)
         self._missed &= self._driven
         await self._show_ends()
+        self._tasks.spawn(self._engine.look_back(), "look back")
         self._engine.forget_queue()
         self._reconciled_at = self._clock.now()
 
@@ -116,6 +119,12 @@ class Local:
         elif job.state in UNDER_WAY:
             self._driven.add(job.id)
             self._tasks.spawn(self._drive(job), f"job {job.id}")
+
+    def _take_or_end(self, job: Job) -> None:
+        if job.state.is_open:
+            self._take(job)
+        else:
+            self._tasks.spawn(self._engine.finish(job), f"end of job {job.id}")
 
     async def _drive(self, job: Job) -> None:
         """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
@@ -166,9 +175,9 @@ class Local:
                     await self._reconcile()
                 is_sure = True
                 while not self._engine.stopping.is_set() and (
-                    job := await self._store.jobs.promote(self._fit_caps())
+                    job := await self._store.jobs.promote(self._fit_caps(), self._objection)
                 ):
-                    self._take(job)
+                    self._take_or_end(job)
                 wait = await self._attend_queue()
             except Exception:
                 log.exception("the queue could not be looked at")

@@ -27,6 +27,7 @@ from bot.store import Store
 from bot.store.accounts import Refused
 from bot.store.db import StoreError, Unanswered
 from bot.store.jobs import Moved
+from bot.waste import Waste
 from providers.specs import ModelSpec, OptionRefused, VideoRequest
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ class Studio:
         self._files = files
         self._intake = Intake(children, rules.max_file_bytes)
         self._clock = clock
+        self.waste = Waste(store, clock)
         self._rules = rules
         self._wake = wake
 
@@ -113,6 +115,7 @@ class Studio:
         name, spec = self.catalogue.choose(wish, order.provider, now, rules.default_provider)
         self._check(name, spec, wish)
         price = rules.price(name, spec, wish)
+        await self.waste.check_order(order.guild_id, order.user_id)
         standing = await self.standing(order.guild_id, order.user_id, order.role_ids)
         if (why := standing.refusal(price, 0)) is not None:
             raise OverAllowance(refusal(why, standing, price))
@@ -182,6 +185,8 @@ class Studio:
             raise NotAllowed("Only the member who asked for this video, or a moderator, can cancel it.")
         # A job may get on just now; as long as its new state allows it, it is cancelled all the same.
         while job is not None and job.state in CANCELLABLE:
+            if not moderator and job.asked_at is not None and not self._engine.stops(job):
+                await self.waste.check_cancel(job, self.catalogue.label(job.provider))
             try:
                 return await self._engine.cancel(job, user_id)
             except Moved:
@@ -273,6 +278,7 @@ class Studio:
             charged=price,
             quoted_micros=quoted,
             cost_micros=quoted or 0,
+            role_ids=tuple(order.role_ids),
             may_fall_over=allowed and order.provider is None and order.model is None,
             created_at=now,
             state_at=now,

@@ -6,6 +6,7 @@ from typing import Any, Self
 import discord
 
 from bot.client import stillmotion
+from bot.notices import cancelled
 from cogs._answer import CANCELLING, Interaction, answering
 
 
@@ -33,7 +34,8 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"ca
     async def _cancel(self, interaction: Interaction) -> str:
         bot = stillmotion(interaction)
         moderator = interaction.permissions.manage_messages
-        await bot.tasks.detached(
+        job = await bot.tasks.detached(
             bot.studio.cancel(self.job_id, interaction.user.id, moderator=moderator), f"cancel {self.job_id}"
         )
-        return "Cancelled. Nothing was charged."
+        left = await bot.studio.waste.cancels_left(job) if job.held_until else 0
+        return cancelled(job, bot.studio.catalogue.label(job.provider), left)

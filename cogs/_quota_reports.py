@@ -103,6 +103,7 @@ def _usage_embed(report: UsageReport, period: str) -> discord.Embed:
     lines = [
         f"{place}. <@{member.user_id}>: {count(member.credits, 'credit')}, {count(member.videos, 'video')}"
         + (f", {dollars(member.micros)}" if member.micros else "")
+        + (f", {member.wasted} more paid for and not delivered" if member.wasted else "")
         for place, member in enumerate(report.members[:_MEMBERS], start=1)
     ]
     if more := len(report.members) - _MEMBERS:

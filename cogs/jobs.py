@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import discord
@@ -17,18 +18,22 @@ from bot.jobs import Job, JobState
 from bot.words import count
 from cogs._answer import Interaction, making, privately, suggesting
 from cogs._cards import jump, short
-from cogs._permissions import check_member, moderates
+from cogs._permissions import check_member, moderates, role_ids
 
 log = logging.getLogger(__name__)
 
 _LISTED = 10
 _LARGEST = 2**63 - 1
-_FREE = "Sending a video again is never charged."
+_FREE = "Nothing was charged for this."
 _LONGEST = 840.0
 """Seconds; a reply has to come within fifteen minutes."""
 _TRIES = 3
 """How often a video is made smaller because Discord refused it."""
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
+
+
+class _Unsure(NotNow):
+    """The video may have arrived."""
 
 
 @app_commands.guild_only()
@@ -64,6 +69,8 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         """Have a video sent again, in its original size where that is possible."""
         try:
             return await self._again(interaction, _number(video), show=show)
+        except _Unsure:
+            raise
         except UserFault as fault:
             raise type(fault)(f"{fault} {_FREE}") from fault
 
@@ -77,14 +84,19 @@ class Jobs(commands.GroupCog, group_name="jobs"):
             check_member(interaction, "Leave out `show`, and you alone get it.")
             await archive.show(job)
         try:
-            async with asyncio.timeout(_LONGEST):
-                return await self._resend(interaction, job, show=show)
+            async with (
+                asyncio.timeout(_LONGEST),
+                archive.paid(job, _payer_roles(interaction, job)) as is_paid,
+            ):
+                said = await self._resend(interaction, job, show=show)
+                return f"{said} It took {count(job.price, 'credit')}." if is_paid else said
         except FileNotFoundError as swept:
             raise NotNow("That video is not kept here any more.") from swept
         except (TimeoutError, OSError, Undelivered) as error:
             log.warning("job %d was not sent again: %r", job.id, error)
-            raise NotNow(
-                "I cannot tell whether Discord took the video. Try again if it is not there."
+            raise _Unsure(
+                "I cannot tell whether Discord took the video. If it is not there, try again: "
+                "it is charged once."
             ) from error
         except (DeliveryFault, UserFault) as fault:
             if show:
@@ -118,6 +130,11 @@ class Jobs(commands.GroupCog, group_name="jobs"):
             for job in kept
             if wanted in job.request.prompt.casefold() or wanted in str(job.id)
         ][:25]
+
+
+def _payer_roles(interaction: Interaction, job: Job) -> Collection[int]:
+    """The roles of whoever pays: the member who asked for it, as they were then if that is somebody else."""
+    return role_ids(interaction.user) if interaction.user.id == job.user_id else job.role_ids
 
 
 def _number(typed: str) -> int:

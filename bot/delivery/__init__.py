@@ -60,6 +60,9 @@ class Delivery:
     async def open(self, card: Card) -> int | None:
         return await self._cards.open(card)
 
+    def may_post(self, job: Job) -> bool | None:
+        return self._videos.may_post(job)
+
     async def limit(self, job: Job) -> int:
         return await self._limits.of(job)
 

@@ -53,6 +53,18 @@ class Videos:
         self._empty: set[int] = set()
         """Messages that have no video yet; of all others, only a look can tell."""
 
+    def may_post(self, job: Job) -> bool | None:
+        guild = self._client.get_guild(job.guild_id)
+        if guild is None or guild.unavailable or self._client.user is None:
+            return None
+        channel, me = guild.get_channel_or_thread(job.channel_id), guild.get_member(self._client.user.id)
+        is_thread = isinstance(channel, discord.Thread)
+        if channel is None or me is None or (is_thread and channel.parent is None):
+            return None
+        mine = channel.permissions_for(me)
+        may_send = mine.send_messages_in_threads if is_thread else mine.send_messages
+        return mine.view_channel and may_send and mine.attach_files
+
     async def announce(self, job: Job, *, again: bool) -> Posted:
         await self._check_size(job)
         channel_id = await self._channel(job)

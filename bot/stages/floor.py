@@ -15,7 +15,7 @@ from bot.cadence import backoff, typical
 from bot.cards import Card, Letterbox
 from bot.catalogue import Catalogue
 from bot.clock import Clock
-from bot.jobs import Failure, Job, JobState
+from bot.jobs import Failure, Job, JobState, billed
 from bot.limits import NO_LIMITS, Limits
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
@@ -28,6 +28,8 @@ from providers.errors import NO_ADVICE, Advice, OutOfFunds, Overloaded, Provider
 
 log = logging.getLogger(__name__)
 _QUARTER = 15
+STILL_THERE = timedelta(minutes=5)
+"""How long a provider may still work on what was given up here."""
 FILES_AT_ONCE = 4
 """Queued jobs whose files are held in memory at the same time."""
 SHORT_WAIT, LONG_WAIT = 60.0, 300.0
@@ -80,9 +82,18 @@ class Floor:
         """End the job; the detail is for the log and the row, the advice for the member."""
         log.warning("job %d on %s failed: %s: %s", job.id, job.provider, failure, detail)
         changes = Changes(failure=failure, detail=detail or "")
+        if not billed(job, failure, advice.refunded if advice else None):
+            changes["cost_micros"] = 0
+        if failure in {Failure.TIMED_OUT, Failure.OUTCOME_UNKNOWN} and not self.stops(job):
+            changes["held_until"] = self.clock.now() + STILL_THERE
         if advice is not None and advice != NO_ADVICE:
             changes["advice"] = advice
         return await self.settle(job, JobState.FAILED, **changes)
+
+    def stops(self, job: Job) -> bool:
+        """Whether the job's provider stops working on it when it is told to."""
+        provider = self.catalogue.providers.get(job.provider)
+        return provider is None or provider.stops_on_cancel
 
     async def settle(self, job: Job, state: JobState, **changes: Unpack[Changes]) -> Job:
         """Move a job, however long the database takes. Raises Moved.

@@ -48,6 +48,8 @@ _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
 
 async def submit(floor: Floor, job: Job) -> Job:
     """Ask the vendor to start: once, unless it is certain that nothing was accepted."""
+    if floor.letterbox.may_post(job) is False:
+        return await floor.fail(job, Failure.MAY_NOT_POST)
     try:
         asked = await floor.files.complete(job.id, job.request)
     except OSError as error:

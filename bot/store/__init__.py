@@ -10,6 +10,7 @@ from bot.store.limits import Spending
 from bot.store.log_posts import LogPosts
 from bot.store.notes import Notes
 from bot.store.usage import Usage
+from bot.store.wasted import WastedJobs
 
 
 class Store:
@@ -22,6 +23,7 @@ class Store:
         self.accounts = Accounts(database, self.acts, limits)
         self.jobs = Jobs(database, clock)
         self.usage = Usage(database)
+        self.wasted = WastedJobs(database)
         self.log_posts = LogPosts(database)
         self.notes = Notes(database)
         self.spending = Spending(database, limits)

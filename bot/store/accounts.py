@@ -4,15 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.jobs import Job
+from bot.jobs import Failure, Job, JobState
 from bot.limits import NO_LIMITS, Limits
 from bot.quotas import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
 from bot.rules import ServerRules
 from bot.store.acts import Acts
 from bot.store.db import Database, Rows, Transaction, Value, to_text
 from bot.store.draws import drawn_in
-from bot.store.jobs import find, insert
+from bot.store.jobs import Objection, find, insert
 from bot.store.limits import budgets_in, ceiling_in, lock_limits
+from bot.store.rows import job_of
 from bot.store.snapshots import rules_in
 
 
@@ -49,12 +50,60 @@ class Accounts:
             if (why := standing.refusal(job.price, job.cost_micros)) is not None:
                 return Refused(why, standing)
             booked = await insert(transaction, job)
-            for grant_id, share in standing.draws(job.price).items():
-                sql = "INSERT INTO draw (job_id, grant_id, credits) VALUES (:job_id, :grant_id, :credits)"
-                await transaction.rows(sql, job_id=job.id, grant_id=grant_id, credits=share)
+            await _draw(transaction, job, standing)
             return booked
 
         return await self._database.write(book)
+
+    async def book_again(
+        self, job: Job, role_ids: Collection[int], default: Allowance, now: datetime
+    ) -> Job | Refused:
+        """Charge a video that could not be posted and is asked for now. What is charged stays as it is."""
+
+        async def book(transaction: Transaction) -> Job | Refused:
+            await transaction.lock(f"server {job.guild_id}")
+            await lock_limits(transaction, self._limits, job.user_id)
+            fresh = await find(transaction.rows, job.id)
+            if fresh is None or fresh.charged or fresh.state is not JobState.FAILED:
+                return fresh or job
+            rules = await rules_in(transaction, job.guild_id, job.user_id)
+            member = _Member(job.guild_id, job.user_id, role_ids)
+            standing = await _standing(transaction.rows, rules, member, default, now, self._limits)
+            # Its cost is in the budget since the provider has accepted it.
+            if (why := standing.refusal(job.price, 0)) is not None:
+                return Refused(why, standing)
+            [booked] = await transaction.rows(
+                "UPDATE job SET charged = price, booked_at = :now WHERE id = :id RETURNING *",
+                id=job.id,
+                now=to_text(now),
+            )
+            await transaction.rows("DELETE FROM draw WHERE job_id = :id", id=job.id)
+            await _draw(transaction, job, standing)
+            return job_of(booked)
+
+        return await self._database.write(book)
+
+    async def release(self, job: Job) -> None:
+        """Give the price of a video back that could not be sent after all."""
+        sql = "UPDATE job SET charged = 0 WHERE id = :id AND state = 'failed' RETURNING id"
+        await self._database.write(lambda transaction: transaction.rows(sql, id=job.id))
+
+    def objection(self, default: Allowance) -> Objection:
+        """Why a queued job may not be made any more: blocks, allowances and budgets as they are now."""
+
+        async def why(transaction: Transaction, job: Job, now: datetime) -> Failure | None:
+            rules = await rules_in(transaction, job.guild_id, job.user_id)
+            member = _Member(job.guild_id, job.user_id, job.role_ids)
+            standing = await _standing(transaction.rows, rules, member, default, now, self._limits)
+            if standing.block is not None:
+                return Failure.BLOCKED
+            if standing.is_exceeded:
+                return Failure.OVER_ALLOWANCE
+            budgets = [*standing.operator_budgets, *([standing.budget] if standing.budget else [])]
+            is_over = any(budget.spent > budget.limit for budget in budgets)
+            return Failure.OVER_BUDGET if is_over else None
+
+        return why
 
     async def standing(
         self, guild_id: int, user_id: int, role_ids: Collection[int], default: Allowance, now: datetime
@@ -74,6 +123,13 @@ class _Member:
     guild_id: int
     user_id: int
     role_ids: Collection[int]
+
+
+async def _draw(transaction: Transaction, job: Job, standing: Standing) -> None:
+    """Write down what grants pay of a job."""
+    for grant_id, share in standing.draws(job.price).items():
+        sql = "INSERT INTO draw (job_id, grant_id, credits) VALUES (:job_id, :grant_id, :credits)"
+        await transaction.rows(sql, job_id=job.id, grant_id=grant_id, credits=share)
 
 
 async def _standing(
@@ -110,7 +166,7 @@ async def _used(rows: Rows, member: _Member, start: datetime, end: datetime) -> 
         SELECT COALESCE(SUM(charged - COALESCE(
             (SELECT SUM(draw.credits) FROM draw WHERE draw.job_id = job.id), 0)), 0) AS total
         FROM job WHERE guild_id = :guild_id AND user_id = :user_id AND charged > 0
-            AND created_at >= :start AND created_at < :end
+            AND booked_at >= :start AND booked_at < :end
         """,
         guild_id=member.guild_id,
         user_id=member.user_id,

@@ -1,7 +1,9 @@
 """The jobs: booking one, moving it, finding it again. `move` is the one place where a job changes."""
 
+import json
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TypedDict, Unpack
+from typing import TypeAlias, TypedDict, Unpack
 
 from bot.clock import Clock
 from bot.jobs import KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
@@ -40,8 +42,14 @@ class Changes(TypedDict, total=False):
     fell_from: str
     quoted_micros: int | None
     cost_micros: int
+    held_until: datetime | None
     advice: Advice
 
+
+_COST = "CASE WHEN asked_at IS NULL THEN 0 ELSE cost_micros END"
+"""What was never sent costs nothing."""
+_ASKED = {"held_until": "CASE WHEN asked_at IS NULL THEN NULL ELSE :held_until END"}
+"""What is so only for what was sent."""
 
 _OPEN = f"SELECT * FROM job WHERE state IN {among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - our own words
 
@@ -56,16 +64,24 @@ _UNPOSTED = f"""
 """  # noqa: S608 - as above
 
 
+Objection: TypeAlias = Callable[[Transaction, Job, datetime], Awaitable[Failure | None]]
+"""Why a queued job may not be made any more, by the rules of now."""
+
+
+async def _none(_: Transaction, __: Job, ___: datetime) -> None:
+    pass
+
+
 async def insert(transaction: Transaction, job: Job) -> Job:
     """Write a new job down. Whether it may be is decided before, in the same transaction."""
     rows = await transaction.rows(
         """
         INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
-            quoted_micros, cost_micros, may_fall_over, parent_id, is_public, created_at, state_at,
-            not_before)
+            quoted_micros, cost_micros, may_fall_over, parent_id, is_public, role_ids, created_at, state_at,
+            not_before, booked_at)
         VALUES (:id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state, :price, :price,
-            :quoted_micros, :cost_micros, :may_fall_over, :parent_id, :is_public, :created_at,
-            :created_at, :created_at)
+            :quoted_micros, :cost_micros, :may_fall_over, :parent_id, :is_public, :role_ids, :created_at,
+            :created_at, :created_at, :created_at)
         RETURNING *
         """,
         id=job.id,
@@ -82,6 +98,7 @@ async def insert(transaction: Transaction, job: Job) -> Job:
         may_fall_over=int(job.may_fall_over),
         parent_id=job.parent_id,
         is_public=int(job.is_public),
+        role_ids=json.dumps(job.role_ids),
         created_at=to_text(job.created_at),
     )
     return job_of(rows[0])
@@ -142,10 +159,11 @@ class Jobs:
 
         return await self._database.write(take)
 
-    async def promote(self, caps: Caps) -> Job | None:
+    async def promote(self, caps: Caps, objection: Objection = _none) -> Job | None:
         """Move the queued job whose turn it is to `submitting`; None while none may go.
 
-        Fair: the member with the fewest jobs under way comes first, then such a server, then age.
+        Fair: the member with the fewest jobs under way comes first, then such a server, then age. One to
+        which there is an `objection` by now is moved to `failed` instead.
         """
 
         async def choose(transaction: Transaction) -> Job | None:
@@ -154,7 +172,11 @@ class Jobs:
             row = await next_in(transaction, caps, now)
             if row is None:
                 return None
-            return await self._move(transaction, job_of(row), JobState.SUBMITTING, {}, now, again=False)
+            job = job_of(row)
+            if (failure := await objection(transaction, job, now)) is not None:
+                changes = Changes(failure=failure, detail="decided since it was booked")
+                return await self._move(transaction, job, JobState.FAILED, changes, now, again=False)
+            return await self._move(transaction, job, JobState.SUBMITTING, {}, now, again=False)
 
         return await self._database.write(choose)
 
@@ -197,6 +219,20 @@ class Jobs:
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""
         return jobs_of(await queue_in(self._database.read, self._clock.now()))
+
+    async def held(self) -> list[Job]:
+        """Jobs that are over and whose providers must be done with them by now."""
+        sql = "SELECT * FROM job WHERE held_until <= :now"
+        return jobs_of(await self._database.read(sql, now=to_text(self._clock.now())))
+
+    async def hold(self, job: Job, until: datetime | None, cost_micros: int) -> None:
+        """Write down what a job that is over costs, and until when its provider may still work on it."""
+        await self._set(
+            "held_until = :until, cost_micros = :cost",
+            job.id,
+            until=until and to_text(until),
+            cost=cost_micros,
+        )
 
     async def recent(self, guild_id: int, user_id: int, limit: int) -> list[Job]:
         """The member's latest jobs in this server, newest first."""
@@ -247,14 +283,17 @@ class Jobs:
         if state is not job.state:
             values["state_at"] = to_text(at)
         if state in RELEASED:
-            values |= {"charged": 0, "cost_micros": 0}
-        assignments = ", ".join(f"{name} = :{name}" for name in values)
+            values["charged"] = 0
+        assignments = ", ".join(f"{name} = {_ASKED.get(name, ':' + name)}" for name in values)
+        if state in RELEASED and "cost_micros" not in values:
+            assignments += f", cost_micros = {_COST}"
         sql = f"UPDATE job SET {assignments} WHERE id = :id AND state = :old RETURNING *"  # noqa: S608 - own names
         rows = await transaction.rows(sql, id=job.id, old=job.state, **values)
         if not rows and again:
             rows = await transaction.rows("SELECT * FROM job WHERE id = :id", id=job.id)
             # All as it was to be: this very move was made before, and its answer did not arrive.
-            rows = [row for row in rows if all(row[name] == value for name, value in values.items())]
+            mine = {name: value for name, value in values.items() if name not in _ASKED}
+            rows = [row for row in rows if all(row[name] == value for name, value in mine.items())]
         if not rows:
             raise Moved(f"job {job.id} is no longer {job.state}")
         return job_of(rows[0])

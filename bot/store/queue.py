@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from bot.jobs import AT_THE_PROVIDER, RELEASED, UNDER_WAY, Failure, JobState
+from bot.jobs import AT_THE_PROVIDER, UNDER_WAY
 from bot.rules import ServerRules
 from bot.store.db import Row, Rows, Transaction, to_text
 from bot.store.rows import among
 from bot.store.snapshots import rules_of_waiting
 
-STILL_THERE = timedelta(minutes=5)
-"""How long a provider that cannot be told to stop may still work on what was given up here."""
+LONGEST_HOLD = timedelta(days=1)
 CLOCK_STEP = timedelta(minutes=1)
 """A row from further ahead than this was written before the clock was put back."""
 
@@ -26,18 +25,18 @@ class Caps:
     server: int
     providers: Mapping[str, int | None]
     """By name, for every enabled provider; None is no cap. Jobs of other providers are not promoted."""
-    unstoppable: frozenset[str] = frozenset()
-    """The providers that cannot be told to stop: what was lately given up there still counts."""
 
 
-_GIVEN_UP = f"""
-    state IN {among(RELEASED)} AND state_at > :given_up_since AND state_at < :ahead AND ready_at IS NULL
-        AND asked_at IS NOT NULL AND (
-            state = '{JobState.CANCELLED}' OR failure IN ('{Failure.OUTCOME_UNKNOWN}', '{Failure.TIMED_OUT}'))
-"""
-"""Jobs that are over for us and perhaps not for their provider."""
+_HELD = "held_until > :now AND held_until < :tomorrow"
+"""Jobs that are over for us and perhaps not for their provider; a clock that was put back holds none."""
 
 _COUNTED = f"state IN {among(UNDER_WAY)} AND overdue_at IS NULL"
+
+_TAKEN = f"""
+    SELECT guild_id, user_id FROM job WHERE {_COUNTED}
+    UNION ALL SELECT guild_id, user_id FROM job WHERE state = 'cancelled' AND {_HELD}
+"""  # noqa: S608 - made of our own words
+"""Whose places are taken: what a member has cancelled takes one until its provider is done with it."""
 
 QUEUE = f"""
     SELECT job.*,
@@ -47,16 +46,16 @@ QUEUE = f"""
         COALESCE(vendor.jobs, 0) AS vendor_jobs,
         COALESCE(given_up.jobs, 0) AS given_up_jobs
     FROM job
-    LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
+    LEFT JOIN (SELECT user_id, COUNT(*) AS jobs FROM ({_TAKEN}) AS taken
         GROUP BY user_id) AS member ON member.user_id = job.user_id
-    LEFT JOIN (SELECT guild_id, user_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
+    LEFT JOIN (SELECT guild_id, user_id, COUNT(*) AS jobs FROM ({_TAKEN}) AS taken
         GROUP BY guild_id, user_id) AS here ON here.guild_id = job.guild_id AND here.user_id = job.user_id
     LEFT JOIN (SELECT guild_id, COUNT(*) AS jobs FROM job WHERE {_COUNTED}
         GROUP BY guild_id) AS server ON server.guild_id = job.guild_id
     LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job
         WHERE state IN {among(AT_THE_PROVIDER)} AND overdue_at IS NULL
         GROUP BY provider) AS vendor ON vendor.provider = job.provider
-    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE {_GIVEN_UP}
+    LEFT JOIN (SELECT provider, COUNT(*) AS jobs FROM job WHERE {_HELD}
         GROUP BY provider) AS given_up ON given_up.provider = job.provider
     WHERE job.state = 'queued'
     ORDER BY member_jobs, server_jobs, job.created_at, job.id
@@ -65,7 +64,7 @@ QUEUE = f"""
 
 async def queue_in(rows: Rows, now: datetime) -> list[Row]:
     """The queued jobs in the order in which they would be promoted now."""
-    return await rows(QUEUE, given_up_since=to_text(now - STILL_THERE), ahead=to_text(now + CLOCK_STEP))
+    return await rows(QUEUE, now=to_text(now), tomorrow=to_text(now + LONGEST_HOLD))
 
 
 async def next_in(transaction: Transaction, caps: Caps, now: datetime) -> Row | None:
@@ -86,9 +85,8 @@ def _fits(row: Row, caps: Caps, decided: Mapping[int, ServerRules]) -> bool:
         return False
     here = decided.get(cast("int", row["guild_id"]), ServerRules())
     cap = caps.providers[provider]
-    given_up = cast("int", row["given_up_jobs"]) if provider in caps.unstoppable else 0
     return (
         cast("int", row["here_jobs"]) < min(here.member_jobs or caps.member, caps.member)
         and cast("int", row["server_jobs"]) < min(here.server_jobs or caps.server, caps.server)
-        and (cap is None or cast("int", row["vendor_jobs"]) + given_up < cap)
+        and (cap is None or cast("int", row["vendor_jobs"]) + cast("int", row["given_up_jobs"]) < cap)
     )

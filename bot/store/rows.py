@@ -45,7 +45,7 @@ def jobs_of(rows: Sequence[Row]) -> list[Job]:
 
 _JOB = TypeAdapter(Job)
 _COLUMNS = tuple(field.name for field in fields(Job))
-_JSON_COLUMNS = ("request", "operation", "video", "advice")
+_JSON_COLUMNS = ("request", "operation", "video", "advice", "role_ids")
 
 
 def job_of(row: Row) -> Job:

@@ -15,6 +15,8 @@ class MemberUsage:
     credits: int
     micros: int
     """Millionths of a US dollar, spent or reserved."""
+    wasted: int = 0
+    """Those that were paid for and neither charged nor delivered: cancelled late, refused, or lost."""
 
 
 class Usage:
@@ -45,9 +47,11 @@ class Usage:
         """Everybody with something charged from `start` to before `end`, who used most first."""
         rows = await self._database.read(
             """
-            SELECT user_id, COUNT(*) AS videos, SUM(charged) AS credits, SUM(cost_micros) AS micros FROM job
-            WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end
-                AND (charged > 0 OR state = 'delivered')
+            SELECT user_id, SUM(charged) AS credits, SUM(cost_micros) AS micros,
+                SUM(CASE WHEN charged > 0 OR state = 'delivered' THEN 1 ELSE 0 END) AS videos,
+                SUM(CASE WHEN charged = 0 AND state IN ('failed', 'cancelled') THEN 1 ELSE 0 END) AS wasted
+            FROM job WHERE guild_id = :guild_id AND created_at >= :start AND created_at < :end
+                AND (charged > 0 OR state = 'delivered' OR cost_micros > 0)
             GROUP BY user_id ORDER BY credits DESC, videos DESC, user_id
             """,
             guild_id=guild_id,
@@ -55,7 +59,9 @@ class Usage:
             end=to_text(end),
         )
         return [
-            MemberUsage(*(int(row[name] or 0) for name in ("user_id", "videos", "credits", "micros")))
+            MemberUsage(
+                *(int(row[name] or 0) for name in ("user_id", "videos", "credits", "micros", "wasted"))
+            )
             for row in rows
         ]
 

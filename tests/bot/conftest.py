@@ -95,6 +95,8 @@ class Box:
     """Where a video can go that its channel does not take."""
     there: bool | Exception | None = False
     """Whether the video turns out to be where it was not thought to be."""
+    open_to_us: bool | None = None
+    """Whether the bot may post, as far as that is known."""
     withdrawn: list[int | None] = field(default_factory=list[int | None])
 
     def show(self, card: Card) -> None:
@@ -103,6 +105,9 @@ class Box:
     async def open(self, card: Card) -> int | None:
         self.cards.append(card)
         return None
+
+    def may_post(self, job: Job) -> bool | None:
+        return self.open_to_us
 
     async def limit(self, job: Job) -> int:
         return self.limits.popleft() if len(self.limits) > 1 else self.limits[0]
@@ -217,7 +222,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
         files = JobFiles(tmp_path / "jobs")
         engine = Engine(Floor(store, catalogue, box, files, children, children, clock))
         caps = caps or Caps(9, 9, {"scripted": None})
-        runner = Local(engine, store, caps, clock)
+        runner = Local(engine, store, caps, Allowance(amount=100, kind=WindowKind.DAY), clock)
         hall = Hall(store, provider, box, files, engine, clock, runner)
         halls.append((hall, children))
         return hall

@@ -378,7 +378,7 @@ async def test_what_was_cancelled_while_it_was_sent_still_takes_a_place(hall: Ha
     await eventually(lambda: hall.provider.submitted)
     await hall.engine.cancel(job, user_id=7)
     await hall.book(2)
-    one = Caps(9, 9, {"scripted": 1}, unstoppable=frozenset({"scripted"}))
+    one = Caps(9, 9, {"scripted": 1})
     assert await hall.store.jobs.promote(one) is None
     hall.provider.gate.set()
     await drive

@@ -7,6 +7,7 @@ import pytest
 
 from bot.app import build
 from bot.settings import Settings
+from bot.waste import LATE_CANCELS
 from tests.clock import FastClock
 from tests.e2e.conftest import World, picture
 from tests.helpers import eventually
@@ -227,3 +228,21 @@ async def test_the_longest_prompt_there_is_becomes_a_video_and_is_shown_in_part(
     assert 0 < len(post.attachments[0].description or "") <= 1024
     assert "…" in listed.response.embeds[0].description
     assert "Here it is" in sent.response.content
+
+
+async def test_submitting_and_cancelling_in_a_loop_buys_a_few_videos_and_no_more(
+    start: Start, vendor: EigenAIServer
+) -> None:
+    world = await start(default_allowance=1)
+    vendor.finish_after(1000)
+    for index in range(LATE_CANCELS):
+        await world.animate()
+        await world.card_says("is making", index)
+        reply = await world.alice.click(world.card(index), label="Cancel")
+        assert f"{LATE_CANCELS - 1 - index} more started video" in reply.response.content
+    await world.animate()
+    await world.card_says("is making", LATE_CANCELS)
+    reply = await world.alice.click(world.card(LATE_CANCELS), label="Cancel")
+    assert "has already started this video" in reply.response.content
+    assert "0 of 1 credit left" in await world.quota()
+    assert len(vendor.seen("submit")) == LATE_CANCELS + 1

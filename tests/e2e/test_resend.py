@@ -88,7 +88,7 @@ async def test_what_is_no_video_is_said(made: World) -> None:
     for video in ("1", "cloud", "9" * 20):
         said = (await resend(made, video=video)).response.content
         assert said.startswith("I know no such video")
-        assert said.endswith("Sending a video again is never charged.")
+        assert said.endswith("Nothing was charged for this.")
 
 
 async def test_what_is_under_way_is_not_sent(start: Start, vendor: EigenAIServer) -> None:

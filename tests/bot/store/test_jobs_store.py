@@ -10,7 +10,7 @@ from bot.jobs import OPEN, UNDER_WAY, Failure, Job, JobState
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.jobs import Jobs, Moved
-from bot.store.queue import STILL_THERE, Caps
+from bot.store.queue import Caps
 from providers.base import Succeeded
 from providers.specs import VideoRequest
 from tests.bot.store.conftest import NOON, StillClock, new_job
@@ -307,7 +307,7 @@ async def test_a_providers_place_is_free_once_it_has_finished(
     assert (await jobs.promote(caps(eigenai=1)) is not None) is free
 
 
-UNSTOPPABLE = Caps(99, 99, {"eigenai": 1}, unstoppable=frozenset({"eigenai"}))
+ONE_PLACE = Caps(99, 99, {"eigenai": 1})
 
 
 @pytest.mark.parametrize(
@@ -318,22 +318,32 @@ UNSTOPPABLE = Caps(99, 99, {"eigenai": 1}, unstoppable=frozenset({"eigenai"}))
         (JobState.SUBMITTING, JobState.FAILED, Failure.OUTCOME_UNKNOWN),
     ],
 )
-async def test_what_is_given_up_holds_its_place_a_while_where_nothing_can_be_stopped(
+async def test_what_is_over_here_and_not_at_its_provider_holds_its_place(
     jobs: Jobs, book: Book, clock: StillClock, state: JobState, end: JobState, failure: Failure | None
 ) -> None:
-    await jobs.move(await book(1, state), end, failure=failure)
+    until = clock.now() + timedelta(minutes=5)
+    await jobs.move(await book(1, state), end, failure=failure, held_until=until)
     await book(2)
-    clock.time += STILL_THERE - timedelta(seconds=1)
-    assert await jobs.promote(UNSTOPPABLE) is None
+    clock.time = until - timedelta(seconds=1)
+    assert await jobs.promote(ONE_PLACE) is None
     assert (await jobs.queue())[0].id == 2
-    clock.time += timedelta(seconds=1)
-    assert (await jobs.promote(UNSTOPPABLE)).id == 2
+    clock.time = until
+    assert (await jobs.promote(ONE_PLACE)).id == 2
 
 
-async def test_what_was_never_sent_holds_no_place(jobs: Jobs, book: Book) -> None:
-    await jobs.move(await book(1, JobState.SUBMITTING, asked=False), JobState.CANCELLED)
+async def test_a_clock_that_was_put_back_holds_no_place(jobs: Jobs, book: Book, clock: StillClock) -> None:
+    held = await book(1, JobState.RUNNING)
+    await jobs.move(held, JobState.CANCELLED, held_until=clock.now() + timedelta(minutes=5))
     await book(2)
-    assert await jobs.promote(UNSTOPPABLE) is not None
+    clock.time -= timedelta(days=2)
+    assert await jobs.promote(ONE_PLACE) is not None
+
+
+async def test_what_was_never_sent_holds_no_place(jobs: Jobs, book: Book, clock: StillClock) -> None:
+    job = await book(1, JobState.SUBMITTING, asked=False)
+    await jobs.move(job, JobState.CANCELLED, held_until=clock.now() + timedelta(minutes=5))
+    await book(2)
+    assert await jobs.promote(ONE_PLACE) is not None
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.DOWNLOADING, JobState.DELIVERING])
@@ -346,12 +356,6 @@ async def test_what_waits_for_somebody_out_of_reach_counts_in_no_cap(
     assert await jobs.promote(one) is None
     await jobs.move(job, state, overdue_at=clock.now())
     assert (await jobs.promote(one)).id == 2
-
-
-async def test_what_is_given_up_holds_no_place_where_jobs_can_be_stopped(jobs: Jobs, book: Book) -> None:
-    await jobs.move(await book(1, JobState.RUNNING), JobState.CANCELLED)
-    await book(2)
-    assert await jobs.promote(caps(eigenai=1)) is not None
 
 
 @pytest.mark.parametrize(
@@ -370,7 +374,7 @@ async def test_what_never_ran_or_has_finished_holds_no_place(
 ) -> None:
     await jobs.move(await book(1, state), end, failure=failure)
     await book(2)
-    assert await jobs.promote(UNSTOPPABLE) is not None
+    assert await jobs.promote(ONE_PLACE) is not None
 
 
 async def test_a_full_provider_does_not_hold_up_the_others(jobs: Jobs, book: Book) -> None:
