@@ -1,4 +1,4 @@
-"""A hundred jobs in one channel, with a Discord that enforces its limits."""
+"""Many jobs in one channel, with a Discord that enforces its limits."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def live(letterbox: Delivery, store: Store, job: Job, ready: asyncio.Event
 
 
 @pytest.mark.parametrize(
-    ("age", "many"), [(timedelta(0), 100), (timedelta(hours=2), 40)], ids=["young", "old"]
+    ("age", "many"), [(timedelta(0), 30), (timedelta(hours=2), 12)], ids=["young", "old"]
 )
 async def test_every_card_in_a_crowded_channel_reaches_its_end_and_no_limit_is_broken(
     server: DiscordServer,
