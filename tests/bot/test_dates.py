@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.dates import until
@@ -109,7 +109,7 @@ def test_more_than_ten_years_is_refused(typed: str) -> None:
         until(typed, NOW, BERLIN)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.text() | st.from_regex(r"(in )?[0-9]{1,20} ?(h|d|w|mo|y)", fullmatch=True) | st.dates().map(str),
     st.timedeltas(timedelta(), timedelta(days=30_000)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -80,6 +80,7 @@ async def started(store: Store, provider: Away) -> Catalogue:
     return catalogue
 
 
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(SPECS, max_size=3))
 def test_a_list_comes_back_as_it_was(specs: list[ModelSpec]) -> None:
     saved = _Saved(config="", at=NOON, models=tuple(specs))

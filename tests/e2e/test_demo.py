@@ -422,9 +422,9 @@ async def it_comes_again(tab: Tab) -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.timeout(120)
 async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video(
-    monkeypatch: pytest.MonkeyPatch,
+    renderer: Callable[[str], None],
 ) -> None:
-    monkeypatch.setattr("providers.local.sys", sys)  # here, the video is a real one
+    renderer("echo 0.5; sleep 2; $copy")
     expect.set_options(timeout=40_000)
     async with started() as shown, browser(shown.url) as tab:
         await a_moderator_decides_how_much_a_role_and_everyone_get(tab)

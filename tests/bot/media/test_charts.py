@@ -1,7 +1,9 @@
 import io
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 
@@ -25,6 +27,7 @@ USAGE = UsageChart(
 EMPTY = replace(USAGE, credits={}, members=(), spent_micros=0)
 HEADER = slice(16, 24)
 """Where a PNG states its width and height."""
+STATED = struct.pack(">II", 1000, 700)
 
 
 @pytest.fixture
@@ -41,7 +44,12 @@ def child() -> ModuleType:
 
 def drawn(usage: UsageChart) -> bytes:
     """What the child would draw, without a child."""
-    return child().draw(charts.USAGE.dump_json(usage)).blobs[0]
+    return _drawn(charts.USAGE.dump_json(usage))
+
+
+@cache
+def _drawn(usage: bytes) -> bytes:
+    return child().draw(usage).blobs[0]
 
 
 async def test_a_chart_is_a_picture_of_the_stated_size(children: Children) -> None:
@@ -74,20 +82,20 @@ def test_each_part_of_the_data_is_seen() -> None:
         replace(EMPTY, budget_micros=None),
     ]
     assert len({drawn(usage) for usage in (USAGE, *others)}) == 6
-    assert drawn(USAGE) == drawn(USAGE)
+    assert drawn(USAGE) == child().draw(charts.USAGE.dump_json(USAGE)).blobs[0]
 
 
 def test_whatever_members_call_themselves_is_drawn_without_a_warning() -> None:
     names = ("$x$", "$", "\\frac{1}{2}", "_x", "田中さくら", "🎉🦊", "नमस्ते", "مرحبا", "a\nb\0", "\u200b")
     providers = {f"_$v$ {number}": (1,) * 7 for number in range(9)}
     odd = replace(USAGE, title="W" * 500, credits=providers, members=tuple((name, 1) for name in names))
-    assert drawn(odd)[HEADER] == drawn(USAGE)[HEADER]
+    assert drawn(odd)[HEADER] == STATED
 
 
 def test_a_quarter_of_a_year_with_a_budget_of_nothing_is_drawn() -> None:
     days = tuple(WEEK[0] + timedelta(days=number) for number in range(92))
     usage = replace(USAGE, days=days, credits={"Venice": (10**6,) * 92}, budget_micros=0)
-    assert drawn(usage)[HEADER] == drawn(USAGE)[HEADER]
+    assert drawn(usage)[HEADER] == STATED
 
 
 def test_a_provider_without_credits_is_nothing_yet() -> None:

@@ -111,7 +111,7 @@ async def test_a_purchase_cut_by_a_kill_is_not_repeated_and_not_charged(
     await stage.bot.start()
     asked = await stage.animate()
     await stage.reaches(asked, "submitting")
-    await eventually(lambda: len(stage.vendor.jobs) == accepted)
+    await eventually(lambda: stage.bot.row(asked.id)["asked_at"] and len(stage.vendor.jobs) == accepted)
 
     await stage.bot.kill()
     stage.bot.settings["EIGENAI_BASE_URL"] = stage.vendor.url
