@@ -20,6 +20,7 @@ from bot.delivery.brake import Brake
 from bot.delivery.open_replies import OpenReplies
 from bot.engine import Engine
 from bot.health import Health
+from bot.intake import DECODED_AT_ONCE
 from bot.jobs import KEPT, Job
 from bot.login import DiscordAway, translated
 from bot.media.child import Children
@@ -36,7 +37,7 @@ from bot.store.db import StoreError, connect
 from bot.store.queue import Caps
 from bot.studio import HouseRules, Studio
 from bot.tasks import Tasks
-from bot.usage import Reports
+from bot.usage import CHARTS_AT_ONCE, Reports
 from providers import create
 from providers.base import Resources
 from providers.http import open_session
@@ -192,6 +193,13 @@ class _App:
         children = Children()
         self._at_end(children.close, "a child")
 
+        # Beside the others: what members send in never keeps a finished video waiting.
+        pictures = Children(DECODED_AT_ONCE)
+        self._at_end(pictures.close, "a picture")
+
+        drawers = Children(CHARTS_AT_ONCE)
+        self._at_end(drawers.close, "a chart")
+
         encoders = Children(settings.encode_jobs)
         self._at_end(encoders.close, "an encoder")
 
@@ -248,10 +256,10 @@ class _App:
             limits=settings.limits,
         )
 
-        client.studio = Studio(store, catalogue, engine, files, children, clock, rules, runner.wake)
+        client.studio = Studio(store, catalogue, engine, files, pictures, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
         client.logs = delivery.logs
-        client.reports = Reports(store, catalogue, children, clock)
+        client.reports = Reports(store, catalogue, drawers, clock)
         client.archive = Archive(store, files, delivery, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)
         left = await client.open_replies.left()

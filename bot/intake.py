@@ -1,21 +1,27 @@
 """What somebody asks for, and its files: brought here, looked at, and made ready for the model."""
 
 import asyncio
+import os
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from bot.errors import NotNow
+from bot.fair import FairShare
 from bot.media import sounds
 from bot.media.child import Children
 from bot.media.images import check_size, prepare
 from providers.options import SourceAudio, SourceImage
 from providers.specs import ModelSpec, VideoRequest
 
-DECODED_AT_ONCE = 4
-"""Orders whose files are looked at at the same time."""
+DECODED_AT_ONCE = max(2, os.cpu_count() or 1)
+"""Orders whose files are looked at at the same time; two at least, so that no server can have all places."""
 _ROOM = 8
 """How many files of the largest size may be in memory. What does not come takes room from nobody for long."""
+PREPARED = 5
+"""Orders with files that one member may have under way here at once; one is worked on, the others wait."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +81,50 @@ class Intake:
         """`largest` is what a file may have, in bytes."""
         self._children = children
         self._largest = largest
-        self._room = _Room(_ROOM * largest)
-        self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
-        self._members: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._room = FairShare(_ROOM * largest)
+        self._decoding = FairShare(DECODED_AT_ONCE)
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._prepared: Counter[int] = Counter()
+        """By member."""
 
     def check(self, files: Mapping[str, Attached]) -> None:
         """Refuse by what Discord states, before anything is read. Raises BadImage."""
         for attached in files.values():
             check_size(attached.size, self._largest)
 
-    async def read(
-        self, user_id: int, files: Mapping[str, Attached], spec: ModelSpec, wish: VideoRequest
-    ) -> tuple[VideoRequest, bytes | None]:
-        """The wish with its real files, and the picture's thumbnail. Raises UserFault.
+    @asynccontextmanager
+    async def turn(self, order: Order) -> AsyncGenerator[None]:
+        """A member's orders with files come one after the other, each booked before the next is looked at.
 
-        A file that does not come keeps its member waiting, and nobody else.
+        So nobody has more files decoded than they have allowance for. Raises NotNow where too many wait.
         """
-        size = sum(attached.size for attached in files.values())
-        async with self._members.setdefault(user_id, asyncio.Lock()), self._room.take(size):
-            fetched = {name: await self._fetch(attached) for name, attached in files.items()}
-            async with self._decoding:
+        if not order.files:
+            yield
+            return
+        if self._prepared[order.user_id] >= PREPARED:
+            raise NotNow(
+                f"I am still preparing {PREPARED} pictures of yours. Try again when their cards are there. "
+                "Nothing was charged."
+            )
+        self._prepared[order.user_id] += 1
+        try:
+            async with self._turns.setdefault(order.user_id, asyncio.Lock()):
+                yield
+        finally:
+            self._prepared[order.user_id] -= 1
+            self._prepared += Counter()  # keeps only what is above zero
+
+    async def read(
+        self, order: Order, spec: ModelSpec, wish: VideoRequest
+    ) -> tuple[VideoRequest, bytes | None]:
+        """The wish with its real files, and the picture's thumbnail, in the order's turn. Raises UserFault.
+
+        A file that does not come, or takes long to decode, keeps its member waiting, and few others.
+        """
+        size = sum(attached.size for attached in order.files.values())
+        async with self._room.take(order.user_id, order.guild_id, size):
+            fetched = {name: await self._fetch(attached) for name, attached in order.files.items()}
+            async with self._decoding.take(order.user_id, order.guild_id):
                 return await self._prepare(fetched, spec, wish)
 
     async def _fetch(self, attached: Attached) -> bytes:
@@ -116,25 +146,3 @@ class Intake:
             files[name] = prepared.image
             thumbnail = prepared.thumbnail if name == "image" else thumbnail
         return wish.with_files(files), thumbnail
-
-
-class _Room:
-    """So many bytes for all who need some."""
-
-    def __init__(self, size: int) -> None:
-        self._size = self._left = size
-        self._freed = asyncio.Event()
-
-    @asynccontextmanager
-    async def take(self, size: int) -> AsyncGenerator[None]:
-        """Wait for the room; who needs more than there is gets all of it."""
-        size = min(size, self._size)
-        while size > self._left:
-            self._freed.clear()
-            await self._freed.wait()
-        self._left -= size
-        try:
-            yield
-        finally:
-            self._left += size
-            self._freed.set()

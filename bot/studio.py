@@ -97,13 +97,15 @@ class Studio:
         """
         if self._engine.stopping.is_set():
             raise NotNow("I am being restarted. Try again in a minute; nothing was charged.")
-        try:
-            if (booked := await self._store.jobs.get(order.id)) is not None:
-                return booked
-            new = await self._prepare(order)
-        except (StoreError, OSError) as error:
-            raise self._no(error) from error
-        return await self._post_card(await self._book(order, new))
+        async with self._intake.turn(order):
+            try:
+                if (booked := await self._store.jobs.get(order.id)) is not None:
+                    return booked
+                new = await self._prepare(order)
+            except (StoreError, OSError) as error:
+                raise self._no(error) from error
+            booked = await self._book(order, new)
+        return await self._post_card(booked)
 
     async def _prepare(self, order: Order) -> Job:
         """Everything before the job is booked; its files are kept afterwards. Raises UserFault."""
@@ -120,7 +122,7 @@ class Studio:
         if (why := standing.refusal(price, 0)) is not None:
             raise OverAllowance(refusal(why, standing, price))
         wish = wish.model_copy(update={"model": spec.id})
-        request, thumbnail = await self._intake.read(order.user_id, order.files, spec, wish)
+        request, thumbnail = await self._intake.read(order, spec, wish)
         self._check(name, spec, request)
         quoted = await self.catalogue.quote(name, spec, request)
         check_price(self.catalogue.providers[name], quoted, rules, self._rules.limits)

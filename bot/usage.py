@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bot.catalogue import Catalogue
 from bot.clock import Clock
+from bot.fair import FairShare
 from bot.media.charts import UsageChart, draw
 from bot.media.child import Children
 from bot.quotas import Budget, WindowKind, window_at
@@ -19,6 +20,7 @@ from bot.store import Store
 from bot.store.db import Row
 from bot.store.usage import MemberUsage
 
+CHARTS_AT_ONCE = 2
 MOST_ROWS = 20_000
 LONGEST_PROMPT = 150
 """Characters of each. So much fits into a file that every server takes."""
@@ -84,6 +86,7 @@ class Reports:
         self._store = store
         self._catalogue = catalogue
         self._children = children
+        self._drawing = FairShare(CHARTS_AT_ONCE)
         self._clock = clock
 
     async def usage(self, guild_id: int, period: Period) -> UsageReport:
@@ -109,14 +112,15 @@ class Reports:
         month = window_at(WindowKind.MONTH, self._clock.now(), rules.zone)
         return await self._store.accounts.spent(guild_id, month)
 
-    async def chart(self, report: UsageReport, title: str, names: Sequence[str]) -> bytes:
-        """The report as a PNG; `names` are those of its first members. Raises NotNow."""
+    async def chart(
+        self, guild_id: int, user_id: int, report: UsageReport, title: str, names: Sequence[str]
+    ) -> bytes:
+        """The report as a PNG for who asks; `names` are those of its first members. Raises NotNow."""
         members = tuple((name, member.credits) for name, member in zip(names, report.members, strict=False))
         limit = report.budget.limit if report.budget else None
-        return await draw(
-            self._children,
-            UsageChart(title, report.days, report.credits, members, report.spent, limit),
-        )
+        chart = UsageChart(title, report.days, report.credits, members, report.spent, limit)
+        async with self._drawing.take(user_id, guild_id):
+            return await draw(self._children, chart)
 
     async def export(self, guild_id: int, period: Period) -> Export:
         """The jobs of the period as CSV, the latest MOST_ROWS of them, in UTF-8."""

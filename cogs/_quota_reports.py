@@ -78,7 +78,7 @@ class QuotaReports(commands.Cog):
             *(_name(interaction, member.user_id) for member in report.members[:_MEMBERS])
         )
         try:
-            chart = await self.bot.reports.chart(report, f"Videos, {period}", names)
+            chart = await self.bot.reports.chart(by.guild_id, by.user_id, report, f"Videos, {period}", names)
         except NotNow as fault:
             embed.set_footer(text=str(fault))
             return Page(embed)

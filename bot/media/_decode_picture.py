@@ -7,6 +7,7 @@ import zlib
 from PIL import Image, ImageCms, ImageOps
 
 from bot.media._picture_header import MIN_SIDE, check_size, readable_kind, webp_size
+from bot.media._picture_parts import check_parts
 from bot.media._wire import Answer, Refused
 
 THUMBNAIL_SIDE = 256
@@ -44,6 +45,7 @@ def prepare(data: bytes, *, max_side: int, max_bytes: int) -> Answer:
 def _load(data: bytes, max_side: int) -> Image.Image:
     """The decoded picture, at most `max_side` wide and high, upright."""
     kind = readable_kind(data)
+    check_parts(kind, data)
     try:
         if kind == "WEBP" and (size := webp_size(data)):
             check_size(*size)

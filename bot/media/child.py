@@ -100,6 +100,8 @@ async def _start(task: str) -> Process:
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            # A file can cause a million of them.
+            "-Wignore",
             "-P",
             "-m",
             "bot.media._worker",

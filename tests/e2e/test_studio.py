@@ -11,10 +11,11 @@ import pytest
 from bot.errors import BadImage, NotNow, OverAllowance, UserFault
 from bot.intake import DECODED_AT_ONCE, Attached, Order
 from bot.jobs import Job, JobState
+from bot.media._wire import Answer
 from bot.store.db import StoreError, Unanswered
 from cogs._answer import RESTARTING
 from tests.e2e.conftest import World, picture
-from tests.helpers import eventually
+from tests.helpers import AtHome, eventually
 from tests.vendors.eigenai import EigenAIServer
 
 Start = Callable[..., Awaitable[World]]
@@ -48,7 +49,10 @@ async def test_a_repeated_event_is_one_job(world: World, vendor: EigenAIServer) 
     assert await world.quota() == "4 of 5 credits left today"
 
 
-async def test_ten_at_once_against_an_allowance_of_three_are_three(start: Start) -> None:
+async def test_ten_at_once_against_an_allowance_of_three_are_three(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.intake.PREPARED", 10)
     world = await start(default_allowance=3)
     answers = await asyncio.gather(
         *(booked(world, number=number) for number in range(1, 11)), return_exceptions=True
@@ -59,6 +63,22 @@ async def test_ten_at_once_against_an_allowance_of_three_are_three(start: Start)
     await world.video(3)
     kept = {path.name for path in world.bot.studio._files._folder.iterdir()}
     assert len(kept) == 3, "those that were refused leave nothing behind"
+
+
+async def test_no_more_is_decoded_than_the_allowance_is_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await start(default_allowance=1)
+    decoded: list[str] = []
+    decode = AtHome.run
+
+    async def counted(self: AtHome, task: str, *data: bytes, **options: Any) -> Answer:
+        decoded.append(task)
+        return await decode(self, task, *data, **options)
+
+    monkeypatch.setattr(AtHome, "run", counted)
+    await asyncio.gather(*(booked(world, number=number) for number in range(1, 6)), return_exceptions=True)
+    assert decoded.count("bot.media._decode_picture:prepare") == 1
 
 
 async def test_an_order_counts_in_the_window_in_which_it_is_booked(
@@ -164,8 +184,10 @@ async def test_a_sentence_that_discord_would_not_take_is_cut(
 
 
 async def test_an_order_cut_by_a_restart_says_so(world: World) -> None:
-    for _ in range(DECODED_AT_ONCE):
-        await world.bot.studio._intake._decoding.acquire()
+    intake = world.bot.studio._intake
+    taken = [intake._decoding.take(number, number) for number in range(DECODED_AT_ONCE)]
+    for place in taken:
+        await place.__aenter__()
     asked = asyncio.create_task(world.animate())
     await eventually(lambda: world.bot.tasks._running)
     await world.bot.close()
@@ -226,12 +248,11 @@ async def test_pictures_that_do_not_come_keep_nobody_else_waiting(world: World) 
     for task in stuck:
         task.cancel()
     await asyncio.gather(*stuck, return_exceptions=True)
-    world.bot.studio._intake._room._left = 0
-    waiting = asyncio.create_task(booked(world, number=2))
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    world.bot.studio._intake._room._left = 10**9
-    world.bot.studio._intake._room._freed.set()
+    room = world.bot.studio._intake._room
+    async with room.take(1, 1, 10**9), room.take(2, 2, 10**9):
+        waiting = asyncio.create_task(booked(world, number=2))
+        await asyncio.sleep(0)
+        assert not waiting.done()
     await waiting
 
 
