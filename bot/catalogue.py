@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
 from bot.fitness import Ward
+from bot.keychecks import ASK_WITHIN, KeyChecks
 from bot.notices import reason
 from bot.saved_models import SavedModels
 from bot.words import code
@@ -27,14 +28,10 @@ RETRY = timedelta(minutes=5)
 """How long one is believed further that could not be had again."""
 FIRST_WAIT = 3.0
 """Seconds that a start waits for providers of which nothing is known."""
-ASK_WITHIN = 180.0
-"""Seconds that a provider gets to list its models, or to check its key."""
 QUOTE_WITHIN = 5.0
 """Seconds that a provider gets to name its price."""
 QUOTE_AGAIN = 30.0
 """Seconds for which one that did not is not asked again."""
-CHECK_AGAIN = timedelta(seconds=10)
-"""Between two looks at one provider's key, at the least, however many of its requests are refused."""
 _NAMED = 10
 """Choices listed in a sentence."""
 
@@ -54,7 +51,7 @@ class Catalogue:
         self._ask_at: dict[str, datetime] = {}
         self._quote_after: dict[str, float] = {}
         self._asked: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._suspected: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._keys = KeyChecks(self.ward)
 
     def knows(self, provider: str) -> bool:
         """Whether the provider itself has told what it offers, since the bot was started."""
@@ -70,7 +67,7 @@ class Catalogue:
 
     def suspect(self, provider: str) -> None:
         """A request was refused for the key or the balance: `tend` finds out whether that is so for all."""
-        self._suspected[provider].set()
+        self._keys.suspect(provider)
 
     async def recall(self) -> None:
         """Begin with what the providers offered when they were last asked."""
@@ -224,14 +221,14 @@ class Catalogue:
         async with asyncio.TaskGroup() as group:
             for provider in self.providers.values():
                 group.create_task(self._tend(provider, clock))
-                group.create_task(self._settle_suspicions(provider, clock))
+                group.create_task(self._keys.settle(provider, clock))
 
     async def _tend(self, provider: AnyProvider, clock: Clock) -> None:
         """One provider's share, so that nobody waits for another one's answer."""
         never = asyncio.Event()
         while True:
             if self.ward[provider.name].due(clock.now()):
-                await self._try_again(provider, clock)
+                await self._keys.try_again(provider, clock)
             if self._is_due(provider.name, clock.now()):
                 await self._refresh(provider, clock.now)
             await clock.wait(never, ROUND)
@@ -240,40 +237,6 @@ class Catalogue:
         """Whether a provider is to be asked what it offers; also after the clock was put back."""
         at = self._ask_at.get(provider, now)
         return provider in self._doubted or not now < at <= now + FRESH
-
-    async def _settle_suspicions(self, provider: AnyProvider, clock: Clock) -> None:
-        """Pause a provider only after its key was refused where nothing is bought; one look at a time."""
-        suspected, never = self._suspected[provider.name], asyncio.Event()
-        while True:
-            await suspected.wait()
-            if self.ward[provider.name].paused is None:
-                await self._verify(provider, clock)
-            suspected.clear()  # what was refused meanwhile has had its answer
-            await clock.wait(never, CHECK_AGAIN.total_seconds())
-
-    async def _verify(self, provider: AnyProvider, clock: Clock) -> None:
-        fitness = self.ward[provider.name]
-        words = "refused a request, but its key works: nobody else has to wait"
-        try:
-            async with asyncio.timeout(ASK_WITHIN):
-                await provider.verify()
-        except (Unauthorized, OutOfFunds) as error:
-            fitness.confirmed(error, clock.now())
-            words = f"is paused for everybody ({fitness.paused}): {error.detail}"
-        except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of the key
-            words = f"refused a request, and cannot be asked about its key: {error!r}"
-        log.log(logging.WARNING if fitness.paused is None else logging.ERROR, "%s %s", provider.name, words)
-
-    async def _try_again(self, provider: AnyProvider, clock: Clock) -> None:
-        try:
-            async with asyncio.timeout(ASK_WITHIN):
-                await provider.verify()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the key was not shown to work
-            log.warning("%s is still paused: %r", provider.label, error)
-            self.ward[provider.name].wait(clock.now())
-        else:
-            log.warning("%s is no longer paused", provider.label)
-            self.ward[provider.name].heard()
 
     async def _refresh(self, provider: AnyProvider, now: Callable[[], datetime]) -> None:
         name = provider.name

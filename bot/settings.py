@@ -18,8 +18,8 @@ from pydantic_settings import (
 from bot.limits import Limits, Period, Scope
 from bot.quotas import MOST_CREDITS, Allowance, WindowKind
 from providers import discover
-from providers.base import Dollars, ProviderConfig, hosts_of, is_exposed, micros
-from providers.http import named_host
+from providers.base import Dollars, ProviderConfig, micros
+from providers.hosts import hosts_of, is_exposed, named_host
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list that people write as `one, two`."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 AnyProvider: TypeAlias = "Provider[Any]"
 """A provider whose settings are its own business."""
 
-_CONTRACT = {"base", "errors", "fields", "http", "limits", "options", "specs"}
+_CONTRACT = {"base", "errors", "fields", "hosts", "http", "limits", "options", "specs"}
 
 
 @cache
@@ -44,7 +44,7 @@ def create(configs: "Mapping[str, ProviderConfig]", resources: "Resources") -> "
 
 def _own(name: str, configs: "Mapping[str, ProviderConfig]", resources: "Resources") -> "Resources":
     """What one provider is lent: it trusts what is its own, and nothing that is another's."""
-    from providers.base import hosts_of  # noqa: PLC0415 - the same
+    from providers.hosts import hosts_of  # noqa: PLC0415 - the same
 
     trusted = {host for entry in resources.trusted_hosts if (host := _trusted_by(name, entry))}
     others = {entry.rpartition("@")[2] for entry in resources.trusted_hosts}

@@ -32,9 +32,11 @@ def never_escapes(
     @wraps(call)
     async def guarded(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return cast("T", within(await call(self, *args, **kwargs), secrets_of(self)))
+            return cast(
+                "T", within(await call(self, *args, **kwargs), secrets_of(getattr(self, "config", None)))
+            )
         except ProviderError as error:
-            error.detail = without(secrets_of(self), error.detail)
+            error.detail = without(secrets_of(getattr(self, "config", None)), error.detail)
             error.args = (error.detail,)
             raise
         except _NOT_OURS.get(name, ProviderError):
@@ -48,9 +50,8 @@ def never_escapes(
     return guarded
 
 
-def secrets_of(provider: object) -> Sequence[str]:
+def secrets_of(config: object) -> Sequence[str]:
     """What is secret in a provider's settings."""
-    config = getattr(provider, "config", None)
     if not isinstance(config, BaseModel):
         return []
     fields = (getattr(config, field) for field in type(config).model_fields)

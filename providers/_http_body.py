@@ -1,8 +1,10 @@
 """What each way of failing on the way to an answer means; and its body, read up to a cap."""
 
 import asyncio
+import json as json_format
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import TypeVar
 
 import aiohttp
@@ -54,6 +56,10 @@ def translated(url: URL, sent: Sent | None = None) -> Generator[None]:
 
 def _words(error: Exception, url: URL) -> str:
     return f"{type(error).__name__} at {url.host}"
+
+
+def encoded(json: JsonObject) -> BytesIO:
+    return BytesIO(json_format.dumps(json, allow_nan=False).encode())
 
 
 async def next_chunk(response: aiohttp.ClientResponse) -> bytes:

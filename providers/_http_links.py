@@ -49,6 +49,34 @@ class PublicResolver(AbstractResolver):
         await self._inner.close()
 
 
+class Trust:
+    """What one provider may name."""
+
+    def __init__(self, base: URL, trusted_hosts: Collection[str], foreign_hosts: Collection[str]) -> None:
+        self._base = base
+        self._trusted = trusted_hosts
+        self._foreign = foreign_hosts
+
+    def is_own(self, url: URL) -> bool:
+        return url.origin() == self._base.origin()
+
+    def holds(self, url: URL) -> bool:
+        """Whether a URL is the vendor's own, or the operator trusts its host."""
+        return self.is_own(url) or is_named(url.raw_host or "", url.port, self._trusted)
+
+    def judge(self, url: URL) -> None:
+        """Raise Unusable for what may not be followed."""
+        host = url.raw_host or ""
+        if self.holds(url):
+            return
+        if is_named(host, url.port, self._foreign):
+            raise Unusable(f"the vendor names a link to another provider's host: {host}")
+        if url.scheme != "https":
+            raise Unusable(f"the vendor names a link that is not https: {url.scheme}://{host}")
+        if not may_be_public(host):
+            raise Unusable(f"the vendor names a link to a private address: {host}")
+
+
 def open_session(trusted_hosts: Iterable[str]) -> aiohttp.ClientSession:
     """A session for every provider. Only the named hosts (`named_host`) may have private addresses."""
     connector = aiohttp.TCPConnector(resolver=PublicResolver(trusted_hosts))

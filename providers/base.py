@@ -5,7 +5,7 @@ Returned is the vendor's verdict; raised (`providers.errors`) means we could not
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from yarl import URL
 
 from providers._base_calls import CALLS, never_escapes, without
-from providers._http_links import authority, is_host, is_inside, is_named
+from providers._http_links import is_host
 from providers.errors import NO_ADVICE, Advice, Uncertain
 from providers.fields import DEAREST, LONGEST_LINK, MOST_ENTRIES, Micros, Seconds, Share, Words
 from providers.options import Frozen
@@ -145,25 +145,6 @@ class RemoteConfig(ProviderConfig):
 
 
 C = TypeVar("C", bound=ProviderConfig)
-
-
-def hosts_of(config: ProviderConfig) -> frozenset[str]:
-    """Where a provider's API is, as `host:port`."""
-    found = authority(getattr(config, "base_url", ""))
-    return frozenset() if found is None else frozenset({found})
-
-
-def is_exposed(config: ProviderConfig, trusted_hosts: Collection[str]) -> bool:
-    """Whether a key leaves for a host outside without encryption, for everybody on the way to read."""
-    if (
-        not isinstance(config, RemoteConfig)
-        or config.api_key is None
-        or not config.api_key.get_secret_value()
-    ):
-        return False
-    url = URL(getattr(config, "base_url", ""))
-    host = url.raw_host or ""
-    return url.scheme == "http" and not is_inside(host) and not is_named(host, url.port, trusted_hosts)
 
 
 def within(returned: object, secrets: Sequence[str]) -> object:

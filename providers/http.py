@@ -4,10 +4,8 @@ The key travels to the configured host alone. Anything a vendor's answer points 
 addresses, few redirects, each looked at again, capped in size and in silence.
 """
 
-import json as json_format
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from io import BytesIO
 from typing import TypeAlias, TypeVar
 
 import aiohttp
@@ -15,6 +13,7 @@ from multidict import CIMultiDict
 from pydantic import JsonValue
 from yarl import URL
 
+from providers._base_calls import secrets_of, without
 from providers._http_answers import (
     JsonObject,
     error_text,
@@ -27,9 +26,18 @@ from providers._http_answers import (
     retry_after,
     trouble,
 )
-from providers._http_body import MAX_CATALOGUE, REDIRECTS, next_chunk, parsed, read, read_object, translated
+from providers._http_body import (
+    MAX_CATALOGUE,
+    REDIRECTS,
+    encoded,
+    next_chunk,
+    parsed,
+    read,
+    read_object,
+    translated,
+)
 from providers._http_expiry import instant, link_expiry
-from providers._http_links import PublicResolver, is_named, may_be_public, meant_by, named_host, open_session
+from providers._http_links import PublicResolver, Trust, meant_by, open_session
 from providers._http_ranges import UNSATISFIABLE, begun, rest_of
 from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
@@ -46,7 +54,6 @@ __all__ = [
     "error_text",
     "instant",
     "link_expiry",
-    "named_host",
     "open_session",
     "retry_after",
 ]
@@ -83,6 +90,7 @@ class Api:
         self._resources = resources
         self._config = config
         self._base = URL(base_url.rstrip("/"))
+        self._trust = Trust(self._base, resources.trusted_hosts, resources.foreign_hosts)
         self._headers = dict(headers)
         self._breather = breather
         self._budget = budget
@@ -155,13 +163,9 @@ class Api:
             return await read_object(response, head)
 
     async def delete(self, link: str) -> None:
-        """Ask for what a link leads to to be deleted; what is answered does not matter.
-
-        Raises Unusable unless it is the vendor's own or a trusted one: a vendor must not have us delete what
-        is somebody else's.
-        """
+        """Ask for what a link leads to to be deleted: Unusable unless that is the vendor's own, or trusted."""
         url = meant_by(link)
-        if not self._is_own(url) and not self._is_trusted(url):
+        if not self._trust.holds(url):
             raise Unusable(f"nothing is deleted at a host that is not the vendor's own: {url.raw_host}")
         async with self._request("DELETE", url, timeout=self._timeout(self._config.request_timeout)):
             pass
@@ -196,11 +200,10 @@ class Api:
         return plain(self._hidden(" ".join((str(said) if text is None else text).split())), limit)
 
     def _hidden(self, said: str) -> str:
-        key = self._config.api_key.get_secret_value() if self._config.api_key else ""
-        return said.replace(key, "[key]") if key else said
+        return without(secrets_of(self._config), said)
 
     def _headers_of(self, response: aiohttp.ClientResponse) -> CIMultiDict[str]:
-        """What the headers say, for whoever reads it out: plain, and without the key that some repeat."""
+        """What the headers say: plain, and without the key that some repeat."""
         return CIMultiDict((name, plain(self._hidden(said))) for name, said in response.headers.items())
 
     async def _follow(self, url: URL, sink: Sink, json: JsonObject | None, budget: Budget | None) -> None:
@@ -209,7 +212,7 @@ class Api:
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
         )
         for _ in range(MAXREDIRECTS + 1):
-            self._guard(url)
+            self._trust.judge(url)
             method, rest = ("GET", rest_of(sink)) if json is None else ("POST", {})
             # Compressed on the way, a file has other offsets than here.
             headers = {"Accept-Encoding": "identity", **rest}
@@ -227,23 +230,6 @@ class Api:
     def _url(self, path: str) -> URL:
         return URL(f"{self._base}{path}")
 
-    def _is_own(self, url: URL) -> bool:
-        return url.origin() == self._base.origin()
-
-    def _is_trusted(self, url: URL) -> bool:
-        return is_named(url.raw_host or "", url.port, self._resources.trusted_hosts)
-
-    def _guard(self, url: URL) -> None:
-        host = url.raw_host or ""
-        if self._is_own(url) or self._is_trusted(url):
-            return
-        if is_named(host, url.port, self._resources.foreign_hosts):
-            raise Unusable(f"the vendor names a link to another provider's host: {host}")
-        if url.scheme != "https":
-            raise Unusable(f"the vendor names a link that is not https: {url.scheme}://{host}")
-        if not may_be_public(host):
-            raise Unusable(f"the vendor names a link to a private address: {host}")
-
     def _timeout(self, total: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=total, sock_connect=min(CONNECT_TIMEOUT, total))
 
@@ -259,7 +245,7 @@ class Api:
         budget: Budget | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        is_own = self._is_own(url)
+        is_own = self._trust.is_own(url)
         headers = {**(headers or {}), **(self._headers if is_own else {})}
         if json is not None:
             headers["Content-Type"] = "application/json"
@@ -277,7 +263,7 @@ class Api:
                     method,
                     url,
                     headers=headers,
-                    data=data if json is None else _encoded(json),
+                    data=data if json is None else encoded(json),
                     timeout=timeout,
                     allow_redirects=False,
                     trace_request_ctx=sent,
@@ -320,7 +306,3 @@ class Api:
         except Uncertain as error:
             return error.detail, {}
         return self.quote(await parsed(body, error_text)), await parsed(body, object_in)
-
-
-def _encoded(json: JsonObject) -> BytesIO:
-    return BytesIO(json_format.dumps(json, allow_nan=False).encode())

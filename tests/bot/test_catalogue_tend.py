@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalogue import CHECK_AGAIN, FRESH, Catalogue
+from bot.catalogue import FRESH, Catalogue
 from bot.fitness import PAUSE
 from bot.jobs import Failure
+from bot.keychecks import CHECK_AGAIN
 from bot.tasks import Tasks
 from providers.errors import OutOfFunds, Unauthorized, Uncertain, Unreachable
 from providers.specs import Mode, ModelSpec
@@ -148,7 +149,7 @@ async def test_nobody_waits_for_another_ones_list_or_key(
 async def test_a_key_check_without_an_answer_is_given_up(
     hanging: Hanging, tended: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.catalogue.ASK_WITHIN", 0.01)
+    monkeypatch.setattr("bot.keychecks.ASK_WITHIN", 0.01)
     catalogue = Catalogue({"hanging": hanging}, None)
     catalogue.ward["hanging"].confirmed(Unauthorized("401"), NOON - PAUSE)
     tended(catalogue)
@@ -253,7 +254,7 @@ async def test_many_refusals_are_one_look_at_the_key(tmp_path: Path) -> None:
 
     def refused() -> bool:
         catalogue.suspect("scripted")
-        return clock.now() - began > 10 * CHECK_AGAIN
+        return clock.now() - began > timedelta(seconds=10 * CHECK_AGAIN)
 
     await eventually(refused)
     await tasks.close()

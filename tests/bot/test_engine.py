@@ -200,7 +200,7 @@ async def test_what_a_submit_tells_of_its_provider_is_remembered(hall: Hall) -> 
     catalogue = hall.engine._catalogue
     hall.provider.submits.append(OutOfFunds("402"))
     await hall.drive(await hall.promoted(1))
-    assert catalogue._suspected["scripted"].is_set()
+    assert catalogue._keys.is_suspected("scripted")
     assert catalogue.ward["scripted"].fit(hall.clock.now()), "until its key is known not to work"
 
 

@@ -8,9 +8,10 @@ from pydantic import SecretStr, ValidationError
 
 import providers
 from providers._http_links import is_inside, may_be_public, meant_by, named_host
-from providers.base import ProviderConfig, RemoteConfig, Resources, is_exposed
+from providers.base import ProviderConfig, RemoteConfig, Resources
 from providers.ecohash import EcoHashConfig
 from providers.errors import Unusable
+from providers.hosts import is_exposed
 from providers.http import Api
 from providers.openai_videos import OpenAIVideosConfig
 from tests.providers.conftest import FileHost, Received
