@@ -163,7 +163,7 @@ class Api:
             return await read_object(response, head)
 
     async def delete(self, link: str) -> None:
-        """Ask for what a link leads to to be deleted: Unusable unless that is the vendor's own, or trusted."""
+        """Have what a link leads to deleted. Raises Unusable unless it is the vendor's own, or trusted."""
         url = meant_by(link)
         if not self._trust.holds(url):
             raise Unusable(f"nothing is deleted at a host that is not the vendor's own: {url.raw_host}")
