@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import discord
 
 from bot.client import Stillmotion
+from bot.moderation import MOST_LISTED
 from bot.rules import Elsewhere, ServerRules
 from bot.words import count, dollars, fitting, full
 from cogs._acts import amount_of, tariff_words
@@ -43,6 +44,8 @@ async def server_card(bot: Stillmotion, guild_id: int) -> Page:
         for (provider, model), tariff in rules.tariffs.items()
     )
     cut += _list(embed, "Prices", prices)
+    if len({*members.members, *members.blocks}) >= MOST_LISTED:
+        embed.set_footer(text=f"Only {MOST_LISTED:,} members with a rule of their own are listed.")
     embed.add_field(name="Budget", value=await _budget(bot, rules, guild_id))
     embed.add_field(name="At once", value=_caps(rules))
     embed.add_field(name="Provider", value=_provider(bot, rules))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from bot.rules import Act, ServerRules
 from bot.store import snapshots
-from bot.store.db import MIGRATION_LIMIT, Database, Rows, Transaction, clean, to_text
+from bot.store.db import Database, Rows, Transaction, clean, to_text
 from bot.store.draws import drawn_in
 from bot.store.snapshots import act_of, rules_in
 
@@ -44,9 +44,8 @@ class Acts:
         rules = await snapshots.read(self._database.read, guild_id, member_id)
         if rules is not None:
             return rules
-        return await self._database.write(
-            lambda transaction: rules_in(transaction, guild_id, member_id), limit=MIGRATION_LIMIT
-        )
+        await snapshots.refresh(self._database, guild_id)
+        return await self._database.write(lambda on: rules_in(on, guild_id, member_id))
 
     async def history(
         self,

@@ -7,19 +7,21 @@ acts, or of another format, is never believed. The acts are then folded anew, on
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
 from bot.rules import Act, Change, ServerRules, rules_of
-from bot.store.db import Row, Rows, Transaction, Value, to_text
+from bot.store.db import MIGRATION_LIMIT, Database, Row, Rows, Transaction, Value, to_text
 
 V = TypeVar("V")
 
 FORMAT = 1
 """Raise it with every change of what a snapshot holds or of how acts are folded."""
-_PAGE = 500
-"""Acts, or members, that are handled at once: more would keep the event loop."""
+_PAGE, _MEMBERS = 500, 100
+"""Acts, and members, that are handled at once: more would keep the event loop."""
+_Folded: TypeAlias = tuple[ServerRules, Row | None]
+"""Rules, and the row of the latest act that is folded in."""
 _FOR_GOOD = datetime.max.replace(tzinfo=UTC)
 _RULES = TypeAdapter(ServerRules)
 _ABOUT_MEMBERS = {"members", "grants", "resets", "blocks"}
@@ -135,34 +137,43 @@ async def _keep_members(
     )
 
 
-async def _fold(transaction: Transaction, guild_id: int) -> None:
-    """Make a server's snapshots anew from all of its acts."""
+async def refresh(database: Database, guild_id: int) -> None:
+    """Make a server's snapshots anew from all of its acts; nobody who writes waits while they are read."""
+    folded = await _folded(database.read, guild_id)
+    await database.write(lambda transaction: _fold(transaction, guild_id, folded), limit=MIGRATION_LIMIT)
+
+
+async def _fold(transaction: Transaction, guild_id: int, before: _Folded | None = None) -> None:
+    """The same, from the acts after those that were folded `before`."""
     await transaction.lock(f"server {guild_id}")
-    rules, last = ServerRules(), None
-    while page := await _acts_after(transaction, guild_id, last):
-        rules = rules_of(page, rules)
-        last = page[-1]
+    rules, last = await _folded(transaction.rows, guild_id, before)
     if last is None:
         return
-    await _keep_server(transaction, guild_id, last.id, rules)
+    await _keep_server(transaction, guild_id, act_of(last).id, rules)
     await transaction.rows("DELETE FROM member_rules WHERE guild_id = :guild_id", guild_id=guild_id)
     member_ids = sorted({*rules.members, *rules.grants, *rules.resets, *rules.blocks})
-    for first in range(0, len(member_ids), _PAGE):
-        await _keep_members(transaction, guild_id, rules, member_ids[first : first + _PAGE])
+    for first in range(0, len(member_ids), _MEMBERS):
+        await _keep_members(transaction, guild_id, rules, member_ids[first : first + _MEMBERS])
 
 
-async def _acts_after(transaction: Transaction, guild_id: int, last: Act | None) -> list[Act]:
-    rows = await transaction.rows(
+async def _folded(rows: Rows, guild_id: int, before: _Folded | None = None) -> _Folded:
+    rules, last = before or (ServerRules(), None)
+    while page := await _acts_after(rows, guild_id, last):
+        rules, last = rules_of(map(act_of, page), rules), page[-1]
+    return rules, last
+
+
+async def _acts_after(rows: Rows, guild_id: int, last: Row | None) -> list[Row]:
+    return await rows(
         """
         SELECT * FROM act WHERE guild_id = :guild_id AND (at, id) > (:at, :id)
         ORDER BY at, id LIMIT :limit
         """,
         guild_id=guild_id,
-        at="" if last is None else to_text(last.at),
-        id=0 if last is None else last.id,
+        at="" if last is None else last["at"],
+        id=0 if last is None else last["id"],
         limit=_PAGE,
     )
-    return [act_of(row) for row in rows]
 
 
 def act_of(row: Row) -> Act:

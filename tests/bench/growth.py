@@ -4,7 +4,7 @@
 
 Each server has a database of its own, an SQLite file as it is used in earnest. The numbers are milliseconds:
 the median of each call, and the longest time for which the event loop did nothing else meanwhile. It takes
-under a minute.
+a minute or two.
 """
 # ruff: noqa: T201 - it prints what it measures
 
@@ -200,12 +200,15 @@ async def server(acts: int, jobs: int) -> dict[str, tuple[float, float]]:
 
 async def main() -> None:
     little = await server(LITTLE, LITTLE)
-    much = await server(MUCH, MUCH)
-    print("milliseconds: the median of a call, its ratio, the longest block of the loop")
-    print(f"{'':<18}{LITTLE:>10,}{MUCH:>10,}{'ratio':>10}{LITTLE:>10,}{MUCH:>10,}")
-    for name, (before, block) in little.items():
-        after, longest = much[name]
-        print(f"{name:<18}{before:>10.2f}{after:>10.2f}{after / before:>10.1f}{block:>10.1f}{longest:>10.1f}")
+    told = f"{LITTLE:,} decisions and {LITTLE:,} jobs this month"
+    for name, acts, jobs in (("decisions", MUCH, LITTLE), ("jobs this month", LITTLE, MUCH)):
+        much = await server(acts, jobs)
+        print(f"\nA server with {told}, beside one with {MUCH:,} {name}")
+        print(f"{'':<18}{'median, ms':>20}{'ratio':>10}{'longest block, ms':>20}")
+        for call, (before, block) in little.items():
+            after, longest = much[call]
+            print(f"{call:<18}{before:>10.2f}{after:>10.2f}{after / before:>10.1f}", end="")
+            print(f"{block:>10.1f}{longest:>10.1f}")
 
 
 if __name__ == "__main__":
