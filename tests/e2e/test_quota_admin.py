@@ -353,6 +353,19 @@ async def test_show_has_all_rules_of_the_server(world: World) -> None:
     assert (await show(world, "show", target=role)).response.content == f"<@&{role.id}> has 8 credits a week."
 
 
+async def test_show_says_so_where_more_members_have_rules_than_are_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("bot.moderation", "cogs._server_card"):
+        monkeypatch.setattr(f"{module}.MOST_LISTED", 1)
+    await world.administer("quota-admin block", member=world.alice, until="1d")
+    await world.administer("quota-admin set", target=world.bob, amount="1")
+    shown = await embed(world, "show")
+    assert shown.footer.text == "Only 1 members with a rule of their own are listed."
+    assert fields(shown)["Members with a rule of their own"] == f"<@{world.bob.id}>: 1 credit a day"
+    assert "Blocked" not in fields(shown)
+
+
 async def test_usage_is_a_table_and_a_chart(world: World) -> None:
     await world.animate()
     await world.animate(world.bob)
