@@ -20,6 +20,7 @@ from providers.errors import (
     Rejected,
     Unauthorized,
     Uncertain,
+    Unreachable,
 )
 from providers.fields import LONGEST_TIME
 
@@ -62,6 +63,11 @@ def trouble(status: int, headers: Mapping[str, str], said: str) -> str:
     """An unwelcome answer in a line."""
     traces = (f" ({name}: {headers[name][:80]})" for name in _TRACES if name in headers)
     return f"HTTP {status}: {said}{''.join(traces)}"
+
+
+def on_page(status: int, headers: Mapping[str, str], said: str) -> Unreachable:
+    """The error that a page for people is: the vendor has not seen the request."""
+    return Unreachable(f"{trouble(status, headers, said)}, on a page", status=status)
 
 
 def is_page(status: int, media_type: str) -> bool:

@@ -23,8 +23,7 @@ from providers._http_answers import (
     json_in,
     meaning,
     object_in,
-    retry_after,
-    trouble,
+    on_page,
 )
 from providers._http_body import (
     MAX_CATALOGUE,
@@ -41,22 +40,11 @@ from providers._http_links import PublicResolver, Trust, meant_by, open_session
 from providers._http_ranges import UNSATISFIABLE, begun, rest_of
 from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
-from providers.errors import ProviderError, Uncertain, Unreachable, Unusable
+from providers.errors import ProviderError, Uncertain, Unusable
 from providers.fields import plain
 from providers.limits import Breather, Budget
 
-__all__ = [
-    "Api",
-    "JsonObject",
-    "Notice",
-    "PublicResolver",
-    "Refine",
-    "error_text",
-    "instant",
-    "link_expiry",
-    "open_session",
-    "retry_after",
-]
+__all__ = ["Api", "JsonObject", "PublicResolver", "error_text", "instant", "link_expiry", "open_session"]
 
 T = TypeVar("T")
 
@@ -66,7 +54,7 @@ Notice: TypeAlias = Callable[[Mapping[str, str], JsonObject], None]
 """Reads what the vendor says in an answer's headers, and knows what was asked; it must not raise."""
 
 CONNECT_TIMEOUT = 15.0
-MAXREDIRECTS = 4
+MAX_REDIRECTS = 4
 _HEAD = 8
 """So many bytes tell an MP4 from all else."""
 _TEXT_TYPES = ("application/json", "text/")
@@ -211,7 +199,7 @@ class Api:
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
         )
-        for _ in range(MAXREDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             self._trust.judge(url)
             method, rest = ("GET", rest_of(sink)) if json is None else ("POST", {})
             # Compressed on the way, a file has other offsets than here.
@@ -225,7 +213,7 @@ class Api:
                     continue
                 await self._copy(response, sink, sink.size if rest else 0)
                 return
-        raise Unusable(f"more than {MAXREDIRECTS} redirects")
+        raise Unusable(f"more than {MAX_REDIRECTS} redirects")
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._base}{path}")
@@ -280,9 +268,7 @@ class Api:
         said, body = await self._said(response)
         headers = self._headers_of(response)
         if is_own and is_page(response.status, response.content_type):
-            return Unreachable(
-                f"{trouble(response.status, headers, said)}, on a page", status=response.status
-            )
+            return on_page(response.status, headers, said)
         error = meaning(response.status, headers, said)
         return self._refine(error, body) if self._refine else error
 

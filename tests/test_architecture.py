@@ -34,7 +34,10 @@ FAMILIES = {"_animation": "local"}
 """Private modules of a provider whose names do not begin with its own."""
 CONTRACT = {
     "providers",
-    *(f"providers.{name}" for name in ("base", "errors", "http", "limits", "options", "sandbox", "specs")),
+    *(
+        f"providers.{name}"
+        for name in ("base", "errors", "fields", "hosts", "http", "limits", "options", "sandbox", "specs")
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from pydantic import JsonValue, SecretStr
 from yarl import URL
 
 from providers import _http_body
+from providers._http_answers import retry_after
 from providers.base import RemoteConfig, Resources
 from providers.errors import (
     Forbidden,
@@ -31,7 +32,7 @@ from providers.errors import (
     Unreachable,
     Unusable,
 )
-from providers.http import Api, PublicResolver, error_text, open_session, retry_after
+from providers.http import Api, PublicResolver, error_text, open_session
 from tests.providers.conftest import FileHost, Received
 from tests.vendors.base import nobody_home
 from tests.vendors.faults import (
