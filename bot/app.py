@@ -16,6 +16,7 @@ from bot.client import RESERVE, Stillmotion
 from bot.clock import Clock
 from bot.data_folder import secure
 from bot.delivery import Delivery
+from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.open_replies import OpenReplies
 from bot.engine import Engine
@@ -245,6 +246,7 @@ class _App:
         caps = Caps(
             member=settings.member_jobs,
             server=settings.server_jobs,
+            servers=settings.limits.servers,
             providers={name: provider.max_jobs for name, provider in providers.items()},
         )
         runner = Local(engine, store, caps, settings.allowance, clock)
@@ -259,6 +261,8 @@ class _App:
         client.studio = Studio(store, catalogue, engine, files, pictures, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
         client.logs = delivery.logs
+        client.admission = Admission(client, delivery.rest, store.notes, clock, settings.limits)
+        tasks.spawn(client.admission.keep(), "servers")
         client.reports = Reports(store, catalogue, drawers, clock)
         client.archive = Archive(store, files, delivery, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)

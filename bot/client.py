@@ -19,6 +19,7 @@ from bot.cards import Card
 from bot.clock import Clock
 from bot.commands import Payload, command_payload, difference
 from bot.delivery import Face
+from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.logs import Logs
 from bot.delivery.open_replies import OpenReplies
@@ -51,6 +52,7 @@ EXTENSIONS = (
     "cogs.providers",
     "cogs.quota",
     "cogs.quota_admin",
+    "cogs.servers",
 )
 
 
@@ -62,6 +64,7 @@ class Stillmotion(commands.Bot):
     logs: Logs
     reports: Reports
     archive: Archive
+    admission: Admission
     open_replies: OpenReplies
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""

@@ -36,7 +36,7 @@ class Delivery:
         card_seconds: float,
         upload_limit: int,
     ) -> None:
-        rest = Rest(client, brake)
+        rest = self.rest = Rest(client, brake)
         self._turns = Turns(clock)
         self._limits = UploadLimits(client, store, clock, upload_limit)
         self.logs = Logs(rest, store, clock, self._turns)

@@ -25,6 +25,8 @@ class Caps:
     server: int
     providers: Mapping[str, int | None]
     """By name, for every enabled provider; None is no cap. Jobs of other providers are not promoted."""
+    servers: frozenset[int] = frozenset()
+    """The servers that the bot works in; nothing is promoted in others. Empty is all."""
 
 
 _HELD = "held_until > :now AND held_until < :tomorrow"
@@ -81,7 +83,7 @@ def _is_due(row: Row, now: datetime) -> bool:
 
 def _fits(row: Row, caps: Caps, decided: Mapping[int, ServerRules]) -> bool:
     provider = str(row["provider"])
-    if provider not in caps.providers:
+    if provider not in caps.providers or (caps.servers and row["guild_id"] not in caps.servers):
         return False
     here = decided.get(cast("int", row["guild_id"]), ServerRules())
     cap = caps.providers[provider]

@@ -1,0 +1,42 @@
+"""Servers that the bot does not work in: commands there say so, and it leaves."""
+
+import discord
+from discord.ext import commands
+
+from bot.client import Stillmotion
+from cogs._answer import Interaction, tell
+
+
+class Servers(commands.Cog):
+    def __init__(self, bot: Stillmotion) -> None:
+        self.bot = bot
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        self.bot.admission.look()
+
+    @commands.Cog.listener()
+    async def on_guild_join(self, _: discord.Guild) -> None:
+        self.bot.admission.look()
+
+    @commands.Cog.listener()
+    async def on_guild_available(self, _: discord.Guild) -> None:
+        self.bot.admission.look()
+
+    async def admits(self, interaction: Interaction) -> bool:
+        """Whether commands are answered where this one was used; if not, the person is told why."""
+        said = self.bot.admission.refusal(interaction.guild_id)
+        if said is None:
+            return True
+        if interaction.type is discord.InteractionType.autocomplete:
+            await interaction.response.autocomplete([])
+        else:
+            await tell(interaction, said)
+        return False
+
+
+async def setup(bot: Stillmotion) -> None:
+    servers = Servers(bot)
+    # discord.py asks it before each command, suggestions and menus included.
+    bot.tree.interaction_check = servers.admits
+    await bot.add_cog(servers)
