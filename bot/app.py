@@ -10,6 +10,7 @@ from itertools import count
 
 import discord
 
+from bot.alerts import Watch
 from bot.archive import Archive
 from bot.catalogue import Catalogue
 from bot.client import RESERVE, Stillmotion
@@ -19,13 +20,14 @@ from bot.delivery import Delivery
 from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.open_replies import OpenReplies
+from bot.delivery.owner import Owner
 from bot.engine import Engine
 from bot.health import Health
 from bot.intake import DECODED_AT_ONCE
 from bot.jobs import KEPT, Job
 from bot.login import DiscordAway, translated
 from bot.media.child import Children
-from bot.media.jobfiles import JobFiles
+from bot.media.jobfiles import JobFiles, free_bytes
 from bot.moderation import Moderation
 from bot.ownership import Ownership
 from bot.runners import Local
@@ -46,6 +48,8 @@ from providers.http import open_session
 log = logging.getLogger(__name__)
 
 MEGABYTE = 1024 * 1024
+LEAST_FREE = 500 * MEGABYTE
+"""Of the disk; with less, the operator is told."""
 SWEEP_EVERY = 3600.0
 LONGEST_LOGIN_PAUSE = 60.0
 """Seconds."""
@@ -263,6 +267,17 @@ class _App:
         client.logs = delivery.logs
         client.admission = Admission(client, delivery.rest, store.notes, clock, settings.limits)
         tasks.spawn(client.admission.keep(), "servers")
+        watch = Watch(
+            store,
+            catalogue,
+            settings.limits,
+            clock,
+            Owner(client, delivery.rest).tell,
+            lambda: free_bytes(settings.data_dir),
+            least=max(LEAST_FREE, 2 * settings.max_video_mb * MEGABYTE),
+        )
+        await watch.start()
+        tasks.spawn(watch.keep(), "alerts")
         client.reports = Reports(store, catalogue, drawers, clock)
         client.archive = Archive(store, files, delivery, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)

@@ -74,6 +74,10 @@ class Fitness:
         why = Failure.UNAUTHORIZED if isinstance(error, Unauthorized) else Failure.OUT_OF_FUNDS
         self._pause(why, now)
 
+    def recall(self, why: Failure, now: datetime) -> None:
+        """It was paused when the bot was stopped: its key is tried at once, and before any job is sent."""
+        self.paused, self.paused_until = why, now
+
     def due(self, now: datetime) -> bool:
         """Whether a paused provider's key should be tried again."""
         return self.paused_until is not None and not now < self.paused_until <= now + PAUSE + _SLACK

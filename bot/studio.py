@@ -21,7 +21,7 @@ from bot.media.jobfiles import JobFiles
 from bot.notices import reason, refusal
 from bot.outages import DOUBT, is_doubtful, outage
 from bot.pricing import check_price
-from bot.quotas import Allowance, Standing, Tariff
+from bot.quotas import Allowance, Refusal, Standing, Tariff
 from bot.rules import ServerRules
 from bot.store import Store
 from bot.store.accounts import Refused
@@ -127,13 +127,20 @@ class Studio:
         quoted = await self.catalogue.quote(name, spec, request)
         check_price(self.catalogue.providers[name], quoted, rules, self._rules.limits)
         if (why := standing.refusal(price, quoted or 0)) is not None:
-            raise OverAllowance(refusal(why, standing, price, quoted or 0))
+            raise self._refused(order, why, standing, price, quoted or 0)
         try:
             await self._files.keep(order.id, request, thumbnail)
         except OSError:
             await self._discard(order.id)
             raise
         return self._new_job(order, name, request, price, quoted, rules)
+
+    def _refused(
+        self, order: Order, why: Refusal, standing: Standing, price: int, cost: int
+    ) -> OverAllowance:
+        if why is Refusal.OPERATOR_BUDGET_SPENT:
+            self._store.spending.was_refused(standing.exceeded(cost), order.guild_id, self._clock.now())
+        return OverAllowance(refusal(why, standing, price, cost))
 
     async def _book(self, order: Order, new: Job) -> Job:
         """Write the row. The files took their time: what counts is how things stand now. Raises UserFault."""
@@ -146,7 +153,7 @@ class Studio:
             raise self._no(error) from error
         if isinstance(booked, Refused):
             await self._discard(new.id)
-            raise OverAllowance(refusal(booked.why, booked.standing, new.price, new.cost_micros))
+            raise self._refused(order, booked.why, booked.standing, new.price, new.cost_micros)
         return booked
 
     async def _reserve(self, order: Order, new: Job) -> Job | Refused:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from bot.jobs import RELEASED
 from bot.limits import Limits, OperatorBudget, Period, Scope, day_of, window_of
-from bot.quotas import Ceiling, Window
+from bot.quotas import Budget, Ceiling, Window
 from bot.store.db import Database, Rows, Transaction, to_text
 from bot.store.rows import among
 
@@ -57,6 +57,21 @@ class Spending:
     def __init__(self, database: Database, limits: Limits) -> None:
         self._database = database
         self._limits = limits
+        self._refused: dict[tuple[Scope, Period, int], datetime] = {}
+        """When a video last did not fit into a budget, by server. After a restart the next one tells."""
+
+    def was_refused(self, budget: Budget | None, guild_id: int, now: datetime) -> None:
+        """A video did not fit into one of the operator's budgets."""
+        if isinstance(budget, OperatorBudget):
+            self._refused[budget.scope, budget.period, guild_id] = now
+
+    def refused(self, scope: Scope, period: Period, window: Window) -> set[int]:
+        """The servers in which a video did not fit into a budget in that time."""
+        return {
+            guild_id
+            for (whose, which, guild_id), at in self._refused.items()
+            if (whose, which) == (scope, period) and window.start <= at < window.end
+        }
 
     async def budgets(self, guild_id: int, now: datetime) -> list[OperatorBudget]:
         """The operator's budgets, as they stand for one server."""

@@ -1,0 +1,41 @@
+"""The application's owner gets one direct message, and one when it is over."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.app import build
+from bot.delivery import owner
+from bot.settings import Settings
+from tests.clock import FastClock
+from tests.e2e.conftest import World
+from tests.helpers import eventually
+from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.faults import status
+
+Start = Callable[..., Awaitable[World]]
+
+
+@pytest.fixture
+async def owned(start: Start, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = await start()
+    monkeypatch.setattr(owner, "owner_of", lambda _: world.bob.id)
+    return world
+
+
+def told(world: World) -> list[str]:
+    return [message.content for message in world.bob.user.dm_channel.history()]
+
+
+async def test_a_key_that_stops_working_is_told_once_also_over_a_restart_and_so_is_its_end(
+    owned: World, settings: Callable[..., Settings], vendor: EigenAIServer
+) -> None:
+    vendor.next("submit", status(401))
+    await owned.animate()
+    await eventually(lambda: told(owned))
+    await owned.restart(build(settings(), FastClock()))
+    await eventually(lambda: len(told(owned)) == 2)
+    assert told(owned) == [
+        "EigenAI does not accept the bot's key any more. No job is sent there until it does.",
+        "Over: EigenAI accepts the bot's key again.",
+    ]
