@@ -1,4 +1,7 @@
-"""The command line: `stillmotion run | demo | check | migrate | sync | health`, also as `python -m bot`."""
+"""The command line, also as `python -m bot`.
+
+`stillmotion run | demo | check | migrate | sync | pause | resume | health`
+"""
 
 import argparse
 import asyncio
@@ -18,7 +21,9 @@ from bot.data_folder import OTHERS_OUT, secure
 from bot.login import CannotStart
 from bot.ownership import AlreadyRunning, Ownership
 from bot.settings import Settings, complaints
-from bot.store.db import StoreError, connect, migrate
+from bot.store.db import StoreError, connect, migrate, pending
+from bot.store.pauses import OperatorPauses
+from providers import discover
 from providers.sandbox import hide
 
 LAST_RESORT = 20.0
@@ -42,6 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except UnicodeDecodeError:
         sys.exit(".env is not UTF-8 text: save it as UTF-8.")
     commands = {"run": _run, "check": _check, "migrate": _migrate, "sync": _sync, "health": _health}
+    if options.command in {"pause", "resume"}:
+        reason = getattr(options, "reason", None)
+        sys.exit(asyncio.run(_pause(settings, options.provider, reason)))
     sys.exit(asyncio.run(commands[options.command](settings)))
 
 
@@ -61,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", help="look at token, keys, database and data folder")
     commands.add_parser("migrate", help="bring the database up to date and exit")
     commands.add_parser("sync", help="tell Discord about the commands again")
+    pause = commands.add_parser(
+        "pause", help="stop new videos, everywhere or at one provider, also while the bot runs"
+    )
+    pause.add_argument("reason", nargs="?", default="", help="members read it")
+    resume = commands.add_parser("resume", help="end the pause of a provider, or all pauses")
+    for command in (pause, resume):
+        command.add_argument("--provider", choices=sorted(discover()))
     commands.add_parser("health", help="ask the running bot how it is")
     return parser
 
@@ -121,6 +136,25 @@ async def _migrate_alone(settings: Settings) -> list[str]:
             await database.close()
     finally:
         await ownership.release()
+
+
+async def _pause(settings: Settings, provider: str | None, reason: str | None) -> int:
+    """Write down a pause, or without a reason its end, beside the bot that owns the database."""
+    database = connect(settings.database)
+    try:
+        await database.open()
+        try:
+            if await pending(database):
+                return _complain("The database is not up to date: start the bot once.")
+            pauses = OperatorPauses(database)
+            now = await (pauses.resume(provider) if reason is None else pauses.pause(provider, reason))
+        finally:
+            await database.close()
+    except StoreError as error:
+        return _complain(f"{error}.")
+    paused = ["everything"] if now.everything is not None else sorted(now.providers)
+    print(f"Paused: {', '.join(paused) or 'nothing'}.")
+    return 0
 
 
 async def _sync(settings: Settings) -> int:

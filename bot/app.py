@@ -29,6 +29,7 @@ from bot.login import DiscordAway, translated
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles, free_bytes
 from bot.moderation import Moderation
+from bot.overview import Overviews
 from bot.ownership import Ownership
 from bot.runners import Local
 from bot.saved_models import SavedModels
@@ -264,6 +265,7 @@ class _App:
 
         client.studio = Studio(store, catalogue, engine, files, pictures, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
+        client.overviews = Overviews(store, catalogue, settings.limits, settings.allowance, clock)
         client.logs = delivery.logs
         client.admission = Admission(client, delivery.rest, store.notes, clock, settings.limits)
         tasks.spawn(client.admission.keep(), "servers")

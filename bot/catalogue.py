@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -134,20 +134,25 @@ class Catalogue:
         ]
 
     def choose(
-        self, wish: VideoRequest, provider: str | None, now: datetime, first: str | None = None
+        self,
+        wish: VideoRequest,
+        provider: str | None,
+        now: datetime,
+        first: str | None = None,
+        paused: Collection[str] = (),
     ) -> tuple[str, ModelSpec]:
         """The provider's name and the model for a wish, whose model may be empty for any.
 
         Nobody named: `first`, the server's default, if it can do what is asked, else the next that can; one
-        that is fit now goes before one that is not. Raises BadRequest for names that are not on offer, NotNow
-        while nothing is.
+        that is fit now, and not `paused` by the operator, goes before others. Raises BadRequest for names
+        that are not on offer, NotNow while nothing is.
         """
         mode = Mode.TEXT_TO_VIDEO if wish.image is None else Mode.IMAGE_TO_VIDEO
         found = self.candidates(mode, provider, wish.model or None, first)
         if not found:
             raise self._nothing(mode, provider, wish.model)
         able = [(name, spec) for name, spec in found if self.can(name, spec, wish)]
-        fit = [(name, spec) for name, spec in able if self.ward[name].fit(now)]
+        fit = [(name, spec) for name, spec in able if self.ward[name].fit(now) and name not in paused]
         return (fit or able or found)[0]
 
     async def quote(self, name: str, spec: ModelSpec, wish: VideoRequest) -> int | None:

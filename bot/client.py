@@ -25,6 +25,7 @@ from bot.delivery.logs import Logs
 from bot.delivery.open_replies import OpenReplies
 from bot.login import DiscordAway, translated
 from bot.moderation import Moderation
+from bot.overview import Overviews
 from bot.studio import Studio
 from bot.tasks import Tasks
 from bot.usage import Reports
@@ -53,6 +54,7 @@ EXTENSIONS = (
     "cogs.quota",
     "cogs.quota_admin",
     "cogs.servers",
+    "cogs.settings",
 )
 
 
@@ -65,6 +67,7 @@ class Stillmotion(commands.Bot):
     reports: Reports
     archive: Archive
     admission: Admission
+    overviews: Overviews
     open_replies: OpenReplies
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""

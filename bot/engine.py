@@ -43,6 +43,10 @@ class Engine:
         self.forget_queue = floor.forget_queue
         self.uptime = floor.uptime
         self.stops = floor.stops
+        self._held: dict[int, datetime] = {}
+        """When queued jobs were last seen to wait for the end of a pause."""
+        self._holding: set[int] = set()
+        """Those that did at the last look."""
 
     def fit_providers(self) -> frozenset[str]:
         """The providers that may be sent a job now."""
@@ -75,7 +79,8 @@ class Engine:
         `since` then each drive of it has failed for a reason of ours.
         """
         deadline = self._deadline(job) if since is None else self._last_deadline(job)
-        began = self._floor.awake_since() + AWAY - GRACE if since is None else since
+        awake = max(self._floor.awake_since(), self._held.get(job.id, self._floor.awake_since()))
+        began = awake + AWAY - GRACE if since is None else since
         if not self._floor.is_up(deadline, began):
             return False
         # A video that is here already stays, and can be asked for.
@@ -90,10 +95,26 @@ class Engine:
 
         `queue` is in the order of promotion.
         """
-        is_over = await asyncio.gather(*(self._leaves(job) for job in queue))
+        held = await self._hold(queue)
+        free = [job for job in queue if job.id not in held]
+        is_over = await asyncio.gather(*(self._leaves(job) for job in free))
+        gone = {job.id for job, over in zip(free, is_over, strict=True) if over}
         await self._floor.show_queue(
-            [(job, place) for place, job in enumerate(queue, start=1) if not is_over[place - 1]]
+            [(job, place) for place, job in enumerate(queue, start=1) if job.id not in gone]
         )
+
+    async def _hold(self, queue: Sequence[Job]) -> set[int]:
+        """The jobs that wait for the end of a pause, their server's or the operator's: no time runs then."""
+        now, pauses = self._clock.now(), await self._store.pauses.get()
+        servers = {job.guild_id for job in queue}
+        paused = {server for server in servers if (await self._store.acts.rules(server)).paused(now)}
+        held = {job.id for job in queue if job.guild_id in paused or pauses.why(job.provider) is not None}
+        # Whose pause has ended since the last look was held until now, for all we know.
+        fresh = held | self._holding
+        known = {job.id: now if job.id in fresh else self._held.get(job.id) for job in queue}
+        self._held = {job_id: at for job_id, at in known.items() if at is not None}
+        self._holding = held
+        return held
 
     async def _leaves(self, job: Job) -> bool:
         """Whether a job leaves the queue, or its place in it; trouble with one job is not everybody's."""

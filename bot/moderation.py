@@ -1,19 +1,19 @@
 """What moderators may decide for their server. Each decision is one act; nothing is changed by bad input."""
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from zoneinfo import available_timezones
 
 from bot import dates
+from bot.amounts import DEFAULT, UNCHANGED, UNLIMITED, allowance_typed, credits_typed, micros_typed
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
 from bot.limits import NO_LIMITS, Limits
-from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Tariff, WindowKind, within
+from bot.pauses import PauseServer, ResumeServer
+from bot.quotas import MOST_CREDITS, Allowance, Tariff, WindowKind, within
 from bot.rules import (
     Act,
     BlockMember,
@@ -35,17 +35,11 @@ from providers.specs import Per
 
 log = logging.getLogger(__name__)
 
-UNCHANGED = "Nothing was changed."
 MOST_JOBS = 1000
 MOST_GRANTS = 100
 """That a member may have at the same time: each is looked at by every command."""
 MOST_LISTED = 1000
 """Members with rules of their own."""
-_DEFAULT = "default"
-_UNLIMITED = "unlimited"
-_MICROS = 1_000_000
-_DOLLARS = re.compile(r"\$? ?((?:[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.[0-9]{1,6})?)")
-"""Commas only between thousands: `7,50` is not $750. No exponents: `1e999990` takes Python half a minute."""
 _NO_PLACES = {"Factory", "localtime"}
 """Time zones that mean another one on another machine, or none."""
 
@@ -97,7 +91,7 @@ class Moderation:
 
         def change(rules: ServerRules) -> Change:
             now = _present(rules, target, self.default, self.limits.ceiling)
-            allowance = None if typed.strip().casefold() == _DEFAULT else _allowance(typed, kind, now)
+            allowance = None if typed.strip().casefold() == DEFAULT else allowance_typed(typed, kind, now)
             return SetAllowance(member_id=target.member_id, role_id=target.role_id, allowance=allowance)
 
         return await self._act(by, target.member_id, change)
@@ -149,15 +143,15 @@ class Moderation:
         self, by: Moderator, provider: str, model: str | None, typed: str, per: Per | None
     ) -> Act:
         """`typed` is a number of credits, or `default`."""
-        is_default = typed.strip().casefold() == _DEFAULT
+        is_default = typed.strip().casefold() == DEFAULT
         if not is_default:  # what is no longer here can be set back
             self._check_offer(provider, model)
-        tariff = None if is_default else Tariff(credits=_credits(typed), per=per)
+        tariff = None if is_default else Tariff(credits=credits_typed(typed), per=per)
         return await self.decide(by, SetPrice(provider=provider, model=model, tariff=tariff))
 
     async def budget(self, by: Moderator, typed: str) -> Act:
         """`typed` is an amount of US dollars a month, or `unlimited`."""
-        micros = None if typed.strip().casefold() == _UNLIMITED else _micros(typed)
+        micros = None if typed.strip().casefold() == UNLIMITED else micros_typed(typed)
         return await self.decide(by, SetBudget(micros=micros))
 
     async def caps(self, by: Moderator, member: int | None, server: int | None) -> Act:
@@ -184,6 +178,23 @@ class Moderation:
         if provider is not None:
             self._check_offer(provider, None)
         return await self.decide(by, SetDefaultProvider(provider=provider))
+
+    async def pause(self, by: Moderator, until: str | None) -> Act:
+        """Stop new videos in the whole server."""
+
+        def change(rules: ServerRules) -> Change:
+            end = None if until is None else dates.until(until, self._clock.now(), rules.zone)
+            return PauseServer(until=end)
+
+        return await self._act(by, None, change)
+
+    async def resume(self, by: Moderator) -> Act:
+        def change(rules: ServerRules) -> Change:
+            if rules.paused(self._clock.now()) is None:
+                raise BadRequest(f"Videos are not paused here. {UNCHANGED}")
+            return ResumeServer()
+
+        return await self._act(by, None, change)
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -241,54 +252,3 @@ def _present(rules: ServerRules, target: Target, default: Allowance, ceiling: Al
         return rules.ruling(target.member_id, target.role_ids, default, ceiling).allowance
     role = rules.roles.get(target.role_id or 0) if target.role_id else None
     return within(role or rules.everyone or default, ceiling)
-
-
-def _allowance(typed: str, kind: WindowKind | None, now: Allowance) -> Allowance:
-    text = typed.strip().casefold()
-    kind = kind or now.kind
-    if text == _UNLIMITED:
-        return Allowance(amount=None, kind=kind)
-    is_difference = text.startswith(("+", "-"))
-    if is_difference and now.amount is None:
-        raise BadRequest(f"There is no limit to add to or take from. {UNCHANGED}")
-    if is_difference and kind is not now.kind:
-        raise BadRequest(
-            f"A difference counts by the {now.kind} as before; with another window, type the whole number. "
-            f"{UNCHANGED}"
-        )
-    amount = _number(text) + ((now.amount or 0) if is_difference else 0)
-    return Allowance(amount=_bounded(amount), kind=kind)
-
-
-def _credits(typed: str) -> int:
-    text = typed.strip()
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest(f"I cannot read that as a price. Try `5` or `{_DEFAULT}`. {UNCHANGED}")
-    return _bounded(_number(text))
-
-
-def _number(text: str) -> int:
-    digits = text.lstrip("+-")
-    if not (digits.isascii() and digits.isdigit() and len(text) - len(digits) <= 1):
-        raise BadRequest(
-            f"I cannot read that as credits. Try `5`, `+2`, `-1`, `{_UNLIMITED}` or `{_DEFAULT}`. {UNCHANGED}"
-        )
-    # Longer numbers are too large anyway, and Python takes its time with very long ones.
-    return int(f"{text[0] if text[0] in '+-' else ''}{digits[:20]}")
-
-
-def _bounded(amount: int) -> int:
-    if not 0 <= amount <= MOST_CREDITS:
-        raise BadRequest(f"That would be {amount:,} credits; 0 to {MOST_CREDITS:,} are possible. {UNCHANGED}")
-    return amount
-
-
-def _micros(typed: str) -> int:
-    read = _DOLLARS.fullmatch(typed.strip())
-    micros = int(Decimal(read[1].replace(",", "")) * _MICROS) if read else -1
-    if not 0 <= micros <= MOST_MICROS:
-        raise BadRequest(
-            f"A budget is an amount of US dollars a month, such as `25` or `7.50`, up to "
-            f"${MOST_MICROS // _MICROS:,}, or `{_UNLIMITED}`. {UNCHANGED}"
-        )
-    return micros

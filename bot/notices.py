@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState, Place
-from bot.limits import OperatorBudget, Period, Scope
-from bot.quotas import Refusal, Standing, WindowKind
-from bot.words import code, count, dollars, full, relative
+from bot.words import code, full
 from providers.errors import NO_ADVICE, Advice, Problem
 from providers.specs import OPTIONS
 
@@ -198,69 +196,6 @@ def ending(job: Job, provider: str) -> str:
             return f"{_why(job, failure, provider)}{_advice(said, provider)} {NOT_CHARGED}"
         case _:
             raise ValueError(f"job {job.id} is not over")
-
-
-_IN_WINDOW = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
-
-
-_BUDGETS = {
-    Scope.BOT: "This bot has used up what it may spend on videos",
-    Scope.SERVER: "This server has used up what the bot may spend on its videos",
-}
-_SPENT_IN = {Period.HOUR: "in an hour", Period.DAY: "today", Period.MONTH: "this month"}
-
-
-def refusal(why: Refusal, standing: Standing, price: int, cost: int = 0) -> str:
-    """Why a video is not booked: what has happened, when that changes, and that nothing was charged."""
-    match why:
-        case Refusal.BLOCKED:
-            until = standing.block.until if standing.block else None
-            end = f"until {full(until)}" if until else "until a moderator allows it again"
-            return f"A moderator has decided that you may not make videos here {end}. {NOT_CHARGED}"
-        case Refusal.BUDGET_SPENT if standing.budget is not None:
-            cheaper = "; until then, a cheaper video may fit" if standing.budget.left else ""
-            return (
-                "Too little is left of this server's budget for videos this month. It renews "
-                f"{relative(standing.budget.window.end)}{cheaper}. {NOT_CHARGED}"
-            )
-        case Refusal.CEILING_REACHED if standing.ceiling is not None:
-            return (
-                f"This bot allows each member {count(standing.ceiling.limit, 'credit')} a day in all servers "
-                f"together, and you have too few left for this video. They renew "
-                f"{relative(standing.ceiling.window.end)}. {NOT_CHARGED}"
-            )
-        case Refusal.TOO_EXPENSIVE if standing.most_micros is not None:
-            return (
-                f"This video would cost {dollars(cost)}, and whoever runs this bot allows "
-                f"{dollars(standing.most_micros)}. Choose a shorter or smaller one, or another model. "
-                f"{NOT_CHARGED}"
-            )
-        case Refusal.OPERATOR_BUDGET_SPENT:
-            return f"{_over_budget(standing, cost)} {NOT_CHARGED}"
-        case _:
-            return f"{_left(standing, price)} {NOT_CHARGED}"
-
-
-def _over_budget(standing: Standing, cost: int) -> str:
-    budget = standing.exceeded(cost)
-    if not isinstance(budget, OperatorBudget):
-        return "This bot may spend nothing on videos now."
-    ended = f"{_BUDGETS[budget.scope]} {_SPENT_IN[budget.period]}."
-    if budget.period is Period.HOUR:
-        return f"{ended} Try again in a while."
-    return f"{ended} That renews {relative(budget.window.end)}."
-
-
-def _left(standing: Standing, price: int) -> str:
-    allowance = standing.ruling.allowance
-    if allowance.amount == 0 and not standing.granted:
-        return "You have no credits for videos in this server; its moderators decide who has."
-    granted = f", and {count(standing.granted, 'granted credit')}" if standing.granted else ""
-    return (
-        f"You have {standing.in_window} of {count(allowance.amount or 0, 'credit')} left "
-        f"{_IN_WINDOW[allowance.kind]}{granted}; this video takes {price}. "
-        f"They renew {relative(standing.window.end)}."
-    )
 
 
 def overdue(job: Job, provider: str, kept_until: datetime) -> str:

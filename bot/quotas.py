@@ -158,6 +158,15 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """No new videos in a server; those that wait in the queue wait on."""
+
+    until: datetime | None
+    """None is until somebody ends it."""
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class Budget:
     """What a server's videos may cost in a month, in millionths of a US dollar."""
 
@@ -187,6 +196,7 @@ class Ceiling:
 class Refusal(StrEnum):
     """Why a video is not booked."""
 
+    PAUSED = "paused"
     BLOCKED = "blocked"
     NOTHING_LEFT = "nothing-left"
     BUDGET_SPENT = "budget-spent"
@@ -208,6 +218,7 @@ class Standing:
     grants: Sequence[Grant]
     """Those with something left that have not expired, the one that expires first at the front."""
     block: Block | None = None
+    pause: Pause | None = None
     budget: Budget | None = None
     ceiling: Ceiling | None = None
     most_micros: int | None = None
@@ -237,15 +248,20 @@ class Standing:
 
     def refusal(self, price: int, cost: int) -> Refusal | None:
         """Why a video for so many credits and millionths of a dollar may not be booked, if it may not."""
+        if self.pause is not None:
+            return Refusal.PAUSED
         if self.block is not None:
             return Refusal.BLOCKED
         amount = self.ruling.allowance.amount
         if self.left is not None and (price > self.left or (amount == 0 and not self.granted)):
             return Refusal.NOTHING_LEFT
-        if self.ceiling is not None and not self.ceiling.allows(price):
-            return Refusal.CEILING_REACHED
         if self.budget is not None and cost > self.budget.left:
             return Refusal.BUDGET_SPENT
+        return self._operators_refusal(price, cost)
+
+    def _operators_refusal(self, price: int, cost: int) -> Refusal | None:
+        if self.ceiling is not None and not self.ceiling.allows(price):
+            return Refusal.CEILING_REACHED
         if self.most_micros is not None and cost > self.most_micros:
             return Refusal.TOO_EXPENSIVE
         return Refusal.OPERATOR_BUDGET_SPENT if self.exceeded(cost) else None

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer
 
-from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Ruling, Tariff, winner
+from bot.pauses import PauseServer, ResumeServer
+from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Pause, Ruling, Tariff, winner
 from providers.options import Frozen
 from providers.specs import ModelSpec, VideoRequest
 
@@ -64,6 +65,8 @@ class ServerRules:
     default_provider: str | None = None
     fall_over: bool | None = None
     elsewhere: Elsewhere = Elsewhere.PARENT
+    pause: Pause | None = None
+    """It may be over: `paused` knows."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -87,6 +90,10 @@ class ServerRules:
     def block(self, member_id: int, now: datetime) -> Block | None:
         block = self.blocks.get(member_id)
         return None if block is None or (block.until is not None and block.until <= now) else block
+
+    def paused(self, now: datetime) -> Pause | None:
+        pause = self.pause
+        return None if pause is None or (pause.until is not None and pause.until <= now) else pause
 
     def tariff(self, provider: str, model: str) -> Tariff | None:
         """What the server has decided for a model, else for all models of its provider."""
@@ -262,7 +269,9 @@ Change: TypeAlias = Annotated[
     | SetLog
     | SetDefaultProvider
     | SetFallOver
-    | SetElsewhere,
+    | SetElsewhere
+    | PauseServer
+    | ResumeServer,
     Field(discriminator="kind"),
 ]
 

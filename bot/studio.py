@@ -18,10 +18,11 @@ from bot.jobs import CANCELLABLE, Job, JobState
 from bot.limits import NO_LIMITS, Limits
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
-from bot.notices import reason, refusal
+from bot.notices import reason
 from bot.outages import DOUBT, is_doubtful, outage
 from bot.pricing import check_price
 from bot.quotas import Allowance, Refusal, Standing, Tariff
+from bot.refusals import refusal, stopped
 from bot.rules import ServerRules
 from bot.store import Store
 from bot.store.accounts import Refused
@@ -114,7 +115,14 @@ class Studio:
         wish = order.wish()
         rules = await self._store.acts.rules(order.guild_id)
         now = self._clock.now()
-        name, spec = self.catalogue.choose(wish, order.provider, now, rules.default_provider)
+        pauses = await self._store.pauses.get()
+        if pauses.everything is not None:
+            raise NotNow(stopped(pauses.everything))
+        name, spec = self.catalogue.choose(
+            wish, order.provider, now, rules.default_provider, pauses.providers.keys()
+        )
+        if (why := pauses.why(name)) is not None:
+            raise NotNow(stopped(why, self.catalogue.label(name)))
         self._check(name, spec, wish)
         price = rules.price(name, spec, wish)
         await self.waste.check_order(order.guild_id, order.user_id)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from bot.limits import Limits, Period, Scope
+from bot.pauses import PauseServer, ResumeServer
 from bot.quotas import Allowance, Tariff, WindowKind, within
 from bot.rules import (
     Act,
@@ -115,6 +116,10 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"sets the provider for those who name none to {name}"
         case SetFallOver(allowed=allowed):
             return _FALL_OVER[allowed]
+        case PauseServer(until=end):
+            return f"pauses videos in this server{f' until {full(end)}' if end else ''}"
+        case ResumeServer():
+            return "lets videos be made in this server again"
         case SetElsewhere(where=where):
             return f"lets a video that its channel does not take go {ELSEWHERE[where]}"
 

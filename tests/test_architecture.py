@@ -25,6 +25,10 @@ PURE = {
     "bot/quotas.py",
     "bot/safety.py",
     "bot/notices.py",
+    "bot/amounts.py",
+    "bot/limits.py",
+    "bot/pauses.py",
+    "bot/refusals.py",
     "bot/cards.py",
 }
 PROVIDER_LIBRARIES = {"aiohttp", "multidict", "pydantic", "yarl"}

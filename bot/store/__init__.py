@@ -9,6 +9,7 @@ from bot.store.jobs import Jobs
 from bot.store.limits import Spending
 from bot.store.log_posts import LogPosts
 from bot.store.notes import Notes
+from bot.store.pauses import OperatorPauses
 from bot.store.usage import Usage
 from bot.store.wasted import WastedJobs
 
@@ -26,6 +27,7 @@ class Store:
         self.wasted = WastedJobs(database)
         self.log_posts = LogPosts(database)
         self.notes = Notes(database)
+        self.pauses = OperatorPauses(database)
         self.spending = Spending(database, limits)
 
     async def open(self) -> None:

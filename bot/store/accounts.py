@@ -151,6 +151,7 @@ async def _standing(
         used=await _used(rows, member, since, window.end),
         grants=await _grants(rows, rules, member, now),
         block=rules.block(member.user_id, now),
+        pause=rules.paused(now),
         budget=await _budget(rows, rules, member.guild_id, now),
         ceiling=await ceiling_in(rows, limits, member.user_id, now),
         most_micros=limits.video_micros,

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY
+from bot.pauses import Pauses
 from bot.rules import ServerRules
 from bot.store.db import Row, Rows, Transaction, to_text
+from bot.store.pauses import pauses_in
 from bot.store.rows import among
 from bot.store.snapshots import rules_of_waiting
 
@@ -72,8 +74,16 @@ async def queue_in(rows: Rows, now: datetime) -> list[Row]:
 async def next_in(transaction: Transaction, caps: Caps, now: datetime) -> Row | None:
     """The queued job whose turn it is, if any may go now."""
     decided = await rules_of_waiting(transaction)
+    pauses = await pauses_in(transaction.rows)
     found = await queue_in(transaction.rows, now)
-    return next((row for row in found if _is_due(row, now) and _fits(row, caps, decided)), None)
+    free = (row for row in found if _is_due(row, now) and not _is_held(row, decided, pauses, now))
+    return next((row for row in free if _fits(row, caps, decided)), None)
+
+
+def _is_held(row: Row, decided: Mapping[int, ServerRules], pauses: Pauses, now: datetime) -> bool:
+    """Whether a pause, of its server or of the operator's, keeps a job in the queue."""
+    here = decided.get(cast("int", row["guild_id"]), ServerRules())
+    return here.paused(now) is not None or pauses.why(str(row["provider"])) is not None
 
 
 def _is_due(row: Row, now: datetime) -> bool:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from bot.limits import Limits, OperatorBudget, Period, Scope, window_of
-from bot.notices import refusal
 from bot.quotas import (
     Allowance,
     Budget,
@@ -20,6 +19,7 @@ from bot.quotas import (
     window_at,
     within,
 )
+from bot.refusals import refusal
 from bot.rules import ServerRules
 
 DAY, WEEK, MONTH = WindowKind

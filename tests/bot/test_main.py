@@ -240,3 +240,40 @@ def test_migrate_keeps_its_hands_off_a_running_bots_folder(
 def test_an_env_file_in_another_encoding_is_a_sentence(run: Run, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("LOG_LEVEL=info", encoding="utf-16")
     assert run("check") == ".env is not UTF-8 text: save it as UTF-8."
+
+
+def test_the_operator_pauses_and_resumes_from_the_command_line(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "d")
+    assert run("migrate", DATA_DIR=folder) == 0
+    said = []
+    capsys.readouterr()
+    for words in (
+        ("pause", "--provider", "venice", "too slow"),
+        ("pause", "back at noon"),
+        ("resume", "--provider", "venice"),
+        ("resume",),
+    ):
+        assert run(*words, DATA_DIR=folder) == 0
+        said.append(capsys.readouterr().out.strip())
+    assert said == ["Paused: venice.", "Paused: everything.", "Paused: everything.", "Paused: nothing."]
+
+
+def test_a_pause_works_while_another_process_owns_folder_and_database(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    assert run("migrate", DATA_DIR=str(folder)) == 0
+    with FileLock(folder / "stillmotion.lock"), FileLock(folder / "stillmotion.db.lock"):
+        assert run("pause", DATA_DIR=str(folder)) == 0
+
+
+def test_a_pause_without_a_database_says_what_to_do(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("pause", DATA_DIR=str(tmp_path / "d")) == 1
+    assert capsys.readouterr().err.strip() == "The database is not up to date: start the bot once."
+
+
+def test_only_providers_that_there_are_can_be_paused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("pause", "--provider", "dreams") == 2
+    assert "'venice'" in capsys.readouterr().err

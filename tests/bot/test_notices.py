@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.jobs import OPEN, Failure, Job, JobState, Place
-from bot.notices import NOT_CHARGED, above, announcement, ending, note, number, phase, refusal
+from bot.notices import NOT_CHARGED, above, announcement, ending, note, number, phase
 from bot.quotas import (
     Allowance,
     Block,
@@ -18,6 +18,7 @@ from bot.quotas import (
     Window,
     WindowKind,
 )
+from bot.refusals import refusal
 from providers.errors import Advice, Problem
 from providers.specs import VideoRequest
 

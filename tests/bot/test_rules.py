@@ -10,7 +10,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from bot.clock import Clock
-from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Source, Tariff, WindowKind
+from bot.pauses import PauseServer, ResumeServer
+from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Pause, Source, Tariff, WindowKind
 from bot.rules import (
     Act,
     BlockMember,
@@ -81,6 +82,9 @@ EVERY_KIND: list[tuple[Change, dict[str, Any]]] = [
     (SetDefaultProvider(provider="p"), {"default_provider": "p"}),
     (SetFallOver(allowed=False), {"fall_over": False}),
     (SetElsewhere(where=Elsewhere.SYSTEM), {"elsewhere": Elsewhere.SYSTEM}),
+    (PauseServer(), {"pause": Pause(None, None)}),
+    (PauseServer(until=LATER), {"pause": Pause(LATER, None)}),
+    (ResumeServer(), {}),
 ]
 
 
@@ -113,6 +117,7 @@ def test_every_act_changes_what_it_says_and_nothing_else(change: Change, changed
         (SetDefaultProvider(provider="p"), SetDefaultProvider(provider=None)),
         (SetFallOver(allowed=True), SetFallOver(allowed=None)),
         (SetElsewhere(where=Elsewhere.NOWHERE), SetElsewhere(where=Elsewhere.PARENT)),
+        (PauseServer(until=LATER), ResumeServer()),
     ],
 )
 def test_what_is_decided_can_be_undone_and_undoing_nothing_is_nothing(made: Change, unmade: Change) -> None:
@@ -132,6 +137,7 @@ def test_what_is_decided_can_be_undone_and_undoing_nothing_is_nothing(made: Chan
         (SetCaps(member=1, server=2), SetCaps(server=3)),
         (SetTimezone(zone="Asia/Kathmandu"), SetTimezone(zone="Europe/Berlin")),
         (SetFallOver(allowed=True), SetFallOver(allowed=False)),
+        (PauseServer(), PauseServer(until=LATER)),
     ],
 )
 def test_the_later_act_counts(first: Change, then: Change) -> None:

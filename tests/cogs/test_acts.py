@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from bot.pauses import PauseServer, ResumeServer
 from bot.quotas import Allowance, Tariff, WindowKind
 from bot.rules import (
     Act,
@@ -86,6 +87,9 @@ LINES: list[tuple[Change, str]] = [
     (SetFallOver(allowed=False), f"keeps {SENT} where it was sent"),
     (SetFallOver(allowed=None), f"leaves it to the bot's default whether {SENT} goes to another one"),
     (SetElsewhere(where=Elsewhere.NOWHERE), f"{UNTAKEN} to its member directly"),
+    (PauseServer(), "pauses videos in this server"),
+    (PauseServer(until=NOON), "pauses videos in this server until <t:1709208000:f>"),
+    (ResumeServer(), "lets videos be made in this server again"),
     (
         SetElsewhere(where=Elsewhere.PARENT),
         f"{UNTAKEN} from a public thread to its channel, else to its member directly",

@@ -1,0 +1,43 @@
+"""What stops new videos: moderators their server's, the operator a provider's or all. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import AwareDatetime
+
+from bot.quotas import Pause
+from providers.options import Frozen
+
+if TYPE_CHECKING:
+    from bot.rules import Act, ServerRules
+
+
+class PauseServer(Frozen):
+    """No new videos; what waits waits, and what is being made goes on."""
+
+    kind: Literal["pause"] = "pause"
+    member_id: None = None
+    until: AwareDatetime | None = None
+
+    def onto(self, rules: "ServerRules", act: "Act", /) -> "ServerRules":
+        return replace(rules, pause=Pause(self.until, act.reason))
+
+
+class ResumeServer(Frozen):
+    kind: Literal["resume"] = "resume"
+    member_id: None = None
+
+    def onto(self, rules: "ServerRules", _: "Act", /) -> "ServerRules":
+        return replace(rules, pause=None)
+
+
+class Pauses(Frozen):
+    """What the operator has stopped, each with the reason that members read; that may be empty."""
+
+    everything: str | None = None
+    providers: Mapping[str, str] = {}
+
+    def why(self, provider: str) -> str | None:
+        """Why nothing is sent to a provider, if nothing is."""
+        return self.providers.get(provider) if self.everything is None else self.everything
