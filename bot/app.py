@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 
 import discord
@@ -265,21 +266,8 @@ class _App:
 
         client.studio = Studio(store, catalogue, engine, files, pictures, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
-        client.overviews = Overviews(store, catalogue, settings.limits, settings.allowance, clock)
         client.logs = delivery.logs
-        client.admission = Admission(client, delivery.rest, store.notes, clock, settings.limits)
-        tasks.spawn(client.admission.keep(), "servers")
-        watch = Watch(
-            store,
-            catalogue,
-            settings.limits,
-            clock,
-            Owner(client, delivery.rest).tell,
-            lambda: free_bytes(settings.data_dir),
-            least=max(LEAST_FREE, 2 * settings.max_video_mb * MEGABYTE),
-        )
-        await watch.start()
-        tasks.spawn(watch.keep(), "alerts")
+        await self._serve_operator(client, store, catalogue, delivery, tasks)
         client.reports = Reports(store, catalogue, drawers, clock)
         client.archive = Archive(store, files, delivery, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)
@@ -294,3 +282,17 @@ class _App:
         self._at_end(lambda: runner.stop(client.time_left(keep=RESERVE)), "the runner")
         await runner.start()
         tasks.spawn(_sweep(files, store, clock), "sweep")
+
+    async def _serve_operator(
+        self, client: Stillmotion, store: Store, catalogue: Catalogue, delivery: Delivery, tasks: Tasks
+    ) -> None:
+        """What keeps to the operator's limits and tells of them."""
+        settings, clock, limits = self._settings, self._clock, self._settings.limits
+        client.overviews = Overviews(store, catalogue, settings.limits, settings.allowance, clock)
+        client.admission = Admission(client, delivery.rest, store.notes, clock, limits)
+        tasks.spawn(client.admission.keep(), "servers")
+        least = max(LEAST_FREE, 2 * settings.max_video_mb * MEGABYTE)
+        tell, free = Owner(client, delivery.rest).tell, partial(free_bytes, settings.data_dir)
+        watch = Watch(store, catalogue, limits, clock, tell, free, least)
+        await watch.start()
+        tasks.spawn(watch.keep(), "alerts")

@@ -25,8 +25,8 @@ from bot.media.child import ChildFailed, Children
 from bot.media.fitting import TooMuch, fit
 from bot.media.jobfiles import JobFiles
 from bot.media.videos import BadVideo
-from bot.notices import refusal
 from bot.quotas import Allowance
+from bot.refusals import refusal
 from bot.store import Store
 from bot.store.accounts import Refused
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import AwareDatetime
 
+from bot.changes import AnyChange
 from bot.quotas import Pause
 from providers.options import Frozen
 
@@ -13,20 +14,18 @@ if TYPE_CHECKING:
     from bot.rules import Act, ServerRules
 
 
-class PauseServer(Frozen):
+class PauseServer(AnyChange):
     """No new videos; what waits waits, and what is being made goes on."""
 
     kind: Literal["pause"] = "pause"
-    member_id: None = None
     until: AwareDatetime | None = None
 
     def onto(self, rules: "ServerRules", act: "Act", /) -> "ServerRules":
         return replace(rules, pause=Pause(self.until, act.reason))
 
 
-class ResumeServer(Frozen):
+class ResumeServer(AnyChange):
     kind: Literal["resume"] = "resume"
-    member_id: None = None
 
     def onto(self, rules: "ServerRules", _: "Act", /) -> "ServerRules":
         return replace(rules, pause=None)

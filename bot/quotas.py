@@ -1,13 +1,14 @@
 """Windows, allowances, prices, who wins, and whether another video fits. Pure: time is a parameter."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from fractions import Fraction
+from typing import Annotated, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from providers.options import Frozen
 from providers.specs import ModelSpec, Per, VideoRequest
@@ -127,6 +128,18 @@ class Tariff(Frozen):
         by_second = spec.price is not None and spec.price.per is Per.SECOND
         per = self.per or (Per.SECOND if by_second else Per.VIDEO)
         return self.credits * ((spec.complete(request).duration or 1) if per is Per.SECOND else 1)
+
+
+def _with_keys(pairs: Iterable[tuple[Iterable[object], object]]) -> dict[tuple[object, ...], object]:
+    return {tuple(key): value for key, value in pairs}
+
+
+Tariffs: TypeAlias = Annotated[
+    dict[tuple[str, str | None], Tariff],
+    PlainSerializer(lambda tariffs: list(tariffs.items())),  # JSON has no such keys
+    BeforeValidator(_with_keys),
+]
+"""By provider and model."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ The acts are the truth. What is kept beside them (`bot.store.snapshots`) can alw
 """
 
 import functools
-from abc import abstractmethod
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,20 +11,27 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AwareDatetime, BeforeValidator, Field, PlainSerializer
+from pydantic import AwareDatetime, Field
 
+from bot.changes import AnyChange
 from bot.pauses import PauseServer, ResumeServer
-from bot.quotas import MOST_CREDITS, MOST_MICROS, Allowance, Block, Grant, Pause, Ruling, Tariff, winner
-from providers.options import Frozen
+from bot.quotas import (
+    MOST_CREDITS,
+    MOST_MICROS,
+    Allowance,
+    Block,
+    Grant,
+    Pause,
+    Ruling,
+    Tariff,
+    Tariffs,
+    winner,
+)
 from providers.specs import ModelSpec, VideoRequest
 
 K = TypeVar("K")
 V = TypeVar("V")
 _UTC = ZoneInfo("UTC")
-
-
-def _with_keys(pairs: Iterable[tuple[Iterable[object], object]]) -> dict[tuple[object, ...], object]:
-    return {tuple(key): value for key, value in pairs}
 
 
 class Elsewhere(StrEnum):
@@ -50,11 +56,7 @@ class ServerRules:
     """By member; what was drawn from them is not known here."""
     resets: dict[int, datetime] = field(default_factory=dict[int, datetime])
     blocks: dict[int, Block] = field(default_factory=dict[int, Block])
-    tariffs: Annotated[
-        dict[tuple[str, str | None], Tariff],
-        PlainSerializer(lambda tariffs: list(tariffs.items())),  # JSON has no such keys
-        BeforeValidator(_with_keys),
-    ] = field(default_factory=dict[tuple[str, str | None], Tariff])
+    tariffs: Tariffs = field(default_factory=dict[tuple[str, str | None], Tariff])
     """By provider and model."""
     budget: int | None = None
     """Millionths of a US dollar in a month."""
@@ -105,20 +107,11 @@ class ServerRules:
         return spec.credits if tariff is None else tariff.of(spec, request)
 
 
-class _Change(Frozen):
-    member_id: int | None = None
-    """The one member it concerns, if it does not concern the whole server."""
-
-    @abstractmethod
-    def onto(self, rules: ServerRules, act: "Act", /) -> ServerRules:
-        """The rules with this change made; they are `rules_of`'s own, and may be changed themselves."""
-
-
-class _MemberChange(_Change):
+class _MemberChange(AnyChange):
     member_id: int  # type: ignore[reportGeneralTypeIssues] # never None here
 
 
-class SetAllowance(_Change):
+class SetAllowance(AnyChange):
     """For a member, for a role, or for everyone if neither is named."""
 
     kind: Literal["allowance"] = "allowance"
@@ -179,7 +172,7 @@ class UnblockMember(_MemberChange):
         return _put(rules, rules.blocks, self.member_id, None)
 
 
-class SetPrice(_Change):
+class SetPrice(AnyChange):
     kind: Literal["price"] = "price"
     provider: str
     model: str | None = None
@@ -191,7 +184,7 @@ class SetPrice(_Change):
         return _put(rules, rules.tariffs, (self.provider, self.model), self.tariff)
 
 
-class SetBudget(_Change):
+class SetBudget(AnyChange):
     kind: Literal["budget"] = "budget"
     micros: int | None = Field(ge=0, le=MOST_MICROS)
     """Millionths of a US dollar in a month; None is without limit."""
@@ -200,7 +193,7 @@ class SetBudget(_Change):
         return replace(rules, budget=self.micros)
 
 
-class SetCaps(_Change):
+class SetCaps(AnyChange):
     """Jobs under way at once; None is what the bot has by default."""
 
     kind: Literal["caps"] = "caps"
@@ -211,7 +204,7 @@ class SetCaps(_Change):
         return replace(rules, member_jobs=self.member, server_jobs=self.server)
 
 
-class SetTimezone(_Change):
+class SetTimezone(AnyChange):
     kind: Literal["timezone"] = "timezone"
     zone: str
 
@@ -219,7 +212,7 @@ class SetTimezone(_Change):
         return replace(rules, zone_name=self.zone)
 
 
-class SetLog(_Change):
+class SetLog(AnyChange):
     kind: Literal["log"] = "log"
     channel_id: int | None
 
@@ -227,7 +220,7 @@ class SetLog(_Change):
         return replace(rules, log_channel_id=self.channel_id)
 
 
-class SetDefaultProvider(_Change):
+class SetDefaultProvider(AnyChange):
     """None is what the bot has by default."""
 
     kind: Literal["default-provider"] = "default-provider"
@@ -237,7 +230,7 @@ class SetDefaultProvider(_Change):
         return replace(rules, default_provider=self.provider)
 
 
-class SetFallOver(_Change):
+class SetFallOver(AnyChange):
     """None is what the bot has by default."""
 
     kind: Literal["fall-over"] = "fall-over"
@@ -247,7 +240,7 @@ class SetFallOver(_Change):
         return replace(rules, fall_over=self.allowed)
 
 
-class SetElsewhere(_Change):
+class SetElsewhere(AnyChange):
     kind: Literal["elsewhere"] = "elsewhere"
     where: Elsewhere
 

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -12,16 +12,16 @@ from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.engine import Engine
 from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
-from bot.fitness import Fitness
 from bot.intake import Intake, Order
 from bot.jobs import CANCELLABLE, Job, JobState
 from bot.limits import NO_LIMITS, Limits
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles
 from bot.notices import reason
+from bot.offers import Maker, Offer
 from bot.outages import DOUBT, is_doubtful, outage
 from bot.pricing import check_price
-from bot.quotas import Allowance, Refusal, Standing, Tariff
+from bot.quotas import Allowance, Refusal, Standing
 from bot.refusals import refusal, stopped
 from bot.rules import ServerRules
 from bot.store import Store
@@ -44,29 +44,6 @@ class HouseRules:
     fall_over: bool
     """Whether a job that no provider has accepted may go to another one, where the member named none."""
     limits: Limits = NO_LIMITS
-
-
-@dataclass(frozen=True)
-class Offer:
-    """One model as somebody who chooses wants to know it."""
-
-    spec: ModelSpec
-    tariff: Tariff | None
-    """What it costs in this server, if that is not the default."""
-    typical_seconds: float | None
-    measured: bool
-    """Whether that time comes from this bot's own jobs."""
-
-
-@dataclass(frozen=True)
-class Maker:
-    """One provider as somebody who chooses wants to know it."""
-
-    label: str
-    fitness: Fitness
-    fit: bool
-    offers: Sequence[Offer]
-    """Its models; none while it has not told what it has."""
 
 
 class Studio:

@@ -6,7 +6,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.notices import reason
-from bot.studio import Maker, Offer
+from bot.offers import Maker, Offer
 from bot.words import code, count, dollars, span
 from cogs._acts import tariff_words
 from cogs._answer import Interaction, privately

@@ -14,7 +14,7 @@ from tests.helpers import eventually
 
 Switch = Callable[[Hall], Awaitable[object]]
 CAPS = Caps(9, 9, {"scripted": None})
-LONG = timedelta(hours=30)
+LONG = timedelta(minutes=35)
 
 
 async def decide(hall: Hall, number: int, change: Change, guild_id: int = 1) -> None:
@@ -59,7 +59,8 @@ async def test_what_waits_is_not_promoted_until_the_pause_ends(hall: Hall, pause
 async def test_what_waits_for_longer_than_a_job_may_does_not_end_but_is_made_afterwards(
     hall: Hall, pause: Switch
 ) -> None:
-    await hall.book(1)
+    # Its time in the queue was up long ago.
+    await hall.book(1, created_at=hall.clock.now() - timedelta(hours=5))
     await pause(hall)
     await hall.runner.start()
     began = hall.clock.now()
@@ -74,7 +75,7 @@ async def test_what_waits_for_longer_than_a_job_may_does_not_end_but_is_made_aft
 
 async def test_a_pause_ends_by_itself_when_its_time_is_up(hall: Hall) -> None:
     await hall.book(1)
-    await decide(hall, 1, PauseServer(until=hall.clock.now() + timedelta(hours=30)))
+    await decide(hall, 1, PauseServer(until=hall.clock.now() + LONG))
     await hall.runner.start()
     job = await eventually(hall.ended)
     assert job is not None

@@ -1,6 +1,6 @@
 import pytest
 
-from bot.studio import Offer
+from bot.offers import Offer
 from cogs.providers import _model, _takes
 from providers.options import ImageLimits, Span
 from providers.specs import Mode, ModelSpec, Per, Price

@@ -1,0 +1,31 @@
+"""What there is to choose from, as somebody who chooses wants to know it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.fitness import Fitness
+from bot.quotas import Tariff
+from providers.specs import ModelSpec
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One model as somebody who chooses wants to know it."""
+
+    spec: ModelSpec
+    tariff: Tariff | None
+    """What it costs in this server, if that is not the default."""
+    typical_seconds: float | None
+    measured: bool
+    """Whether that time comes from this bot's own jobs."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """One provider as somebody who chooses wants to know it."""
+
+    label: str
+    fitness: Fitness
+    fit: bool
+    offers: Sequence[Offer]
+    """Its models; none while it has not told what it has."""
