@@ -31,6 +31,7 @@ async def test_a_key_that_stops_working_is_told_once_also_over_a_restart_and_so_
     owned: World, settings: Callable[..., Settings], vendor: EigenAIServer
 ) -> None:
     vendor.next("submit", status(401))
+    vendor.next("poll", status(401))  # what the key is verified by
     await owned.animate()
     await eventually(lambda: told(owned))
     await owned.restart(build(settings(), FastClock()))
