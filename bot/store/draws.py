@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bot.jobs import OPEN
+from bot.jobs import OPEN, JobState
 from bot.store.db import Rows
 from bot.store.rows import among
 
@@ -16,9 +16,9 @@ _DRAWN = f"""
 
 
 async def drawn_in(rows: Rows, grant_ids: Sequence[int], *, for_good: bool = False) -> Counter[int]:
-    """Credits by grant; `for_good`, those alone that no job under way may give back."""
+    """Credits by grant; `for_good`, those alone that no job may give back; one that failed still may."""
     drawn: Counter[int] = Counter()
-    over = f"AND job.state NOT IN {among(OPEN)}" if for_good else ""
+    over = f"AND job.state NOT IN {among(OPEN | {JobState.FAILED})}" if for_good else ""
     for first in range(0, len(grant_ids), _PAGE):
         page = grant_ids[first : first + _PAGE]
         # Always so many places: each text is prepared once.

@@ -127,7 +127,7 @@ class Model:
     def spent(self, now: datetime) -> int:
         here = window_of(MONTH, now, self.zone)
         months = ((window_of(MONTH, booking.at, self.zone), booking) for booking in self.bookings)
-        return sum(booking.cost for month, booking in months if booking.counts and month == here)
+        return sum(booking.cost for month, booking in months if month == here)
 
     def drawn(self, grant_id: int) -> int:
         return sum(booking.draws.get(grant_id, 0) for booking in self.bookings if booking.counts)
