@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 
-import discord
-
 from bot.alerts import Watch
 from bot.archive import Archive
 from bot.catalogue import Catalogue
@@ -26,6 +24,7 @@ from bot.engine import Engine
 from bot.health import Health
 from bot.intake import DECODED_AT_ONCE
 from bot.jobs import KEPT, Job
+from bot.log_format import set_up_logging
 from bot.login import DiscordAway, translated
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles, free_bytes
@@ -65,11 +64,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Stillmotion:
 
 async def serve(settings: Settings, token: str, stop: asyncio.Event, clock: Clock | None = None) -> None:
     """Run the bot until `stop` is set. Raises CannotStart, AlreadyRunning or StoreError."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    discord.utils.setup_logging(level=level)
-    # Below INFO they log interaction tokens and addresses, and what is written into the database.
-    for name in ("discord", "aiosqlite"):
-        logging.getLogger(name).setLevel(max(level, logging.INFO))
+    set_up_logging(settings.log_level)
     clock = clock or Clock()
     for failures in count(1):
         try:

@@ -13,7 +13,7 @@ from bot.fitness import Ward
 from bot.keychecks import ASK_WITHIN, KeyChecks
 from bot.notices import reason
 from bot.saved_models import SavedModels
-from bot.words import code
+from bot.words import code, escape
 from providers import AnyProvider
 from providers.errors import OutOfFunds, ProviderError, Unauthorized
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
@@ -202,21 +202,21 @@ class Catalogue:
         if not offers:
             return NotNow(f"No provider here makes videos {kind} right now. Nothing was charged.")
         if unknown:
-            labels = " and ".join(map(self.label, unknown))
+            labels = " and ".join(escape(self.label(name)) for name in unknown)
             return NotNow(
                 f"I don't know a model {code(model)}, and {labels} can't list models just now. "
                 f"Choose {_either(models)}, or try again in a minute; nothing was charged."
             )
         wrong, right = f"There is no model {code(model)} here.", models
         if provider is not None and provider not in offers:
-            known = f"{self.label(provider)} makes no videos {kind}."
+            known = f"{escape(self.label(provider))} makes no videos {kind}."
             wrong = known if provider in self.providers else f"There is no provider {code(provider)} here."
             right = offers
         return BadRequest(f"{wrong} Choose {_either(right)}; nothing was charged.")
 
     def _out_of_reach(self, providers: Sequence[str]) -> str:
         """Why nobody knows what these offer."""
-        if away := [self.label(name) for name in providers if self.ward[name].paused is None]:
+        if away := [escape(self.label(name)) for name in providers if self.ward[name].paused is None]:
             return f"{' and '.join(away)} can't be reached just now. Try again in a minute."
         paused = {self.label(name): self.ward[name].paused for name in providers}
         return " ".join(reason(why, label) for label, why in paused.items() if why is not None)

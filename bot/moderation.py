@@ -31,6 +31,7 @@ from bot.rules import (
 )
 from bot.store import Store
 from bot.store.db import StoreError
+from bot.words import escape
 from providers.specs import Per
 
 log = logging.getLogger(__name__)
@@ -240,7 +241,7 @@ class Moderation:
             known = ", ".join(f"`{name}`" for name in sorted(self._catalogue.providers))
             raise BadRequest(f"There is no such provider here; there are {known}. {UNCHANGED}")
         if model is not None and self._catalogue.spec(provider, model) is None:
-            label = self._catalogue.label(provider)
+            label = escape(self._catalogue.label(provider))
             if self._catalogue.is_unknown(provider):
                 raise NotNow(f"{label} can't be reached just now. Try again in a minute. {UNCHANGED}")
             raise BadRequest(f"{label} has no such model; `/providers` lists them. {UNCHANGED}")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState, Place
-from bot.words import code, count, full, relative
+from bot.words import code, count, escape, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
 from providers.specs import OPTIONS
 
@@ -106,7 +106,7 @@ _SENT = {"prompt": "prompt", "image": "picture", **OPTIONS}
 
 def reason(failure: Failure, provider: str) -> str:
     """What has happened and what to do."""
-    return _FAILURES[failure].format(provider=provider)
+    return _FAILURES[failure].format(provider=escape(provider))
 
 
 def _why(job: Job, failure: Failure, provider: str) -> str:
@@ -115,10 +115,11 @@ def _why(job: Job, failure: Failure, provider: str) -> str:
     if said is None or failure not in {Failure.REJECTED, Failure.PROVIDER_FAILED}:
         return reason(failure, provider)
     if said.problem is not None:
-        return _PROBLEMS[said.problem].format(provider=provider)
+        return _PROBLEMS[said.problem].format(provider=escape(provider))
     if (words := _SENT.get(said.option or "")) is not None:
         allowed = f" It takes {', '.join(map(code, said.allowed))}." if said.allowed else ""
-        return f"{provider} does not accept the {words} of this request.{allowed} Change it and ask again."
+        name = escape(provider)
+        return f"{name} does not accept the {words} of this request.{allowed} Change it and ask again."
     return reason(failure, provider)
 
 
@@ -126,7 +127,8 @@ def _advice(said: Advice, provider: str) -> str:
     """What the provider says beside its no. The prompt it suggests is shown where prompts are escaped."""
     model = said.recommended_model
     instead = f" It recommends the model {code(model)} for this." if model else ""
-    gave = {True: f" {provider} gave this bot its money back.", False: f" {provider} kept this bot's money."}
+    name = escape(provider)
+    gave = {True: f" {name} gave this bot its money back.", False: f" {name} kept this bot's money."}
     return instead + (gave[said.refunded] if said.refunded is not None else "")
 
 
@@ -163,8 +165,8 @@ def cancelled(job: Job, provider: str, left: int) -> str:
     if job.held_until is None:
         return f"Cancelled. {NOT_CHARGED}"
     return (
-        f"Cancelled. {NOT_CHARGED} {provider} had already started it, so it keeps one of your places until "
-        f"{relative(job.held_until)}; {count(left, 'more started video')} can be cancelled today."
+        f"Cancelled. {NOT_CHARGED} {escape(provider)} had already started it, so it keeps one of your places "
+        f"until {relative(job.held_until)}; {count(left, 'more started video')} can be cancelled today."
     )
 
 
@@ -173,13 +175,13 @@ def note(job: Job, provider: str) -> str | None:
     if job.state is JobState.CANCELLED and job.held_until is not None:
         who, where = f"<@{job.ended_by or job.user_id}>", f"<#{job.channel_id}>"
         return (
-            f"{who} cancelled a video in {where} after {provider} had started it. It was not charged, and "
-            "counts against the budget unless the provider says that it costs nothing."
+            f"{who} cancelled a video in {where} after {escape(provider)} had started it. It was not "
+            "charged, and counts against the budget unless the provider says that it costs nothing."
         )
     if job.failure is None or job.failure not in _NOTES:
         return None
     who, where = f"<@{job.user_id}>", f"<#{job.channel_id}>"
-    return _NOTES[job.failure].format(who=who, where=where, provider=provider, job=job.id)
+    return _NOTES[job.failure].format(who=who, where=where, provider=escape(provider), job=job.id)
 
 
 def ending(job: Job, provider: str) -> str:
@@ -205,11 +207,13 @@ def overdue(job: Job, provider: str, kept_until: datetime) -> str:
             return "Discord does not take the video right now. I'll keep trying."
         case JobState.DOWNLOADING:
             return (
-                f"The video is finished, but I can't get it from {provider} right now. "
+                f"The video is finished, but I can't get it from {escape(provider)} right now. "
                 f"I'll keep trying until {full(kept_until)}."
             )
         case _:
-            return f"{provider} can't be reached right now. I'll keep trying until {full(kept_until)}."
+            return (
+                f"{escape(provider)} can't be reached right now. I'll keep trying until {full(kept_until)}."
+            )
 
 
 def phase(job: Job, provider: str, position: int | None, *, fitting: bool = False) -> str:
@@ -218,9 +222,9 @@ def phase(job: Job, provider: str, position: int | None, *, fitting: bool = Fals
         case JobState.QUEUED:
             return f"Waiting in the queue, number {position}." if position else "Waiting in the queue."
         case JobState.SUBMITTING:
-            return f"Sending it to {provider}."
+            return f"Sending it to {escape(provider)}."
         case JobState.RUNNING:
-            return f"{provider} is making the video."
+            return f"{escape(provider)} is making the video."
         case JobState.DOWNLOADING:
             return "The video is made; fetching it."
         case JobState.DELIVERING:

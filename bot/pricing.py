@@ -5,6 +5,7 @@ import logging
 from bot.errors import NotNow
 from bot.limits import Limits
 from bot.rules import ServerRules
+from bot.words import escape
 from providers import AnyProvider
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,12 @@ def check_price(provider: AnyProvider, quoted: int | None, rules: ServerRules, l
         return
     if provider.quotes:
         raise NotNow(
-            f"{provider.label} does not say what this costs just now, and there is a budget. "
+            f"{escape(provider.label)} does not say what this costs just now, and there is a budget. "
             "Try again in a minute, or choose another provider. Nothing was charged."
         )
     setting = f"{provider.name.upper()}_PRICE"
     log.error("nothing is made at %s: it names no price, and %s is not set", provider.label, setting)
     raise NotNow(
-        f"Whoever runs this bot has to set a price for {provider.label} first. "
+        f"Whoever runs this bot has to set a price for {escape(provider.label)} first. "
         "Until then, choose another provider. Nothing was charged."
     )

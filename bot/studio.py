@@ -29,6 +29,7 @@ from bot.store.accounts import Refused
 from bot.store.db import StoreError, Unanswered
 from bot.store.jobs import Moved
 from bot.waste import Waste
+from bot.words import escape
 from providers.specs import ModelSpec, OptionRefused, VideoRequest
 
 log = logging.getLogger(__name__)
@@ -170,12 +171,13 @@ class Studio:
         """Take nothing more: the bot is being stopped."""
         self._engine.stopping.set()
 
-    async def cancel(self, job_id: int, user_id: int, *, moderator: bool) -> Job:
-        """End a job for its requester or for a moderator. Raises UserFault."""
+    async def cancel(self, job_id: int, guild_id: int, user_id: int, moderates: Callable[[int], bool]) -> Job:
+        """End a job of this server for its requester, or for who moderates its channel. Raises UserFault."""
         job = await self._store.jobs.get(job_id)
-        if job is None:
+        if job is None or job.guild_id != guild_id:
             raise NotNow("I do not know this job any more; `/jobs list` shows yours and what was charged.")
-        if user_id != job.user_id and not moderator:
+        moderator = user_id != job.user_id
+        if moderator and not moderates(job.channel_id):
             raise NotAllowed("Only the member who asked for this video, or a moderator, can cancel it.")
         # A job may get on just now; as long as its new state allows it, it is cancelled all the same.
         while job is not None and job.state in CANCELLABLE:
@@ -228,8 +230,10 @@ class Studio:
             self.catalogue.providers[name].check(spec.complete(request), spec)
         except OptionRefused as refusal:
             others = self.catalogue.takers(spec.mode, refusal.option) if refusal.option else []
-            instead = f" Models that do take it: {', '.join(others)}." if others else ""
-            raise BadRequest(f"{refusal}{instead} Nothing was charged.") from refusal
+            instead = (
+                f" Models that do take it: {', '.join(escape(other) for other in others)}." if others else ""
+            )
+            raise BadRequest(f"{escape(str(refusal), 900)}{instead} Nothing was charged.") from refusal
 
     async def _post_card(self, job: Job) -> Job:
         """Show the job and let it go. Where not even its card can be posted, no video could be either."""

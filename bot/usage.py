@@ -24,8 +24,8 @@ CHARTS_AT_ONCE = 2
 MOST_ROWS = 20_000
 LONGEST_PROMPT = 150
 """Characters of each. So much fits into a file that every server takes."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet calculate with a cell instead of showing it."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Also in their wide forms: what makes a spreadsheet calculate with a cell instead of showing it."""
 _COLUMNS = (
     "time",
     "job",
@@ -167,7 +167,7 @@ def _csv(rows: Sequence[Row], zone: ZoneInfo) -> bytes:
                 datetime.fromisoformat(str(row["created_at"])).astimezone(zone).isoformat(timespec="seconds"),
                 # Spreadsheets round numbers as long as Discord's ids.
                 *(f"'{row[name]}" for name in ("id", "user_id", "channel_id")),
-                row["provider"],
+                _cell(str(row["provider"])),
                 _cell(str(row["model"])),
                 _cell(str(json.loads(str(row["request"]))["prompt"])[:LONGEST_PROMPT]),
                 row["state"],
@@ -183,7 +183,7 @@ def _csv(rows: Sequence[Row], zone: ZoneInfo) -> bytes:
 
 
 def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def _usd(micros: object) -> str:

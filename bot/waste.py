@@ -7,7 +7,7 @@ from bot.errors import NotNow
 from bot.jobs import Job
 from bot.store import Store
 from bot.store.wasted import Wasted
-from bot.words import count, relative
+from bot.words import count, escape, relative
 
 A_DAY = timedelta(days=1)
 LATE_CANCELS = 3
@@ -42,8 +42,8 @@ class Waste:
         """Raise NotNow for a member who has cancelled too often what a provider has started on."""
         if not await self.cancels_left(job):
             raise NotNow(
-                f"{provider} has already started this video, and you have cancelled {LATE_CANCELS} started "
-                "videos in the last 24 hours. It will be finished and posted here."
+                f"{escape(provider)} has already started this video, and you have cancelled {LATE_CANCELS} "
+                "started videos in the last 24 hours. It will be finished and posted here."
             )
 
     async def cancels_left(self, job: Job) -> int:

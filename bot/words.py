@@ -1,7 +1,15 @@
 """Numbers and times as people read them. Pure."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
+
+_FORMATS = frozenset("\\`*_~|<>#+-.:/()[]@")
+"""What Discord's markdown, mentions, emoji, times and links are made of, wherever in a line they stand."""
+_JOINERS = "\u200c\u200d"
+"""Invisible, and part of how some scripts and emoji are written."""
+_MOST_MARKS = 4
+"""Marks on top of one letter: scripts need fewer, and more of them cover the lines around."""
 
 
 def count(number: int, thing: str) -> str:
@@ -9,10 +17,48 @@ def count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
+def plain(text: str) -> str:
+    """What somebody else wrote as one line that looks like what it is; for where nothing formats.
+
+    Control characters, characters without width and those that turn the direction of writing are left out.
+    """
+    kept: list[str] = []
+    marks = 0
+    for char in " ".join(text.split()):
+        category = unicodedata.category(char)
+        marks = marks + 1 if category in {"Mn", "Me"} else 0
+        if category in {"Cc", "Cs"} or marks > _MOST_MARKS:
+            continue
+        if category == "Cf" and (char not in _JOINERS or kept[-1:] in ([], ["\u200c"], ["\u200d"])):
+            continue
+        kept.append(char)
+    return " ".join("".join(kept).split())
+
+
+def escape(text: str, length: int = 100) -> str:
+    """What somebody else wrote, on one line of so many characters; it formats, links and mentions nothing.
+
+    For everything that a member, a moderator or a provider chose, wherever Discord reads markdown. What is
+    too long is cut and ends in "…"; no escape is cut in two.
+    """
+    shown = [_escaped(char) for char in plain(text)]
+    size = sum(map(len, shown))
+    if size <= length:
+        return "".join(shown)
+    while shown and (size > length - 1 or shown[-1] == " "):
+        size -= len(shown.pop())
+    return f"{''.join(shown)}…"
+
+
+def _escaped(char: str) -> str:
+    # Discord finds mentions in the raw text, where a backslash is no obstacle.
+    return f"\\{char}\u200b" if char == "@" else f"\\{char}" if char in _FORMATS else char
+
+
 def code(text: str) -> str:
     """A name that somebody else chose, as it is and without being able to format or link anything."""
-    plain = " ".join(text.replace("`", "'").split())
-    return f"`{plain[:100] or '?'}`"
+    name = plain(text).replace("`", "'")[:100].strip()
+    return f"`{name or '?'}`"
 
 
 def fitting(lines: Sequence[str], room: int = 1024) -> str:

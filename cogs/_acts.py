@@ -25,8 +25,7 @@ from bot.rules import (
     SetTimezone,
     UnblockMember,
 )
-from bot.words import code, count, dollars, full
-from cogs._cards import short
+from bot.words import code, count, dollars, escape, full
 from providers.specs import Per
 
 Label: TypeAlias = Callable[[str], str]
@@ -47,7 +46,7 @@ ELSEWHERE = {
 
 def told(act: Act, label: Label) -> str:
     """What an act does, such as "gives <@5> 3 extra credits", with its reason."""
-    why = f" ({short(act.reason, 200)})" if act.reason else ""
+    why = f" ({escape(act.reason, 200)})" if act.reason else ""
     return f"{_done(act, label)}{why}"
 
 
@@ -102,7 +101,7 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
             return f"unblocks {who}"
         case SetPrice(tariff=tariff) as change:
             model = code(change.model) if change.model else "every model"
-            return f"sets the price of {model} of {label(change.provider)} to {tariff_words(tariff)}"
+            return f"sets the price of {model} of {escape(label(change.provider))} to {tariff_words(tariff)}"
         case SetBudget(micros=micros):
             return f"sets the budget to {'no limit' if micros is None else f'{dollars(micros)} a month'}"
         case SetCaps(member=member, server=server):
@@ -112,7 +111,7 @@ def _done(act: Act, label: Label) -> str:  # noqa: C901, PLR0911, PLR0912 - one 
         case SetLog(channel_id=channel_id):
             return f"sends the log to <#{channel_id}>" if channel_id else "switches the log off"
         case SetDefaultProvider(provider=provider):
-            name = label(provider) if provider else "what the bot has by default"
+            name = escape(label(provider)) if provider else "what the bot has by default"
             return f"sets the provider for those who name none to {name}"
         case SetFallOver(allowed=allowed):
             return _FALL_OVER[allowed]

@@ -8,9 +8,11 @@ import discord
 from bot.client import stillmotion
 from bot.notices import cancelled
 from cogs._answer import CANCELLING, Interaction, answering
+from cogs._ids import ID, known
+from cogs._permissions import moderates
 
 
-class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"cancel:(?P<job_id>\d+)"):
+class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"cancel:(?P<job_id>{ID})"):
     """Ends a job, for the member who asked for it and for members who may manage messages."""
 
     def __init__(self, job_id: int) -> None:
@@ -32,10 +34,11 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"ca
 
     @answering(CANCELLING)
     async def _cancel(self, interaction: Interaction) -> str:
-        bot = stillmotion(interaction)
-        moderator = interaction.permissions.manage_messages
-        job = await bot.tasks.detached(
-            bot.studio.cancel(self.job_id, interaction.user.id, moderator=moderator), f"cancel {self.job_id}"
+        known(self.job_id)
+        bot, user_id = stillmotion(interaction), interaction.user.id
+        cancelling = bot.studio.cancel(
+            self.job_id, interaction.guild_id or 0, user_id, lambda place: moderates(interaction, place)
         )
+        job = await bot.tasks.detached(cancelling, f"cancel {self.job_id}")
         left = await bot.studio.waste.cancels_left(job) if job.held_until else 0
         return cancelled(job, bot.studio.catalogue.label(job.provider), left)

@@ -9,7 +9,7 @@ from bot.client import Stillmotion
 from bot.delivery import Face
 from bot.jobs import CANCELLABLE, Job, JobState, Place
 from bot.notices import ending, overdue, phase
-from bot.words import dollars, span
+from bot.words import dollars, escape, span
 from cogs._buttons import CancelButton
 from providers.specs import OPTIONS
 
@@ -37,8 +37,8 @@ def render(card: Card) -> Face:
         colour=_COLOURS.get(job.state, discord.Colour.blurple()),
     )
     embed.add_field(name="For", value=f"<@{job.user_id}>")
-    instead = f" (instead of {card.fell_from}, which could not take it)" if card.fell_from else ""
-    embed.add_field(name="Made by", value=f"{card.provider}, {card.model}{instead}")
+    instead = f" (instead of {escape(card.fell_from)}, which could not take it)" if card.fell_from else ""
+    embed.add_field(name="Made by", value=f"{escape(card.provider)}, {escape(card.model)}{instead}")
     if chosen := _options(job):
         embed.add_field(name="With", value=chosen)
     if job.quoted_micros is not None:
@@ -55,24 +55,6 @@ def jump(job: Job) -> str | None:
     else:
         where, channel_id, message_id = job.guild_id, job.channel_id, job.card_id
     return f"https://discord.com/channels/{where}/{channel_id}/{message_id}" if message_id else None
-
-
-def short(prompt: str, length: int) -> str:
-    """A prompt on one line of so many characters, safe to show: it formats, links and mentions nothing."""
-    line = " ".join(prompt.split())
-    safe, kept = _safe(line), len(line)
-    while len(safe) > length:
-        # What is cut is the prompt, so that no escape is cut in two.
-        kept = min(kept - 1, length - 1)
-        length_now = len(safe := f"{_safe(line[:kept].rstrip())}…")
-        kept -= max(0, (length_now - length) // 2)
-    return safe
-
-
-def _safe(line: str) -> str:
-    escaped = discord.utils.escape_markdown(discord.utils.escape_mentions(line), ignore_links=False)
-    # Channels, times, commands and addresses in brackets begin with "<"; bare addresses have "://".
-    return escaped.replace("<", "\\<").replace("://", ":\u200b//")
 
 
 def _status(card: Card) -> str:
@@ -123,13 +105,13 @@ def _shown(option: str, value: object) -> str:
         case int() | float():
             return f"{value:g}" if isinstance(value, float) else str(value)
         case str():
-            return short(value, 100)
+            return escape(value, 100)
         case _:
             return "attached"
 
 
 def _quote(prompt: str) -> str:
-    return f"> {short(prompt, _PROMPT)}"
+    return f"> {escape(prompt, _PROMPT)}"
 
 
 def _relative(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from bot.rules import Act
 from bot.words import full
 from cogs._acts import told
 from cogs._answer import Interaction, Page, acknowledge, guarded, show
+from cogs._ids import ID, known
 from cogs._moderators import moderator
 
 _PAGE = 8
@@ -18,7 +19,7 @@ _PAGE = 8
 
 class HistoryButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"history:(?P<member_id>\d+):(?P<towards>older|newer):(?P<act_id>\d+)",
+    template=rf"history:(?P<member_id>{ID}):(?P<towards>older|newer):(?P<act_id>{ID})",
 ):
     """Turns the page of a history; member 0 is the whole server."""
 
@@ -46,6 +47,7 @@ class HistoryButton(
 
     async def _turn(self, interaction: Interaction) -> None:
         by = moderator(interaction)
+        known(self.member_id or self.act_id, self.act_id)
         if not await acknowledge(interaction, interaction.response.defer):
             return
         place = {"before" if self.towards == "older" else "after": self.act_id}

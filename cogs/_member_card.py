@@ -11,8 +11,9 @@ from bot.errors import BadRequest
 from bot.moderation import UNCHANGED
 from bot.quotas import Standing
 from bot.rules import ResetUsage
-from cogs._answer import Interaction, Page, acknowledge, deciding, guarded
+from cogs._answer import DECISION, Interaction, Page, acknowledge, deciding, guarded, sentence, tell
 from cogs._history import history
+from cogs._ids import ID, known
 from cogs._moderators import LONGEST_REASON, done, moderator
 from cogs._permissions import role_ids
 from cogs.quota import standing_embed
@@ -43,7 +44,7 @@ def _actions(member_id: int, standing: Standing) -> discord.ui.View:
 
 class MemberButton(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"quota:(?P<action>grant|reset|block|unblock|history):(?P<member_id>\d+)",
+    template=rf"quota:(?P<action>grant|reset|block|unblock|history):(?P<member_id>{ID})",
 ):
     """Does one of the usual things with a member's quota."""
 
@@ -70,6 +71,7 @@ class MemberButton(
             return
         async with guarded(interaction):
             moderator(interaction)
+            known(self.member_id)
             form = _FORMS[self.action](self.member_id)
             is_shown = await acknowledge(interaction, lambda: interaction.response.send_modal(form))
             if is_shown and not interaction.response.is_done():
@@ -79,6 +81,7 @@ class MemberButton(
     @deciding
     async def _act(self, interaction: Interaction) -> str | Page:
         bot, by = stillmotion(interaction), moderator(interaction)
+        known(self.member_id)
         if self.action == "history":
             return await history(bot, by.guild_id, self.member_id)
         if self.action == "unblock":
@@ -87,7 +90,14 @@ class MemberButton(
         return await done(bot, interaction, await bot.moderation.decide(by, change))
 
 
-class _GrantForm(discord.ui.Modal, title="Give extra credits"):
+class _Form(discord.ui.Modal):
+    """A form whose faults are told, which discord.py would only log."""
+
+    async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
+        await tell(interaction, sentence(interaction, error, DECISION))
+
+
+class _GrantForm(_Form, title="Give extra credits"):
     amount: discord.ui.TextInput[Any] = discord.ui.TextInput(
         label="Credits", custom_id="amount", max_length=20
     )
@@ -116,7 +126,7 @@ class _GrantForm(discord.ui.Modal, title="Give extra credits"):
         return await done(bot, interaction, act)
 
 
-class _BlockForm(discord.ui.Modal, title="Block from making videos"):
+class _BlockForm(_Form, title="Block from making videos"):
     until: discord.ui.TextInput[Any] = discord.ui.TextInput(
         label="Until, such as 3d or 24 Dec; empty for good", custom_id="until", required=False, max_length=40
     )

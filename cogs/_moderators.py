@@ -44,6 +44,8 @@ def moderator(interaction: Interaction, reason: str | None = None) -> Moderator:
     if not manages_server(interaction):
         raise NotAllowed(f"Only members who may manage this server can do that. {UNCHANGED}")
     said = (reason or "").strip() or None
+    if said is not None and len(said) > LONGEST_REASON:
+        raise BadRequest(f"A reason has up to {LONGEST_REASON} characters. {UNCHANGED}")
     return Moderator(interaction.id, interaction.guild_id or 0, interaction.user.id, said)
 
 

@@ -8,9 +8,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
-from bot.errors import NotNow
+from bot.delivery.calls import call
+from bot.errors import DeliveryFault, NotNow
 from bot.usage import Period, UsageReport
-from bot.words import count, dollars
+from bot.words import count, dollars, plain
 from cogs._acts import amount_of
 from cogs._answer import Document, Interaction, Page, deciding
 from cogs._explain import explain
@@ -20,6 +21,8 @@ from cogs._moderators import moderator, person
 from cogs._permissions import role_ids
 from cogs._server_card import server_card
 
+_PATIENCE = 5.0
+"""Seconds for a member's name."""
 _MEMBERS = 10
 """So many members are listed by what they have used."""
 Typed = Literal["this week", "this month", "last month", "last 30 days", "last 90 days"]
@@ -123,7 +126,7 @@ async def _name(interaction: Interaction, user_id: int) -> str:
     guild = interaction.guild
     member = guild.get_member(user_id) if guild else None
     try:
-        member = member or (await guild.fetch_member(user_id) if guild else None)
-    except discord.HTTPException:
+        member = member or (await call(guild.fetch_member(user_id), _PATIENCE) if guild else None)
+    except DeliveryFault:
         member = None
-    return member.display_name if member else f"left ({user_id % 10_000:04})"
+    return plain(member.display_name) if member else f"left ({user_id % 10_000:04})"

@@ -7,7 +7,7 @@ import discord
 from bot.client import Stillmotion
 from bot.moderation import MOST_LISTED
 from bot.rules import Elsewhere, ServerRules
-from bot.words import count, dollars, fitting, full
+from bot.words import code, count, dollars, escape, fitting, full
 from cogs._acts import amount_of, tariff_words
 from cogs._answer import Document, Page
 
@@ -40,7 +40,7 @@ async def server_card(bot: Stillmotion, guild_id: int) -> Page:
     )
     cut += _list(embed, "Blocked", blocks)
     prices = (
-        f"{label(provider)}{f' `{model}`' if model else ''}: {tariff_words(tariff)}"
+        f"{escape(label(provider))}{f' {code(model)}' if model else ''}: {tariff_words(tariff)}"
         for (provider, model), tariff in rules.tariffs.items()
     )
     cut += _list(embed, "Prices", prices)
@@ -71,7 +71,7 @@ async def _budget(bot: Stillmotion, rules: ServerRules, guild_id: int) -> str:
 
 def _provider(bot: Stillmotion, rules: ServerRules) -> str:
     name = rules.default_provider
-    default = bot.studio.catalogue.label(name) if name else "the default"
+    default = escape(bot.studio.catalogue.label(name)) if name else "the default"
     falls = {True: "may fall over", False: "do not fall over", None: "fall over as by default"}
     return f"{default}; jobs {falls[rules.fall_over]}"
 

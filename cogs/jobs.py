@@ -15,15 +15,15 @@ from bot.delivery.limits import HIGHEST_TIER, STEP
 from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
 from bot.errors import DeliveryFault, NotNow, TooLarge, Undelivered, UserFault
 from bot.jobs import Job, JobState
-from bot.words import count
+from bot.words import count, escape, plain
 from cogs._answer import Interaction, making, privately, suggesting
-from cogs._cards import jump, short
+from cogs._cards import jump
+from cogs._ids import read_id
 from cogs._permissions import check_member, moderates, role_ids
 
 log = logging.getLogger(__name__)
 
 _LISTED = 10
-_LARGEST = 2**63 - 1
 _FREE = "Nothing was charged for this."
 _LONGEST = 840.0
 """Seconds; a reply has to come within fifteen minutes."""
@@ -68,7 +68,7 @@ class Jobs(commands.GroupCog, group_name="jobs"):
     ) -> str:
         """Have a video sent again, in its original size where that is possible."""
         try:
-            return await self._again(interaction, _number(video), show=show)
+            return await self._again(interaction, read_id(video), show=show)
         except _Unsure:
             raise
         except UserFault as fault:
@@ -137,14 +137,9 @@ def _payer_roles(interaction: Interaction, job: Job) -> Collection[int]:
     return role_ids(interaction.user) if interaction.user.id == job.user_id else job.role_ids
 
 
-def _number(typed: str) -> int:
-    """The job that is meant; 0, which no job is, for what is no number."""
-    return int(typed) if typed.isdecimal() and int(typed) <= _LARGEST else 0
-
-
 async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -> None:
     """Send the file with the reply, or beside it for all to see. Raises DeliveryFault."""
-    file = discord.File(path, filename=NAME, description=job.request.prompt[:1024])
+    file = discord.File(path, filename=NAME, description=plain(job.request.prompt)[:1024])
     if not show:
         await call(interaction.edit_original_response(attachments=[file]), UPLOAD_TIMEOUT)
         return
@@ -160,11 +155,11 @@ async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -
 def _named(job: Job) -> str:
     """A suggestion in plain text; Discord shows 100 characters."""
     state = "" if job.state is JobState.DELIVERED else " (not posted)"
-    return f"{job.created_at:%d %b %H:%M}{state}: {' '.join(job.request.prompt.split())}"[:100]
+    return f"{job.created_at:%d %b %H:%M}{state}: {plain(job.request.prompt)}"[:100]
 
 
 def _line(job: Job, *, kept: bool) -> str:
-    words = f"{_SIGNS.get(job.state, '⏳')} {short(job.request.prompt, 60)}"
+    words = f"{_SIGNS.get(job.state, '⏳')} {escape(job.request.prompt, 60)}"
     link = jump(job)
     shown = f"[{job.state.value}]({link})" if link else job.state.value
     charged = count(job.charged, "credit") if job.charged else "not charged"

@@ -7,10 +7,9 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.notices import reason
 from bot.offers import Maker, Offer
-from bot.words import code, count, dollars, span
+from bot.words import code, count, dollars, escape, span
 from cogs._acts import tariff_words
 from cogs._answer import Interaction, privately
-from cogs._cards import short
 from providers.options import ImageLimits
 from providers.specs import OPTIONS, Mode, ModelSpec
 
@@ -36,7 +35,7 @@ class Providers(commands.Cog):
         # Each gets its share of what Discord takes, so that the health of every one is shown.
         room = min(_FIELD, _EMBED // max(1, len(makers)))
         for maker in makers:
-            embed.add_field(name=maker.label, value=_about(maker, room), inline=False)
+            embed.add_field(name=escape(maker.label), value=_about(maker, room), inline=False)
         return embed
 
 
@@ -55,7 +54,7 @@ def _about(maker: Maker, room: int) -> str:
 
 def _model(offer: Offer) -> str:
     spec = offer.spec
-    parts = [f"{_MODES[spec.mode]} **{short(spec.name, 60)}** {code(spec.id)}", _takes(spec)]
+    parts = [f"{_MODES[spec.mode]} **{escape(spec.name, 60)}** {code(spec.id)}", _takes(spec)]
     if spec.price is not None:
         price = dollars(spec.price.usd_micros, at_least=spec.price.at_least)
         parts.append(f"{price} a {spec.price.per}")
@@ -77,7 +76,7 @@ def _takes(spec: ModelSpec) -> str:
     taken = ((words, spec.limits(name)) for name, words in OPTIONS.items())
     return "takes " + (
         "; ".join(
-            words if isinstance(limits, ImageLimits) else f"{words}: {str(limits)[:80]}"
+            words if isinstance(limits, ImageLimits) else f"{words}: {escape(str(limits), 80)}"
             for words, limits in taken
             if limits is not None
         )

@@ -8,10 +8,10 @@ from bot.client import Stillmotion
 from bot.jobs import Job, JobState
 from bot.notices import ending
 from bot.quotas import Block, Grant, Ruling, Source, Standing, WindowKind
-from bot.words import count, fitting, full, relative
+from bot.words import count, escape, fitting, full, relative
 from cogs._acts import amount_of
 from cogs._answer import Interaction, privately
-from cogs._cards import jump, short
+from cogs._cards import jump
 from cogs._permissions import role_ids
 
 _LOOKED_AT = 25
@@ -90,27 +90,27 @@ def _title(standing: Standing) -> str:
 
 
 def _blocked(block: Block) -> str:
-    why = f": {short(block.reason, 200)}" if block.reason else ""
+    why = f": {escape(block.reason, 200)}" if block.reason else ""
     return f"{f'until {full(block.until)}' if block.until else 'until a moderator allows it again'}{why}"
 
 
 def _granted(grant: Grant) -> str:
     end = f", until {full(grant.expires_at)}" if grant.expires_at else ""
-    why = f": {short(grant.reason, 100)}" if grant.reason else ""
+    why = f": {escape(grant.reason, 100)}" if grant.reason else ""
     return f"{grant.left} of {count(grant.amount, 'credit')}{end}{why}"
 
 
 def _running(job: Job) -> str:
-    words = short(job.request.prompt, 40)
+    words = escape(job.request.prompt, 40)
     link = jump(job)
     return f"{job.state.value}: [{words}]({link})" if link else f"{job.state.value}: {words}"
 
 
 def _over(job: Job, provider: str) -> str:
     if job.state is JobState.DELIVERED:
-        return f"{count(job.charged, 'credit')}: {short(job.request.prompt, 60)}"
-    why = ending(job, provider).partition(". ")[0]
-    return f"not charged: {short(job.request.prompt, 40)}\n-# {why[:120]}"
+        return f"{count(job.charged, 'credit')}: {escape(job.request.prompt, 60)}"
+    why = ending(job, provider).partition(". ")[0]  # a provider's own dots are escaped
+    return f"not charged: {escape(job.request.prompt, 40)}\n-# {why}"
 
 
 async def setup(bot: Stillmotion) -> None:

@@ -5,6 +5,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from cogs._answer import Interaction, tell
+from cogs._offered import is_offered, suggest_nothing
 
 
 class Servers(commands.Cog):
@@ -24,12 +25,12 @@ class Servers(commands.Cog):
         self.bot.admission.look()
 
     async def admits(self, interaction: Interaction) -> bool:
-        """Whether commands are answered where this one was used; if not, the person is told why."""
+        """Whether a command is answered where it was used and as it came; if not, the person is told why."""
         said = self.bot.admission.refusal(interaction.guild_id)
         if said is None:
-            return True
+            return await is_offered(interaction)
         if interaction.type is discord.InteractionType.autocomplete:
-            await interaction.response.autocomplete([])
+            await suggest_nothing(interaction)
         else:
             await tell(interaction, said)
         return False

@@ -185,7 +185,7 @@ class ModelSpec(Frozen):
         words = self._words(request)
         prompt = _with_words(request.prompt, words)
         if len(prompt) > self.prompt_limit:
-            added = f" with `{words}` for {request.effect}" if words else ""
+            added = f" with {words!r} for {request.effect}" if words else ""
             raise OptionRefused(
                 f"{self.name} takes prompts of up to {self.prompt_limit} characters; "
                 f"yours has {len(prompt)}{added}."

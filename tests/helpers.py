@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import io
+import re
 import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -64,6 +65,11 @@ def shell_script(path: Path, line: str) -> str:
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o700)
     return str(path)
+
+
+def as_read(shown: str) -> str:
+    """What Discord's markdown makes of escapes."""
+    return re.sub(r"\\([^0-9A-Za-z\s])", r"\1", shown).replace("\u200b", "")
 
 
 def wav(seconds: float) -> bytes:

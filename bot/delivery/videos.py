@@ -21,6 +21,7 @@ from bot.media.jobfiles import JobFiles
 from bot.notices import above, announcement, number
 from bot.rules import Elsewhere
 from bot.store import Store
+from bot.words import plain
 
 UPLOAD_TIMEOUT = 300.0
 """Seconds; aiohttp gives discord.py no more."""
@@ -196,7 +197,7 @@ class Videos:
         size, original = path.stat().st_size, self._files.video(job.id)
         # What could only be copied is no smaller, and what is not kept cannot be sent again.
         smaller = path != original and bool(self._files.kept_for) and size != original.stat().st_size
-        file = discord.File(path, filename=NAME, description=job.request.prompt[:1024])
+        file = discord.File(path, filename=NAME, description=plain(job.request.prompt)[:1024])
         return file, above(job, smaller=smaller), size
 
     def _is_old(self, job: Job) -> bool:

@@ -62,9 +62,9 @@ class Acts:
         if member_id is not None:
             where.append("member_id = :member_id")
         if before is not None:
-            where.append("(at, id) < (SELECT at, id FROM act WHERE id = :before)")
+            where.append("(at, id) < (SELECT at, id FROM act WHERE id = :before AND guild_id = :guild_id)")
         if after is not None:
-            where.append("(at, id) > (SELECT at, id FROM act WHERE id = :after)")
+            where.append("(at, id) > (SELECT at, id FROM act WHERE id = :after AND guild_id = :guild_id)")
         rows = await self._database.read(
             f"SELECT * FROM act WHERE {' AND '.join(where)} ORDER BY at {order}, id {order} LIMIT :limit",  # noqa: S608 - our own words
             guild_id=guild_id,

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +8,8 @@ import pytest
 from bot.cards import Card
 from bot.delivery import Face
 from bot.jobs import CANCELLABLE, OPEN, Failure, Job, JobState, Place
-from cogs._cards import jump, render, short
+from cogs._cards import jump, render
+from providers.errors import Advice
 from providers.specs import VideoRequest
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
@@ -48,7 +50,7 @@ async def test_every_state_shows_what_was_asked_for_whom_and_who_makes_it(state:
     look = render(card(state))
     assert look.embed.title
     assert text(look).startswith("> a slow pan\n\n")
-    assert fields(look) == {"For": "<@4>", "Made by": "EigenAI, Wan 2.2"}
+    assert fields(look) == {"For": "<@4>", "Made by": r"EigenAI, Wan 2\.2"}
 
 
 async def test_the_ends_can_be_told_apart_at_a_glance() -> None:
@@ -143,50 +145,7 @@ async def test_a_price_that_is_a_minimum_is_shown_as_one(price: str, *, at_least
 
 async def test_only_options_that_were_chosen_are_listed() -> None:
     request = VideoRequest(model="wan", prompt="x", duration=5, aspect_ratio="16:9", seed=0)
-    assert fields(render(card(request=request)))["With"] == "duration 5 s, aspect ratio 16:9, seed 0"
-
-
-@pytest.mark.parametrize(
-    ("prompt", "shown"),
-    [
-        ("**bold** _it_ ~~no~~", r"\*\*bold\*\* \_it\_ \~\~no\~\~"),
-        ("`code` ||secret||", r"\`code\` \|\|secret\|\|"),
-        (r"\*not\*", r"\\\*not\\\*"),
-        ("# big", r"\# big"),
-        ("> quote", r"\> quote"),
-        ("two\n# lines", "two # lines"),
-    ],
-)
-def test_nothing_in_a_prompt_formats(prompt: str, shown: str) -> None:
-    assert short(prompt, 600) == shown
-
-
-@pytest.mark.parametrize(
-    "mention",
-    ["@everyone", "@here", "<@100000000000000004>", "<@!100000000000000004>", "<@&100000000000000004>"],
-)
-def test_nothing_in_a_prompt_mentions(mention: str) -> None:
-    assert mention not in short(f"zoom {mention}", 600)
-
-
-def test_no_word_in_a_prompt_hides_a_link() -> None:
-    assert short("[free nitro](https://evil.example)", 600).startswith(r"\[free nitro]")
-
-
-@pytest.mark.parametrize(
-    "live",
-    ["https://evil.example", "<https://evil.example>", "<#123>", "<t:0:R>", "</quota:1>", "<:smile:1>"],
-)
-def test_nothing_in_a_prompt_is_alive(live: str) -> None:
-    shown = short(f"pan over {live}", 600)
-    assert "://" not in shown
-    assert "<" not in shown.replace(r"\<", "")
-
-
-def test_a_long_prompt_is_cut_with_an_ellipsis() -> None:
-    assert short("word " * 5, 10) == "word word…"
-    assert short("exactly 10", 10) == "exactly 10"
-    assert short("eleven char", 10) == "eleven ch…"
+    assert fields(render(card(request=request)))["With"] == r"duration 5 s, aspect ratio 16\:9, seed 0"
 
 
 @pytest.mark.parametrize("prompt", ["a" * 2000, "*" * 2000, "@everyone " * 200, "_😀" * 1000])
@@ -227,3 +186,13 @@ async def test_what_is_overdue_says_what_it_waits_for_and_until_when(state: JobS
     look = render(card(state, overdue_at=NOON, kept_until=NOON + timedelta(hours=1)))
     assert words in text(look)
     assert "Usual finish" not in text(look)
+
+
+async def test_no_name_that_somebody_else_chose_is_alive() -> None:
+    alive = "[a](b) **loud** ||x|| [c](d)"
+    request = VideoRequest(model="wan", prompt=alive, resolution=alive, effect=alive)
+    advice = Advice(suggested_prompt=alive, recommended_model=alive, allowed=(alive,))
+    values: dict[str, Any] = {"request": request, "advice": advice, "failure": Failure.REJECTED}
+    look = render(replace(card(JobState.FAILED, **values), provider=alive, model=alive, fell_from=alive))
+    for shown in (text(look).replace(f"`{alive}`", ""), *fields(look).values()):
+        assert not re.search(r"(?<!\\)(\*|\||\[)", shown or "")

@@ -75,6 +75,21 @@ class People:
         data = {"custom_id": button["custom_id"], "component_type": BUTTON}
         return await self._send(COMPONENT, user_id, int(message["channel_id"]), data, message=message)
 
+    async def forge(
+        self, custom_id: str, user_id: int = ALICE, *, kind: int = BUTTON, server: int = GUILD, **more: Any
+    ) -> Asked:
+        """Press a button that the bot has never shown, or that stands in a message of another server."""
+        button = {"type": kind, "style": 2, "label": "x", "custom_id": custom_id}
+        message = self._world.create(CHANNEL, {"content": "x"}, {})
+        message["components"] = [{"type": 1, "components": [button]}]
+        data = {"custom_id": custom_id, "component_type": kind}
+        own = {"message": message, "guild_id": str(server), "guild": {"id": str(server), "features": []}}
+        return await self.send(COMPONENT, data, user_id, **{**own, **more})
+
+    async def send(self, kind: int, data: Message, user_id: int = ALICE, **more: Any) -> Asked:
+        """Send any interaction, as a client of somebody's own making can."""
+        return await self._send(kind, user_id, CHANNEL, data, **more)
+
     def _command(self, words: str, options: Message, resolved: Message, focused: str = "") -> Message:
         """A command's data: what is given to a subcommand is an option of an option."""
         first, *others = words.split()

@@ -26,7 +26,7 @@ from bot.settings import Settings
 from providers._local_recipe import VIDEO
 from tests import openapi
 from tests.clock import FastClock, moment
-from tests.helpers import AtHome, eventually, shell_script
+from tests.helpers import AtHome, as_read, eventually, shell_script
 from tests.vendors.base import VendorServer
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import sample_video
@@ -107,8 +107,8 @@ class World:
         return [message for message in self.channel.history() if not message.embeds]
 
     def fields(self, index: int = 0) -> dict[str, str]:
-        """What a card's fields say, by their names."""
-        return {field.name or "": field.value or "" for field in self.card(index).embeds[0].fields}
+        """What people read in a card's fields, by their names."""
+        return {field.name or "": as_read(field.value or "") for field in self.card(index).embeds[0].fields}
 
     async def card_says(self, words: str, index: int = 0) -> str:
         def found() -> str:

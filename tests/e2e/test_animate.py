@@ -52,7 +52,7 @@ async def test_the_card_tells_the_whole_story(world: World, vendor: EigenAIServe
     assert "@everyone" not in text
     assert {field.name: field.value for field in card.embeds[0].fields} == {
         "For": world.alice.mention,
-        "Made by": "EigenAI, Wan 2.2 Turbo",
+        "Made by": r"EigenAI, Wan 2\.2 Turbo",
         "With": "number of steps 5",
     }
     assert card.embeds[0].thumbnail.url

@@ -10,7 +10,7 @@ from bot.jobs import Failure
 from providers.errors import Overloaded
 from providers.limits import Budget
 from tests.e2e.conftest import Shop, World
-from tests.helpers import eventually
+from tests.helpers import as_read, eventually
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import cut, hang, status
 from tests.vendors.openai_videos import OpenAIVideosServer
@@ -26,7 +26,7 @@ async def both(start: Start) -> World:
 
 
 def maker(world: World, index: int = 0) -> str:
-    return next(field.value or "" for field in world.card(index).embeds[0].fields if field.name == "Made by")
+    return world.fields(index)["Made by"]
 
 
 async def test_nobody_named_is_the_default(both: World, vendor: EigenAIServer) -> None:
@@ -180,7 +180,7 @@ async def test_outages_in_a_row_rest_the_provider_while_others_work(
 
 async def test_providers_lists_what_each_takes_and_how_it_is(both: World) -> None:
     embed = (await both.alice.slash(both.channel, "providers")).response.embeds[0]
-    shown = {field.name: field.value or "" for field in embed.fields}
+    shown = {field.name: as_read(field.value or "") for field in embed.fields}
     assert list(shown) == ["EigenAI", "This machine"]
     assert shown["EigenAI"].startswith("🟢 ready\n`/animate` **Wan 2.2 Turbo** `wan2p2-i2v-14b-turbo`")
     assert "number of steps: 1 to 20" in shown["EigenAI"]
@@ -204,7 +204,7 @@ async def test_a_key_that_may_not_even_list_the_models_pauses_its_provider(
     shop = await open_shop("openai_videos", OpenAIVideosServer(), openai_videos_api_key="wrong")
     world = shop.world
     listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0]
-    assert (listed.fields[0].value or "").startswith("🔴 Self-hosted did not accept this bot's key.")
+    assert as_read(listed.fields[0].value or "").startswith("🔴 Self-hosted did not accept this bot's key.")
 
 
 async def test_what_a_catalogue_says_formats_and_mentions_nothing(

@@ -10,7 +10,7 @@ from bot.settings import Settings
 from bot.waste import LATE_CANCELS
 from tests.clock import FastClock
 from tests.e2e.conftest import World, picture
-from tests.helpers import eventually
+from tests.helpers import as_read, eventually
 from tests.vendors.eigenai import EigenAIServer
 
 Start = Callable[..., Awaitable[World]]
@@ -81,7 +81,7 @@ async def test_what_is_over_cannot_be_cancelled(world: World, vendor: EigenAISer
     world.bot.studio.catalogue.spec("eigenai", "")
     job_id = int(button.custom_id.removeprefix("cancel:"))
     with pytest.raises(Exception, match="over already"):
-        await world.bot.studio.cancel(job_id, world.alice.id, moderator=False)
+        await world.bot.studio.cancel(job_id, world.guild.id, world.alice.id, bool)
 
 
 async def test_quota_shows_what_is_left_when_it_renews_and_what_is_running(running: World) -> None:
@@ -157,7 +157,7 @@ async def test_what_does_not_fit_is_refused_with_a_sentence_and_costs_nothing(
         with subtests.test(options=options, words=words):
             reply = await world.animate(**options)
             assert reply.ephemeral
-            assert words in reply.response.content
+            assert words in as_read(reply.response.content)
             assert "nothing was charged" in reply.response.content.lower()
             assert not world.channel.history()
             assert not vendor.requests

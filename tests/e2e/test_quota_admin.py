@@ -12,7 +12,7 @@ from simcord.results import InteractionResult
 from bot.app import build
 from tests.clock import FastClock
 from tests.e2e.conftest import World, picture
-from tests.helpers import CHART
+from tests.helpers import CHART, as_read
 from tests.vendors.ecohash import EcoHashServer
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import status
@@ -303,7 +303,7 @@ async def test_the_history_names_who_changed_what_and_why_page_by_page(world: Wo
         )
     await world.administer("quota-admin block", member=world.bob)
     reply = await show(world, "history", member=world.alice)
-    page = reply.response.embeds[0].description or ""
+    page = as_read(reply.response.embeds[0].description or "")
     assert (
         f"<@{world.admin.id}> sets the allowance of <@{world.alice.id}> to 10 credits a day (no. 10)" in page
     )
@@ -312,11 +312,11 @@ async def test_the_history_names_who_changed_what_and_why_page_by_page(world: Wo
     assert str(world.bob.id) not in page
 
     await world.admin.click(reply.response, label="Older")
-    older = reply.response.embeds[0].description or ""
+    older = as_read(reply.response.embeds[0].description or "")
     assert "no. 2)" in older
     assert "no. 3" not in older
     await world.admin.click(reply.response, label="Newer")
-    assert reply.response.embeds[0].description == page
+    assert as_read(reply.response.embeds[0].description or "") == page
 
 
 async def test_why_names_the_rule_that_wins_and_those_that_do_not(world: World) -> None:

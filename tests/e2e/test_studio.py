@@ -121,7 +121,7 @@ async def test_nothing_is_taken_while_the_bot_stops(world: World) -> None:
 
 async def test_a_job_nobody_knows_cannot_be_cancelled(world: World) -> None:
     with pytest.raises(NotNow, match="do not know this job"):
-        await world.bot.studio.cancel(404, world.alice.id, moderator=True)
+        await world.bot.studio.cancel(404, world.guild.id, world.alice.id, bool)
 
 
 async def test_what_is_being_posted_cannot_be_cancelled(world: World, vendor: EigenAIServer) -> None:
@@ -132,7 +132,7 @@ async def test_what_is_being_posted_cannot_be_cancelled(world: World, vendor: Ei
     vendor.finish_after(0)
     job = await eventually(lambda: in_state(world, JobState.DELIVERING))
     with pytest.raises(NotNow, match="Too late to cancel"):
-        await world.bot.studio.cancel(job.id, world.alice.id, moderator=False)
+        await world.bot.studio.cancel(job.id, world.guild.id, world.alice.id, bool)
 
 
 async def test_a_cancel_that_meets_a_job_on_its_way_is_tried_again(
@@ -148,7 +148,7 @@ async def test_a_cancel_that_meets_a_job_on_its_way_is_tried_again(
 
     monkeypatch.setattr(world.bot.studio._store.jobs, "get", late)
     assert (
-        await world.bot.studio.cancel(job.id, world.alice.id, moderator=False)
+        await world.bot.studio.cancel(job.id, world.guild.id, world.alice.id, bool)
     ).state is JobState.CANCELLED
 
 

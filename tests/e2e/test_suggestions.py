@@ -10,7 +10,7 @@ from discord import AppCommandOptionType
 from cogs._options import _suggest
 from providers.specs import OPTIONS
 from tests.e2e.conftest import Shop, World, picture
-from tests.helpers import wav
+from tests.helpers import as_read, wav
 from tests.vendors.base import VendorServer
 from tests.vendors.ecohash import EcoHashServer
 from tests.vendors.eigenai import EigenAIServer
@@ -222,4 +222,5 @@ async def test_an_option_that_the_model_does_not_take_is_refused_and_those_that_
     many: World, option: str, value: object, takers: str
 ) -> None:
     reply = await many.animate(provider="local", **{option: value})
-    assert f"leave it out. Models that do take it: {takers}. Nothing was charged" in reply.response.content
+    said = as_read(reply.response.content)
+    assert f"leave it out. Models that do take it: {takers}. Nothing was charged" in said

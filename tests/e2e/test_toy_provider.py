@@ -11,6 +11,7 @@ import pytest
 import providers
 from bot.settings import Settings
 from tests.e2e.conftest import World
+from tests.helpers import as_read
 from tests.vendors.base import VendorServer
 from tests.vendors.faults import sample_video
 
@@ -78,7 +79,7 @@ async def test_one_file_and_one_variable_make_a_video(
     assert [field.name for field in listed] == ["Lantern"]
     assert "takes duration: 4, 8; seed: 0 to 9999; $0.02 a second" in (listed[0].value or "")
     refused = await world.animate(duration=5)
-    assert "Glow 1 does not take 5 as duration; it takes 4, 8." in refused.response.content
+    assert "Glow 1 does not take 5 as duration; it takes 4, 8." in as_read(refused.response.content)
 
     await world.animate(prompt="a paper lantern swings", duration=8)
     message = await world.video()
