@@ -125,6 +125,7 @@ class Model:
         )
 
     def spent(self, now: datetime) -> int:
+        """What the operator pays, whatever became of the videos."""
         here = window_of(MONTH, now, self.zone)
         months = ((window_of(MONTH, booking.at, self.zone), booking) for booking in self.bookings)
         return sum(booking.cost for month, booking in months if month == here)
