@@ -38,9 +38,12 @@ _FAILURES: Mapping[Failure, str] = {
         "here. Try a picture without faces."
     ),
     Failure.NO_PROVIDER: "{provider} is no longer available here. Choose another provider.",
-    Failure.BLOCKED: "A moderator has blocked you from making videos here while this one waited.",
-    Failure.OVER_ALLOWANCE: "Your allowance was lowered while this video waited, and it no longer fits.",
-    Failure.OVER_BUDGET: "The budget for videos was used up or lowered while this one waited.",
+    Failure.BLOCKED: "A moderator has blocked you from making videos here while this one waited. "
+    "Ask a moderator if that is a mistake.",
+    Failure.OVER_ALLOWANCE: "Your allowance was lowered while this video waited, and it no longer fits. "
+    "`/quota` shows what is left.",
+    Failure.OVER_BUDGET: "The budget for videos was used up or lowered while this one waited. "
+    "Ask a moderator when there will be more.",
     Failure.MAY_NOT_POST: (
         "I may no longer post in this channel. A moderator has to let me view it, send messages and attach "
         "files there."

@@ -193,7 +193,7 @@ class Floor:
         self.letterbox.show(card)
 
     async def show_queue(self, places: Sequence[tuple[Job, int]]) -> None:
-        """Tell the cards of queued jobs their places; two reads, however many there are."""
+        """Tell the cards of queued jobs their places; as many reads, however many jobs there are."""
         times: dict[tuple[str, str], list[float]] = {}
         cards = [await self._card(job, place, times=times) for job, place in places]
         changed = [card for card in cards if self._in_queue.get(card.job.id) != card]

@@ -219,7 +219,7 @@ def test_the_module_is_a_command() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "bot", "--help"], capture_output=True, text=True, check=True, timeout=30
     )
-    assert "{run,demo,check,migrate,sync,health}" in ran.stdout
+    assert "{run,demo,check,migrate,sync,pause,resume,health}" in ran.stdout
 
 
 def test_the_demo_gets_the_port_and_the_browser_choice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

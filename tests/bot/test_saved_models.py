@@ -18,12 +18,14 @@ from bot.store.db import StoreError, connect
 from providers import discover
 from providers.base import ProviderConfig, RemoteConfig
 from providers.errors import Unreachable
+from providers.fields import DEAREST
 from providers.options import AudioLimits, Choice, Decimals, Flag, ImageLimits, Span, Text
 from providers.specs import Mode, ModelSpec, Per, Price
 from tests.bot.conftest import Scripted
 from tests.clock import NOON, FastClock
 
-TEXTS = st.text(max_size=70)
+TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=70)
+"""Words that a person can read, which is all that an option may hold."""
 SPECS = st.builds(
     ModelSpec,
     id=TEXTS,
@@ -41,7 +43,7 @@ SPECS = st.builds(
     audio_file=st.none()
     | st.builds(AudioLimits, max_bytes=st.integers(), max_seconds=st.just(1.5), media_types=st.tuples(TEXTS)),
     effect_words=st.dictionaries(TEXTS, TEXTS, max_size=2),
-    price=st.none() | st.builds(Price, usd_micros=st.integers(0), per=st.sampled_from(Per)),
+    price=st.none() | st.builds(Price, usd_micros=st.integers(0, DEAREST), per=st.sampled_from(Per)),
     retires=st.none() | st.dates(),
 )
 OLD = ModelSpec(
