@@ -186,4 +186,4 @@ async def test_cancel_works_without_a_cache(new: Loopback) -> None:
     await new.asked()
     (card,) = await eventually(new.discord.world.cards)
     pressed = await new.discord.people.press(card, "Cancel")
-    assert await new.reply(pressed).startswith("Cancelled. Nothing was charged.")
+    assert (await new.reply(pressed)).startswith("Cancelled. Nothing was charged.")

@@ -163,7 +163,7 @@ async def test_buttons_and_suggestions_work_after_a_kill(stage: Stage) -> None:
     assert choices == [{"name": "EigenAI", "value": "eigenai"}]
     assert refusal.startswith("Only the member who asked")
     assert row["charged"] == 0
-    assert await eventually(lambda: pressed.text).startswith("Cancelled. Nothing was charged.")
+    assert (await eventually(lambda: pressed.text)).startswith("Cancelled. Nothing was charged.")
     assert stage.card["components"] == []
 
 
