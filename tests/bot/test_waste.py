@@ -89,7 +89,7 @@ async def test_the_providers_verdict_settles_what_a_cancelled_video_costs(
     await eventually(lambda: is_settled(hall))
     job = await hall.job()
     assert (job.state, job.charged, job.cost_micros) == (S.CANCELLED, 0, cost)
-    assert hall.provider.cleaned == [{"handle": "p1"}]
+    await eventually(lambda: hall.provider.cleaned == [{"handle": "p1"}])
 
 
 async def is_settled(hall: Hall) -> bool:

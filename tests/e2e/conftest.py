@@ -215,7 +215,7 @@ def settings(tmp_path: Path, vendor: EigenAIServer) -> Callable[..., Settings]:
 async def start(
     settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Callable[..., Awaitable[World]]]:
-    monkeypatch.setattr("bot.runners.IN_FLIGHT", 1.0)
+    monkeypatch.setattr("bot.app.RESERVE", 17.4)  # of 18 s: a call that hangs gets the rest
     monkeypatch.setattr("simcord.env.asyncio", Unhurried())
     worlds: list[World] = []
 
