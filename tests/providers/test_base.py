@@ -120,7 +120,9 @@ def test_an_effect_without_words_leaves_the_prompt_alone() -> None:
 def test_the_words_of_an_effect_count_against_the_limit() -> None:
     EFFECTS.check(request(prompt="x" * 18, effect="snow"))
     EFFECTS.check(request(prompt="x" * 32, effect="fog"))
-    with pytest.raises(OptionRefused, match="up to 32 characters; yours has 33 with `falling snow` for snow"):
+    with pytest.raises(
+        OptionRefused, match=r"up to 32 characters; yours has 33 with 'falling snow' for snow"
+    ):
         EFFECTS.check(request(prompt="x" * 19, effect="snow"))
 
 
