@@ -38,9 +38,9 @@ OTHERS = ("Emmy", "Niels", "Rosa", "Mary")
 PRICES = {"Venice": 350_000, "EcoHash": 120_000, "This machine": None}
 JOB = """
 INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, failure, price, charged,
-    quoted_micros, cost_micros, created_at, state_at, not_before, card_closed)
+    quoted_micros, cost_micros, created_at, booked_at, state_at, not_before, card_closed)
 VALUES (:id, :guild_id, :channel_id, :user_id, :provider, 'a-model', :request, :state, :failure, 1, :charged,
-    :micros, COALESCE(:micros, 0) * :charged, :at, :at, :at, 1)
+    :micros, COALESCE(:micros, 0) * :charged, :at, :at, :at, :at, 1)
 """
 
 
