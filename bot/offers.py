@@ -28,4 +28,4 @@ class Maker:
     fitness: Fitness
     fit: bool
     offers: Sequence[Offer]
-    """Its models; none while it has not told what it has."""
+    """Its models; none while its list has not loaded."""

@@ -172,7 +172,7 @@ class Studio:
         self._engine.stopping.set()
 
     async def cancel(self, job_id: int, guild_id: int, user_id: int, moderates: Callable[[int], bool]) -> Job:
-        """End a job of this server for its requester, or for who moderates its channel. Raises UserFault."""
+        """End a job of this server for its requester or a moderator of its channel. Raises UserFault."""
         job = await self._store.jobs.get(job_id)
         if job is None or job.guild_id != guild_id:
             raise NotNow("I do not know this job any more; `/jobs list` shows yours and what was charged.")

@@ -8,7 +8,7 @@ from bot.words import code, count, dollars, full
 from cogs._acts import amount_of
 
 _PROVIDERS = 8
-"""So many are named."""
+"""Entries listed before the rest is counted."""
 _PAUSED = {
     Failure.UNAUTHORIZED: "does not accept the bot's key",
     Failure.OUT_OF_FUNDS: "has no credit left",

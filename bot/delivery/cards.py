@@ -139,7 +139,7 @@ class Cards:
                 await self._ending.note(keeper.card)
                 await self._store.jobs.close_card(job_id)
         except StoreError as error:
-            log.warning("card of job %d is shown again at the next start: %s", job_id, error)
+            log.warning("card of job %d is shown again within minutes: %s", job_id, error)
         finally:
             keeper.settle()
             self._keepers.pop(job_id, None)
