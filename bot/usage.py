@@ -115,7 +115,7 @@ class Reports:
     async def chart(
         self, guild_id: int, user_id: int, report: UsageReport, title: str, names: Sequence[str]
     ) -> bytes:
-        """The report as a PNG for the member who asks; `names` are those of its first members. Raises NotNow."""
+        """The report as a PNG; `names` are those of its first members. Raises NotNow."""
         members = tuple((name, member.credits) for name, member in zip(names, report.members, strict=False))
         limit = report.budget.limit if report.budget else None
         chart = UsageChart(title, report.days, report.credits, members, report.spent, limit)
