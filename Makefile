@@ -4,8 +4,18 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 py
 	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
 READY := .venv/.ready
+SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
-.PHONY: help demo test run check covered lint types lock pictures bench-media bench-faults bench-rules bench-growth clean
+# The parts that the tests are run in, each in a process of its own. The last has what no other has.
+PARTS := processes flows logic store rest
+PYTEST := $(BIN)/python -m pytest
+processes := tests/e2e/process
+flows := tests/e2e --ignore=tests/e2e/process
+logic := tests/bot --ignore=tests/bot/media --ignore=tests/bot/store
+store := tests/bot/store
+rest := tests --ignore=tests/e2e --ignore=tests/bot tests/bot/media
+
+.PHONY: help demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -14,16 +24,18 @@ demo: $(READY) ## Try the bot in a browser: no token, no key, no server
 	@$(BIN)/python -m bot demo
 
 test: $(READY) ## Run the tests
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -q
+	@$(MAKE) $(SIDE_BY_SIDE) $(PARTS)
+
+$(PARTS):
+	@echo "$@:" && PYTHONDONTWRITEBYTECODE= $(PYTEST) -q $($@)
 
 run: $(READY) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run
 
 check: $(READY) ## Everything that must be green before a commit
-	@$(MAKE) --no-print-directory --jobs=3 lint types covered
-
-covered: $(READY)
-	@$(MAKE) --no-print-directory test PYTEST_ADDOPTS='--cov --cov-report=term'
+	@rm -f .coverage*
+	@$(MAKE) $(SIDE_BY_SIDE) lint types $(PARTS) PYTEST="$(BIN)/coverage run -m pytest"
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -205,15 +205,31 @@ def _counted(future: asyncio.Future[Any]) -> asyncio.Future[Any]:
     return future
 
 
-class _Queue(SimpleQueue[Any]):
-    """What aiosqlite hands its threads."""
+class Threads(SimpleQueue[Any]):
+    """How aiosqlite works in threads, for what is about several programs at once."""
 
     def put_nowait(self, item: Any) -> None:
         future, _ = item
         super().put_nowait(item if future is None else (_counted(future), item[1]))
 
 
-aiosqlite.core.SimpleQueue = _Queue  # type: ignore[misc] # it has no other door
+class _AtOnce(SimpleQueue[Any]):
+    """How aiosqlite works in most tests: a query is answered at once, for a thread takes longer."""
+
+    def put_nowait(self, item: Any) -> None:
+        future, function = item
+        try:
+            result = function()
+        except Exception as error:  # noqa: BLE001 - whoever awaits it gets it
+            future.get_loop().call_soon(aiosqlite.core.set_exception, future, error)
+            return
+        if result is aiosqlite.core._STOP_RUNNING_SENTINEL:
+            super().put_nowait((None, lambda: result))  # its thread ends, too
+        if future is not None:
+            future.get_loop().call_soon(aiosqlite.core.set_result, future, result)
+
+
+aiosqlite.core.SimpleQueue = _AtOnce  # type: ignore[misc] # it has no other door
 
 
 def sleep_for_real() -> None:

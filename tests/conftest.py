@@ -2,7 +2,6 @@
 
 import gc
 import itertools
-import os
 import shutil
 import tempfile
 import warnings
@@ -12,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from filelock import FileLock
 
 from bot.clock import Clock
 from bot.store import Store, sqlite
-from tests.clock import Loop
+from tests.clock import Loop, Threads
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,33 +26,15 @@ DURABLE = sqlite._PRAGMAS
 SERVER = pytest.StashKey[Path]()
 """The folder of the one PostgreSQL server of a test run."""
 _folders = itertools.count()
-FEW = 3
-"""Files of tests that are no work for several processes."""
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 """What makes data survive a power cut; none of it has to."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A worker holds some hundred thousand objects for good, and looks at them all again and again.
+    # The process holds some hundred thousand objects for good, and looks at them all again and again.
     gc.set_threshold(200_000, 20, 50)
-    given = getattr(config, "workerinput", {}).get("postgres")
     # Not below pytest's own folder: that is closed to other users, and PostgreSQL never runs as root.
-    config.stash[SERVER] = Path(given or Path(tempfile.gettempdir(), f"stillmotion-{uuid4().hex[:12]}"))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """None for a few files, which are done before workers have started; else one more than the cores."""
-    asked = config.option.file_or_dir
-    if asked and len(asked) <= FEW and all(".py" in path for path in asked):
-        return 0
-    return (os.cpu_count() or 1) + 1
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: pytest.Item) -> None:
-    """Tell a worker of pytest-xdist where the run's server is."""
-    node.workerinput["postgres"] = str(node.config.stash[SERVER])  # type: ignore[attr-defined]
+    config.stash[SERVER] = Path(tempfile.gettempdir(), f"stillmotion-{uuid4().hex[:12]}")
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], Loop]]:
@@ -62,8 +42,6 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], Loop]]:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if hasattr(config, "workerinput"):
-        return
     folder = config.stash[SERVER]
     if (folder / "data" / "postmaster.pid").exists():
         server_in(folder).stop()
@@ -93,19 +71,15 @@ def pytest_collection_finish() -> None:
 def postgres(pytestconfig: pytest.Config) -> str:
     """The address of the run's PostgreSQL server, which the first test that wants it starts."""
     folder = pytestconfig.stash[SERVER]
-    folder.mkdir(exist_ok=True)
-    address = folder / "address"
-    with FileLock(folder / "lock"):
-        if not address.exists():
-            server = server_in(folder)
-            import psycopg  # noqa: PLC0415 - most files of tests do without
+    folder.mkdir()
+    server = server_in(folder)
+    import psycopg  # noqa: PLC0415 - most files of tests do without
 
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                for setting in HASTE:
-                    connection.execute(f"ALTER SYSTEM SET {setting} = off")
-                connection.execute("SELECT pg_reload_conf()")
-            address.write_text(server.get_uri())
-    return address.read_text()
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        for setting in HASTE:
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
+    return server.get_uri()
 
 
 @pytest.fixture(scope="session")
@@ -160,15 +134,20 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'stillmotion.db'}"
 
 
+@pytest.fixture
+def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite works in threads, as it does for an operator: for what several connections do at once."""
+    monkeypatch.setattr("aiosqlite.core.SimpleQueue", Threads)
+
+
 @pytest.fixture(scope="session")
 def own_database(postgres: str) -> "Iterator[psycopg.Connection[Any]]":
-    """A PostgreSQL database of this worker's own."""
+    """The database of all tests, one after the other."""
     import psycopg  # noqa: PLC0415 - most files of tests do without
 
-    name = f"worker_{os.getpid()}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    with psycopg.connect(postgres.replace("/postgres?", f"/{name}?"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE tests")
+    with psycopg.connect(postgres.replace("/postgres?", "/tests?"), autocommit=True) as connection:
         yield connection
 
 
@@ -178,7 +157,7 @@ def postgres_url(postgres: str, own_database: "psycopg.Connection[Any]") -> str:
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename != 'migration'"
     emptied = "; ".join(f"DELETE FROM {table}" for (table,) in own_database.execute(tables))  # noqa: S608
     own_database.execute(emptied)  # type: ignore[arg-type] # the same
-    return postgres.replace("/postgres?", f"/{own_database.info.dbname}?")
+    return postgres.replace("/postgres?", "/tests?")
 
 
 @pytest.fixture
@@ -190,7 +169,7 @@ async def postgres_proxy(postgres_url: str) -> "AsyncIterator[PostgresProxy]":
         yield proxy
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A database without a row; every test that asks for it runs on both kinds."""
-    return request.getfixturevalue(f"{request.param}_url")
+    """A database without a row: SQLite, or both kinds, one after the other, where a test says `on_both`."""
+    return request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")

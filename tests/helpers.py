@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from bot.media import _wire
 from bot.media._wire import Call, Fact
 from bot.media._worker import answer
@@ -16,6 +18,9 @@ from bot.media.child import Children
 from tests.clock import led, moment
 
 T = TypeVar("T")
+
+on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
+"""A test that runs on both kinds of database, for it is about what they hold."""
 
 
 CHART = b"a PNG"

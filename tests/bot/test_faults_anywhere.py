@@ -20,7 +20,6 @@ Fault = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 OURS = ContextVar("OURS", default=False)
 """Whether it is the test that asks: what the bot does by itself runs in contexts of its own."""
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def refused(call: Callable[[], Awaitable[Any]]) -> Any:

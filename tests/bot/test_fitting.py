@@ -23,9 +23,6 @@ from tests.bot.conftest import Hall, Make
 from tests.bot.media.clips import HDR, NOISE, bomb, holed, silence, turned, write
 from tests.bot.test_engine import in_state
 
-# What is packed does not depend on where the rows are.
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
 LIMIT = 10 * 2**20
 
 

@@ -14,10 +14,13 @@ from bot.store.queue import Caps
 from providers.errors import InvalidRequest, Overloaded
 from tests.bot.conftest import Hall
 from tests.bot.test_engine import in_state
-from tests.helpers import eventually
+from tests.helpers import eventually, on_both
 
 S = JobState
 Lose = Callable[..., None]
+
+
+pytestmark = on_both
 
 
 @pytest.fixture

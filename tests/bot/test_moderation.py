@@ -21,6 +21,7 @@ from bot.store.db import connect
 from providers.specs import Per
 from tests.bot.conftest import Scripted
 from tests.bot.store.conftest import NOON, StillClock
+from tests.helpers import on_both
 
 DAY, WEEK, MONTH = WindowKind
 BOT = Allowance(amount=5, kind=DAY)
@@ -34,15 +35,6 @@ Decide: TypeAlias = Callable[[Moderation], Awaitable[Act]]
 @pytest.fixture
 def clock() -> StillClock:
     return StillClock()
-
-
-@pytest.fixture
-def database_url(request: pytest.FixtureRequest) -> str:
-    """SQLite, for how input is read is no matter of the database; both where a test is about storing."""
-    return request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
-
-
-on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture

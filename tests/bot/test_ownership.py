@@ -18,7 +18,7 @@ from bot.store import Store, db
 from bot.store.db import StoreError, connect
 from bot.store.postgres_lock import PostgreSQLDatabaseLock
 from tests.bot.store.conftest import new_job
-from tests.helpers import eventually
+from tests.helpers import eventually, on_both
 from tests.postgres_proxy import PostgresProxy
 
 SAME_DATABASE = "^Another Stillmotion works on this database$"
@@ -82,6 +82,7 @@ async def test_one_process_for_one_data_folder(
         await owner(sqlite_url, "a").start()
 
 
+@on_both
 async def test_one_process_for_one_database(owner: Make, database_url: str) -> None:
     first = owner(database_url, "a")
     await first.start()
@@ -101,6 +102,7 @@ async def test_a_link_leads_to_the_same_database(owner: Make, tmp_path: Path) ->
             await owner(f"sqlite:///{tmp_path}/{path}", "b").start()
 
 
+@on_both
 async def test_an_update_waits_for_the_old_one_to_end(
     owner: Make, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -124,6 +126,7 @@ async def test_who_finds_no_clean_end_waits_for_the_last_calls(
     assert "the last owner has not ended cleanly" in caplog.text
 
 
+@on_both
 async def test_after_a_crash_the_same_data_folder_goes_on_at_once(
     owner: Make, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

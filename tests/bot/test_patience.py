@@ -13,7 +13,7 @@ from providers.base import Pending, Succeeded
 from providers.errors import Overloaded, ProviderError, Uncertain, Unreachable
 from tests.bot.conftest import Hall
 from tests.bot.test_engine import in_state
-from tests.helpers import eventually
+from tests.helpers import eventually, on_both
 
 S = JobState
 HOUR = timedelta(hours=1)
@@ -187,6 +187,7 @@ async def test_the_card_says_what_is_waited_for_and_until_when(hall: Hall) -> No
     assert hall.box.cards[-1].job.state is S.DELIVERED
 
 
+@on_both
 async def test_a_restart_changes_nothing_for_what_is_overdue(hall: Hall) -> None:
     job = await in_state(hall, S.DOWNLOADING)
     downloads_fail(hall, 20 * HOUR)

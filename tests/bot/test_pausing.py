@@ -10,7 +10,7 @@ from bot.pauses import Pauses, PauseServer, ResumeServer
 from bot.rules import Act, Change
 from bot.store.queue import Caps
 from tests.bot.conftest import Hall
-from tests.helpers import eventually
+from tests.helpers import eventually, on_both
 
 Switch = Callable[[Hall], Awaitable[object]]
 CAPS = Caps(9, 9, {"scripted": None})
@@ -73,6 +73,7 @@ async def test_what_waits_for_longer_than_a_job_may_does_not_end_but_is_made_aft
     assert hall.provider.submitted == ["p1"]
 
 
+@on_both
 async def test_a_pause_ends_by_itself_when_its_time_is_up(hall: Hall) -> None:
     await hall.book(1)
     await decide(hall, 1, PauseServer(until=hall.clock.now() + LONG))
@@ -103,6 +104,7 @@ async def test_a_pause_of_one_provider_is_no_pause_of_others(hall: Hall) -> None
     assert await hall.store.jobs.promote(CAPS) is not None
 
 
+@on_both
 async def test_pauses_of_the_operators_are_written_beside_the_owner_and_add_up(hall: Hall) -> None:
     pauses = hall.store.pauses
     assert await pauses.get() == Pauses()

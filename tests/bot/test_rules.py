@@ -37,6 +37,7 @@ from bot.store import Store
 from bot.store.db import connect
 from providers.options import Choice
 from providers.specs import Mode, ModelSpec, Per, VideoRequest
+from tests.helpers import on_both
 
 NOW = datetime(2024, 2, 29, 12, 0, 0, 7, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -266,6 +267,7 @@ async def add(store: Store, made: Act) -> Act:
     return await store.acts.add(made.id, made.guild_id, made.change.member_id, lambda _: made)
 
 
+@on_both
 async def test_every_kind_of_act_comes_back_from_the_store_as_it_was(store: Store) -> None:
     acts = [
         replace(
@@ -281,6 +283,7 @@ async def test_every_kind_of_act_comes_back_from_the_store_as_it_was(store: Stor
     )
 
 
+@on_both
 async def test_the_store_reads_the_acts_of_one_server_and_of_one_member(store: Store) -> None:
     for number, change in enumerate(
         [SetBudget(micros=5), BlockMember(member_id=30), BlockMember(member_id=31)], start=1
@@ -294,6 +297,7 @@ async def test_the_store_reads_the_acts_of_one_server_and_of_one_member(store: S
     assert [made.id for made in await store.acts.history(10, None, 99)] == [3, 2, 1]
 
 
+@on_both
 async def test_the_history_is_read_a_page_at_a_time_in_both_directions(store: Store) -> None:
     for number in range(1, 8):
         await add(store, act(number, SetBudget(micros=number)))
@@ -308,6 +312,7 @@ async def test_the_history_is_read_a_page_at_a_time_in_both_directions(store: St
     assert await page(after=7) == []
 
 
+@on_both
 async def test_acts_count_in_the_order_in_which_they_were_written_down(store: Store) -> None:
     """Interactions may arrive in another order than Discord has numbered them, and clocks may differ."""
     late, early = act(9, SetBudget(micros=9)), replace(act(8, SetBudget(micros=8)), at=NOW)
@@ -321,6 +326,7 @@ async def test_acts_count_in_the_order_in_which_they_were_written_down(store: St
     assert await store.acts.history(10, None, 9, after=9) == history[:1]
 
 
+@on_both
 async def test_of_overrides_the_one_written_down_last_counts_as_well(store: Store) -> None:
     await add(store, act(7, SetAllowance(member_id=30, allowance=FIVE)))
     await add(store, act(6, SetAllowance(member_id=30, allowance=SIX)))

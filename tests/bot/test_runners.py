@@ -20,7 +20,7 @@ from providers.errors import Overloaded
 from providers.specs import VideoRequest
 from tests.bot.conftest import Hall, Make, Scripted
 from tests.bot.test_engine import in_state
-from tests.helpers import eventually
+from tests.helpers import eventually, on_both
 
 
 async def states(hall: Hall, *job_ids: int) -> list[JobState]:
@@ -31,6 +31,7 @@ async def delivered(hall: Hall, *job_ids: int) -> bool:
     return set(await states(hall, *job_ids)) == {JobState.DELIVERED}
 
 
+@on_both
 async def test_what_is_booked_is_delivered(hall: Hall) -> None:
     await hall.runner.start()
     await hall.book(1)
@@ -38,6 +39,7 @@ async def test_what_is_booked_is_delivered(hall: Hall) -> None:
     await eventually(lambda: delivered(hall, 1))
 
 
+@on_both
 async def test_everything_that_is_open_at_start_is_taken_up(hall: Hall) -> None:
     running = await hall.promoted(1)
     await hall.store.jobs.move(
@@ -53,6 +55,7 @@ async def test_everything_that_is_open_at_start_is_taken_up(hall: Hall) -> None:
     assert sorted(hall.provider.submitted) == ["p3", "p4"], "what was not asked for yet goes on"
 
 
+@on_both
 async def test_caps_are_never_exceeded_and_everything_gets_its_turn(make_hall: Make) -> None:
     hall = await make_hall(Caps(member=2, server=5, providers={"scripted": 3}))
     hall.provider.polls.extend([Pending()] * 30)
@@ -76,6 +79,7 @@ async def test_caps_are_never_exceeded_and_everything_gets_its_turn(make_hall: M
     assert sorted(hall.provider.submitted) == sorted(f"p{number}" for number in range(1, 13))
 
 
+@on_both
 async def test_a_job_sent_back_to_the_queue_is_promoted_again_when_it_is_due(hall: Hall) -> None:
     hall.provider.submits.append(Overloaded("429", retry_after=60))
     await hall.book(1)
@@ -84,7 +88,6 @@ async def test_a_job_sent_back_to_the_queue_is_promoted_again_when_it_is_due(hal
     assert hall.provider.submitted == ["p1", "p1"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_job_nobody_ever_promotes_is_given_up(make_hall: Make) -> None:
     hall = await make_hall(Caps(member=1, server=1, providers={}))
     await hall.book(1)
@@ -284,6 +287,7 @@ async def test_an_end_that_is_shown_for_long_is_not_shown_a_second_time_meanwhil
     assert started == [1]
 
 
+@on_both
 async def test_a_database_that_was_away_for_long_ends_no_job_when_it_is_back(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from providers.options import AudioLimits, Choice, Decimals, Flag, ImageLimits, 
 from providers.specs import Mode, ModelSpec, Per, Price
 from tests.bot.conftest import Scripted
 from tests.clock import NOON, FastClock
+from tests.helpers import on_both
 
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=70)
 """Words that a person can read, which is all that an option may hold."""
@@ -94,6 +95,7 @@ def test_nothing_of_a_model_is_left_out() -> None:
     assert set(json.loads(saved.model_dump_json())["models"][0]) == set(ModelSpec.model_fields)
 
 
+@on_both
 async def test_a_start_offers_what_was_offered_before(store: Store, provider: Away) -> None:
     await (await started(store, provider)).refresh(NOON)
     provider.away = True

@@ -16,7 +16,7 @@ from providers.base import Failed, Pending, Succeeded
 from providers.errors import Advice, InvalidRequest, Uncertain, Unreachable
 from tests.bot.conftest import Hall
 from tests.bot.test_engine import in_state
-from tests.helpers import eventually
+from tests.helpers import eventually, on_both
 
 S = JobState
 DAY = Allowance(amount=5, kind=WindowKind.DAY)
@@ -69,6 +69,7 @@ async def test_where_the_provider_stops_when_it_is_told_nothing_is_held(
     assert (cancelled.cost_micros, cancelled.held_until) == (0, None)
 
 
+@on_both
 @pytest.mark.parametrize(
     ("verdict", "cost"),
     [
@@ -187,6 +188,7 @@ async def test_who_has_finished_videos_to_fetch_fetches_them_first(hall: Hall) -
 # ---- videos asked for again -------------------------------------------------------------------------------
 
 
+@on_both
 async def test_a_video_that_was_not_charged_is_booked_when_it_is_asked_for_again(hall: Hall) -> None:
     job = await undelivered(hall, 2)
     hall.clock.pass_by(timedelta(days=1))
@@ -212,6 +214,7 @@ async def test_it_has_to_fit_into_the_allowance(hall: Hall) -> None:
 # ---- the rules of now -------------------------------------------------------------------------------------
 
 
+@on_both
 @pytest.mark.parametrize(
     ("change", "failure"),
     [

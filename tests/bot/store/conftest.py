@@ -32,6 +32,12 @@ def clock() -> StillClock:
     return StillClock()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database without a row: every test of the store runs on both kinds."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
 @pytest.fixture
 async def connect_to() -> AsyncIterator[Callable[[str], Database]]:
     """Make databases which are closed at the end, whatever becomes of the test."""

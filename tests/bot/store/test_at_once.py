@@ -15,6 +15,8 @@ from bot.store.accounts import Refused
 from bot.store.queue import Caps
 from tests.bot.store.conftest import NOON, new_job, path_to
 
+pytestmark = pytest.mark.usefixtures("in_threads")
+
 Another = Callable[[], Awaitable[Store]]
 
 MEMBERS = range(100, 112)

@@ -16,6 +16,8 @@ from tests.bot.store.conftest import StillClock
 from tests.conftest import DURABLE
 from tests.helpers import eventually
 
+pytestmark = pytest.mark.usefixtures("in_threads")
+
 ALL = sorted(file.name for file in Path("bot/store/migrations").glob("*.sql"))
 NEWER = r"^the database was written by a newer version: 0999_later\.sql$"
 Connect = Callable[[str], Database]

@@ -123,6 +123,7 @@ async def test_of_many_moves_at_once_one_wins(jobs: Jobs, book: Book) -> None:
     assert await jobs.get(1) == winner
 
 
+@pytest.mark.usefixtures("in_threads")
 async def test_of_two_programs_on_one_database_one_wins(jobs: Jobs, book: Book, another: Another) -> None:
     other = await another()
     running = await book(1, JobState.RUNNING)
@@ -412,6 +413,7 @@ async def test_promoting_at_once_passes_no_cap_and_promotes_nothing_twice(jobs: 
     assert max(sum(job.guild_id == guild for job in under_way) for guild in range(2)) <= 3
 
 
+@pytest.mark.usefixtures("in_threads")
 async def test_two_programs_share_the_caps(jobs: Jobs, book: Book, another: Another) -> None:
     other = await another()
     for number in range(1, 9):

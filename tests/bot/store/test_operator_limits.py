@@ -17,6 +17,8 @@ from bot.store.accounts import Refused
 from bot.store.db import Database
 from tests.bot.store.conftest import NOON, StillClock, new_job, path_to
 
+pytestmark = pytest.mark.usefixtures("in_threads")
+
 Open = Callable[[Limits], Awaitable[Store]]
 FIVE = Allowance(amount=5, kind=WindowKind.DAY)
 HOUR = 3600

@@ -19,7 +19,7 @@ from tests.postgres_proxy import PostgresProxy
 
 SOON = 5.0
 """Seconds within which a bot that has nothing under way stops."""
-AT_MOST = 8.0
+AT_MOST = 4.0
 """Seconds that these bots have to stop, whatever happens; and a little for the process itself."""
 
 
