@@ -7,10 +7,11 @@ READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The parts that the tests are run in, each in a process of its own. The last has what no other has.
-PARTS := processes flows logic store rest
+PARTS := processes gateway flows logic store rest
 PYTEST := $(BIN)/python -m pytest
 processes := tests/e2e/process
-flows := tests/e2e --ignore=tests/e2e/process
+gateway := tests/e2e/loopback tests/e2e/test_demo.py
+flows := tests/e2e --ignore=tests/e2e/process --ignore=tests/e2e/loopback --ignore=tests/e2e/test_demo.py
 logic := tests/bot --ignore=tests/bot/media --ignore=tests/bot/store
 store := tests/bot/store
 rest := tests --ignore=tests/e2e --ignore=tests/bot tests/bot/media

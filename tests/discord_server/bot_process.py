@@ -28,7 +28,7 @@ from bot.__main__ import main as command_line
 from bot.delivery import turns
 from bot.jobs import Job, JobState, TimeLimits, deadline
 from bot.stages import fetch, floor
-from bot.store import db
+from bot.store import db, sqlite
 from providers import discover
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN
@@ -168,6 +168,7 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
     if shorter := environment.get("SHORTER"):
         _shorten(float(shorter))
     client.STOP_WITHIN = float(environment.get("STOP_WITHIN", client.STOP_WITHIN))
+    sqlite.BUSY_LIMIT = float(environment.get("BUSY_LIMIT", sqlite.BUSY_LIMIT))
     turns.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
     command_line(["run"])
 

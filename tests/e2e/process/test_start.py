@@ -95,7 +95,7 @@ async def stops_in_time(bot: BotProcess) -> None:
 
 
 async def test_a_locked_database_does_not_hold_up_the_stop(stage: Stage, tmp_path: Path) -> None:
-    stage.bot.settings["STOP_WITHIN"] = str(AT_MOST)
+    stage.bot.settings |= {"STOP_WITHIN": str(AT_MOST), "BUSY_LIMIT": "0.5"}
     answer = asyncio.Event()
     stage.vendor.next("submit", late(answer))
     await stage.bot.start()
@@ -110,6 +110,7 @@ async def test_a_locked_database_does_not_hold_up_the_stop(stage: Stage, tmp_pat
 
 
 async def test_a_database_that_is_free_again_gets_what_was_bought(stage: Stage, tmp_path: Path) -> None:
+    stage.bot.settings["BUSY_LIMIT"] = "0.5"
     answer = asyncio.Event()
     stage.vendor.next("submit", late(answer))
     await stage.bot.start()
