@@ -96,9 +96,9 @@ def answering(doubt: Doubt, *, is_kept: bool = False) -> Callable[[_Command[S, P
             with stillmotion(interaction).answering():
                 thinking = functools.partial(interaction.response.defer, ephemeral=True, thinking=True)
                 unheard = f"Discord did not answer me. Try again in a minute. {doubt.undone}"
-                if not await acknowledge(interaction, thinking, unheard):
-                    return
                 async with _kept(interaction) if is_kept else nullcontext():
+                    if not await acknowledge(interaction, thinking, unheard):
+                        return
                     running = command(self, interaction, *args, **kwargs)
                     await show(interaction, await _outcome(interaction, running, doubt))
 

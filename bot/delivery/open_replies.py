@@ -4,18 +4,21 @@ The only way to write there is the interaction's token, which Discord takes for 
 the database for as long as its command runs.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from itertools import count
 from typing import cast
 
 import discord
 
+from bot.cadence import backoff
 from bot.clock import Clock
 from bot.delivery.calls import call
-from bot.errors import DeliveryFault
+from bot.errors import DeliveryFault, Undelivered
 from bot.outages import DOUBT
 from bot.store import Store
 from bot.store.db import StoreError
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 
 RESTARTED = f"I was restarted in the middle of this. {DOUBT}"
 _LIFE = timedelta(minutes=15)
+_FIRST = 0.5
+"""Seconds that an acknowledgement waits for the note of it; Discord waits three for the acknowledgement."""
 _PREFIX = "open reply "
 _ORIGINAL = cast("int", "@original")
 """What Discord calls the first reply to an interaction, whose own id we may not know."""
@@ -37,16 +42,25 @@ class OpenReplies:
 
     @asynccontextmanager
     async def keep(self, interaction_id: int, token: str) -> AsyncGenerator[None]:
-        """Remember a reply until the block is left; without a database there is nothing to come back to."""
+        """Remember a reply until the block is left; the block begins once it is, or after half a second.
+
+        It is for the acknowledgement, too: from then on Discord shows that the bot thinks.
+        """
         name = f"{_PREFIX}{interaction_id}"
         value = json.dumps({"token": token, "until": (self._clock.now() + _LIFE).isoformat()})
-        with suppress(StoreError):
-            await self._store.notes.set(name, value)
+        noting = asyncio.ensure_future(self._note(name, value))
         try:
+            await asyncio.wait([noting], timeout=_FIRST)
             yield
         finally:
+            await noting
             with suppress(StoreError):
                 await self._store.notes.remove(name, value)
+
+    async def _note(self, name: str, value: str) -> None:
+        # Without a database there is nothing to come back to.
+        with suppress(StoreError):
+            await self._store.notes.set(name, value)
 
     async def left(self) -> Mapping[str, str]:
         """What the process before this one owes; read it before there can be new ones. Raises StoreError."""
@@ -54,16 +68,26 @@ class OpenReplies:
 
     async def settle(self, left: Mapping[str, str]) -> None:
         """Tell everybody who still waits for one of these."""
-        with suppress(StoreError):
-            for name, value in left.items():
-                note = json.loads(value)
-                if self._clock.now() < datetime.fromisoformat(note["until"]):
-                    await self._tell(note["token"])
-                await self._store.notes.remove(name, value)
+        await asyncio.gather(*(self._settle(name, value) for name, value in left.items()))
 
-    async def _tell(self, token: str) -> None:
+    async def _settle(self, name: str, value: str) -> None:
+        note, never = json.loads(value), asyncio.Event()
+        until = datetime.fromisoformat(note["until"])
+        for failures in count(1):
+            if self._clock.now() >= until or await self._has_told(note["token"]):
+                break
+            await self._clock.wait(never, backoff(failures, None, 1.0))
+        with suppress(StoreError):
+            await self._store.notes.remove(name, value)
+
+    async def _has_told(self, token: str) -> bool:
+        """Whether that is done with; False if it is worth another try."""
         webhook = discord.Webhook.partial(self._client.application_id or 0, token, client=self._client)
         try:
             await call(webhook.edit_message(_ORIGINAL, content=RESTARTED))
+        except Undelivered:
+            return False
         except DeliveryFault as fault:
-            log.warning("somebody still waits for a reply of the process before this one: %s", fault)
+            # It was never acknowledged, or its time is up.
+            log.info("nobody waits for a reply of the process before this one: %s", fault)
+        return True

@@ -162,8 +162,7 @@ SCENARIOS = (
     Scenario("PG: refuses 10 s", database_is(PostgresProxy.refuse), postgres=True),
     Scenario("SQLite locked 8 s", file_is_locked),
     Scenario("SIGTERM", is_terminated),
-    # A kill may come between an acknowledgement and the note of it: docs/decisions/0014.
-    Scenario("SIGKILL", is_killed, UNKNOWN | {"thinking"}),
+    Scenario("SIGKILL", is_killed, UNKNOWN),
 )
 
 

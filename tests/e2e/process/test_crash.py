@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.discord_server.faults import after_accepting, hang
+from tests.discord_server.faults import after_accepting, cut, hang
 from tests.discord_server.server import carries_video, is_reply
 from tests.discord_server.world import BOB, Asked
 from tests.e2e.process.conftest import Stage
@@ -187,6 +187,7 @@ async def test_who_waits_for_a_reply_when_the_bot_is_killed_gets_one_from_the_ne
 
     await stage.bot.kill()
     stage.discord.files_are_up.set()
+    stage.discord.next("original", cut)
     await stage.bot.start()
     said = await eventually(lambda: asked.text)
     again = await stage.animate()
