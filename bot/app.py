@@ -39,6 +39,7 @@ from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import StoreError, connect
 from bot.store.queue import Caps
+from bot.store.rows import Unreadable
 from bot.studio import HouseRules, Studio
 from bot.tasks import Tasks
 from bot.usage import CHARTS_AT_ONCE, Reports
@@ -121,7 +122,8 @@ async def _sweep(files: JobFiles, store: Store, clock: Clock) -> None:
         with suppress(StoreError, OSError):
             for job_id, touched in (await files.touched()).items():
                 if touched + files.kept_for <= clock.now():
-                    await _remove_old(files, job_id, await store.jobs.get(job_id), touched, clock.now())
+                    with suppress(Unreadable):
+                        await _remove_old(files, job_id, await store.jobs.get(job_id), touched, clock.now())
         await clock.wait(never, SWEEP_EVERY)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from bot.quotas import Allowance
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.queue import Caps
+from bot.store.rows import Unreadable
 from bot.tasks import Tasks
 from bot.uptime import GRACE
 
@@ -89,9 +91,10 @@ class Local:
         An answer of the database that did not arrive may have left rows that nobody here knows of.
         """
         for job_id in await self._store.jobs.under_way() - self._driven:
-            log.info("job %d is taken up from its row", job_id)
-            if (job := await self._store.jobs.get(job_id)) is not None:
-                self._take(job)
+            with suppress(Unreadable):
+                if (job := await self._store.jobs.get(job_id)) is not None:
+                    log.info("job %d is taken up from its row", job_id)
+                    self._take(job)
         self._missed &= self._driven
         await self._show_ends()
         self._tasks.spawn(self._engine.look_back(), "look back")

@@ -80,9 +80,9 @@ async def make_room_if_full(floor: Floor, job: Job, error: Exception) -> None:
     provider = floor.catalogue.providers.get(job.provider)
     needed = provider.resources.max_video_bytes if provider else 0
     now = floor.clock.now()
-    needed_still = [*await floor.store.jobs.open(), *await floor.store.jobs.unposted(now - A_DAY)]
+    needed_still = await floor.store.jobs.needed(now - A_DAY)
     with suppress(OSError):
-        removed = await floor.files.make_room((other.id for other in needed_still), needed)
+        removed = await floor.files.make_room(needed_still, needed)
         log.warning("the disk is full: the videos of %d old jobs were removed", len(removed))
 
 

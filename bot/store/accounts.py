@@ -11,7 +11,7 @@ from bot.rules import ServerRules
 from bot.store.acts import Acts
 from bot.store.db import Database, Rows, Transaction, Value, to_text
 from bot.store.draws import drawn_in
-from bot.store.jobs import Objection, find, insert
+from bot.store.jobs import Objection, insert
 from bot.store.limits import budgets_in, ceiling_in, lock_limits
 from bot.store.rows import job_of
 from bot.store.snapshots import rules_in
@@ -42,7 +42,7 @@ class Accounts:
             # Of the server, not of the member: they share its budget.
             await transaction.lock(f"server {job.guild_id}")
             await lock_limits(transaction, self._limits, job.user_id)
-            if (booked := await find(transaction.rows, job.id)) is not None:
+            if (booked := await _find(transaction.rows, job.id)) is not None:
                 return booked
             rules = await rules_in(transaction, job.guild_id, job.user_id)
             member = _Member(job.guild_id, job.user_id, role_ids)
@@ -63,7 +63,7 @@ class Accounts:
         async def book(transaction: Transaction) -> Job | Refused:
             await transaction.lock(f"server {job.guild_id}")
             await lock_limits(transaction, self._limits, job.user_id)
-            fresh = await find(transaction.rows, job.id)
+            fresh = await _find(transaction.rows, job.id)
             if fresh is None or fresh.charged or fresh.state is not JobState.FAILED:
                 return fresh or job
             rules = await rules_in(transaction, job.guild_id, job.user_id)
@@ -123,6 +123,11 @@ class _Member:
     guild_id: int
     user_id: int
     role_ids: Collection[int]
+
+
+async def _find(rows: Rows, job_id: int) -> Job | None:
+    found = await rows("SELECT * FROM job WHERE id = :id", id=job_id)
+    return job_of(found[0]) if found else None
 
 
 async def _draw(transaction: Transaction, job: Job, standing: Standing) -> None:

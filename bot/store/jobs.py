@@ -7,9 +7,9 @@ from typing import TypeAlias, TypedDict, Unpack
 
 from bot.clock import Clock
 from bot.jobs import KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
-from bot.store.db import Database, Rows, Transaction, Value, to_text
+from bot.store.db import Database, Transaction, Value, to_text
 from bot.store.queue import Caps, next_in, queue_in
-from bot.store.rows import among, job_of, jobs_of, time_of, to_value
+from bot.store.rows import Reader, Unreadable, among, job_of, time_of, to_value
 from providers.base import Operation, Succeeded
 from providers.errors import Advice
 from providers.specs import VideoRequest
@@ -52,15 +52,12 @@ _ASKED = {"held_until": "CASE WHEN asked_at IS NULL THEN NULL ELSE :held_until E
 """What is so only for what was sent."""
 
 _OPEN = f"SELECT * FROM job WHERE state IN {among(OPEN)} ORDER BY created_at, id"  # noqa: S608 - our own words
-
 _DRIVEN = f"SELECT id FROM job WHERE state IN {among(UNDER_WAY)}"  # noqa: S608 - as above
-
 _UNSHOWN = f"SELECT * FROM job WHERE card_closed = 0 AND state NOT IN {among(OPEN)}"  # noqa: S608 - as above
-
-
-_UNPOSTED = f"""
-    SELECT * FROM job WHERE state = 'failed' AND state_at > :since
-        AND failure IN ({", ".join(f"'{failure}'" for failure in sorted(KEPT))})
+_NEEDED = f"""
+    SELECT id FROM job WHERE state IN {among(OPEN)}
+        OR (state = 'failed' AND state_at > :since
+            AND failure IN ({", ".join(f"'{failure}'" for failure in sorted(KEPT))}))
 """  # noqa: S608 - as above
 
 
@@ -104,15 +101,11 @@ async def insert(transaction: Transaction, job: Job) -> Job:
     return job_of(rows[0])
 
 
-async def find(rows: Rows, job_id: int) -> Job | None:
-    found = await rows("SELECT * FROM job WHERE id = :id", id=job_id)
-    return job_of(found[0]) if found else None
-
-
 class Jobs:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._read = Reader()
 
     async def move(
         self,
@@ -169,10 +162,9 @@ class Jobs:
         async def choose(transaction: Transaction) -> Job | None:
             await transaction.lock("promote")
             now = self._clock.now()
-            row = await next_in(transaction, caps, now)
-            if row is None:
+            job = next(self._read.each(await next_in(transaction, caps, now)), None)
+            if job is None:
                 return None
-            job = job_of(row)
             if (failure := await objection(transaction, job, now)) is not None:
                 changes = Changes(failure=failure, detail="decided since it was booked")
                 return await self._move(transaction, job, JobState.FAILED, changes, now, again=False)
@@ -189,11 +181,17 @@ class Jobs:
         return await self._set("shown = :new", job_id, "shown <> :new", new=int(taken))
 
     async def get(self, job_id: int) -> Job | None:
-        return await find(self._database.read, job_id)
+        """Raises Unreadable; where several jobs are read, such a row is left out."""
+        rows = await self._database.read("SELECT * FROM job WHERE id = :id", id=job_id)
+        if not rows:
+            return None
+        if (job := next(self._read.each(rows), None)) is None:
+            raise Unreadable(f"job {job_id} cannot be read")
+        return job
 
     async def open(self) -> list[Job]:
         """Every job that is not over, oldest first."""
-        return jobs_of(await self._database.read(_OPEN))
+        return self._read.all(await self._database.read(_OPEN))
 
     async def under_way(self) -> set[int]:
         """The ids of the jobs that somebody has to drive."""
@@ -210,20 +208,21 @@ class Jobs:
 
     async def unshown(self) -> list[Job]:
         """Jobs that are over and whose cards may not say so yet."""
-        return jobs_of(await self._database.read(_UNSHOWN))
+        return self._read.all(await self._database.read(_UNSHOWN))
 
-    async def unposted(self, since: datetime) -> list[Job]:
-        """Jobs that ended since then with a video that no place took."""
-        return jobs_of(await self._database.read(_UNPOSTED, since=to_text(since)))
+    async def needed(self, since: datetime) -> set[int]:
+        """The ids of jobs that are not over, or that ended since then with a video that no place took."""
+        rows = await self._database.read(_NEEDED, since=to_text(since))
+        return {int(row["id"] or 0) for row in rows}
 
     async def queue(self) -> list[Job]:
         """The queued jobs in the order in which they would be promoted now."""
-        return jobs_of(await queue_in(self._database.read, self._clock.now()))
+        return self._read.all(await queue_in(self._database.read, self._clock.now()))
 
     async def held(self) -> list[Job]:
         """Jobs that are over and whose providers must be done with them by now."""
         sql = "SELECT * FROM job WHERE held_until <= :now"
-        return jobs_of(await self._database.read(sql, now=to_text(self._clock.now())))
+        return self._read.all(await self._database.read(sql, now=to_text(self._clock.now())))
 
     async def hold(self, job: Job, until: datetime | None, cost_micros: int) -> None:
         """Write down what a job that is over costs, and until when its provider may still work on it."""
@@ -245,7 +244,7 @@ class Jobs:
             user_id=user_id,
             limit=limit,
         )
-        return jobs_of(rows)
+        return self._read.all(rows)
 
     async def durations(self, provider: str, model: str, limit: int = 20) -> list[float]:
         """Seconds from submit to finished of this model's latest videos, newest first."""

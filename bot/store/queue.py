@@ -1,6 +1,6 @@
 """The queue: in which order jobs are promoted, and which of them may be now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
@@ -71,13 +71,13 @@ async def queue_in(rows: Rows, now: datetime) -> list[Row]:
     return await rows(QUEUE, now=to_text(now), tomorrow=to_text(now + LONGEST_HOLD))
 
 
-async def next_in(transaction: Transaction, caps: Caps, now: datetime) -> Row | None:
-    """The queued job whose turn it is, if any may go now."""
+async def next_in(transaction: Transaction, caps: Caps, now: datetime) -> Iterator[Row]:
+    """The queued jobs that may go now: first that whose turn it is."""
     decided = await rules_of_waiting(transaction)
     pauses = await pauses_in(transaction.rows)
     found = await queue_in(transaction.rows, now)
     free = (row for row in found if _is_due(row, now) and not _is_held(row, decided, pauses, now))
-    return next((row for row in free if _fits(row, caps, decided)), None)
+    return (row for row in free if _fits(row, caps, decided))
 
 
 def _is_held(row: Row, decided: Mapping[int, ServerRules], pauses: Pauses, now: datetime) -> bool:

@@ -56,6 +56,24 @@ async def test_everything_that_is_open_at_start_is_taken_up(hall: Hall) -> None:
 
 
 @on_both
+async def test_a_row_that_cannot_be_read_is_left_alone_and_all_others_are_driven(
+    hall: Hall, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2):
+        await hall.promoted(number)
+    await hall.book(3)
+    sql = "UPDATE job SET request = '{' WHERE id = 1 RETURNING id"
+    await hall.store.jobs._database.write(lambda on: on.rows(sql))
+    began = hall.clock.now()
+    await hall.runner.start()
+    await eventually(lambda: delivered(hall, 2, 3))
+    await eventually(lambda: hall.clock.now() - began > timedelta(minutes=5))
+    [row] = await hall.store.jobs._database.read("SELECT state, request, charged FROM job WHERE id = 1")
+    assert row == {"state": "submitting", "request": "{", "charged": 1}
+    assert ["job 1 cannot be read" in entry.getMessage() for entry in caplog.records].count(True) == 1
+    assert not [entry for entry in caplog.records if entry.exc_info]
+
+
 async def test_caps_are_never_exceeded_and_everything_gets_its_turn(make_hall: Make) -> None:
     hall = await make_hall(Caps(member=2, server=5, providers={"scripted": 3}))
     hall.provider.polls.extend([Pending()] * 30)

@@ -131,3 +131,17 @@ async def test_it_is_done_again_every_hour_even_after_trouble(
     await eventually(lambda: not folder.exists())
     sweeping.cancel()
     assert not troubles
+
+
+async def test_the_files_of_a_job_that_cannot_be_read_stay_and_the_others_go(
+    hall: Hall, tmp_path: Path
+) -> None:
+    job = await ended(hall)
+    await hall.book(2)
+    sql = "UPDATE job SET request = '{' WHERE id = 2 RETURNING id"
+    await hall.store.jobs._database.write(lambda on: on.rows(sql))
+    (tmp_path / "jobs" / "3").mkdir()
+    for number in ("2", "3"):
+        os.utime(tmp_path / "jobs" / number, (0, 0))
+    assert not await left(hall, tmp_path, job.state_at + 99 * DAY)
+    assert [path.name for path in (tmp_path / "jobs").iterdir()] == ["2"]

@@ -72,7 +72,7 @@ async def ask(store: Store) -> None:
         promoted = await store.jobs.move(promoted, state)
     for question in ("open", "under_way", "queued_still", "unshown"):
         await getattr(store.jobs, question)()
-    await store.jobs.unposted(NOON)
+    await store.jobs.needed(NOON)
     await store.jobs.recent(10, 30, 25)
     await store.jobs.durations("eigenai", "wan")
     await store.jobs.record_card(1, 5)
