@@ -25,7 +25,7 @@ from bot.health import Health
 from bot.intake import DECODED_AT_ONCE
 from bot.jobs import KEPT, Job
 from bot.log_format import set_up_logging
-from bot.login import DiscordAway, translated
+from bot.login import DiscordAway, keep_token, translated
 from bot.media.child import Children
 from bot.media.jobfiles import JobFiles, free_bytes
 from bot.moderation import Moderation
@@ -285,6 +285,7 @@ class _App:
     ) -> None:
         """What keeps to the operator's limits and tells of them."""
         settings, clock, limits = self._settings, self._clock, self._settings.limits
+        tasks.spawn(keep_token(client, self.brake.token_refused, clock, client.fail), "token")
         client.overviews = Overviews(store, catalogue, settings.limits, settings.allowance, clock)
         client.admission = Admission(client, delivery.rest, store.notes, clock, limits)
         tasks.spawn(client.admission.keep(), "servers")

@@ -1,11 +1,14 @@
 """What can go wrong between us and Discord, as sentences for the operator."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 
 import aiohttp
 import discord
+
+from bot.clock import Clock
 
 _CLOSED = {
     4004: "Discord no longer accepts DISCORD_TOKEN: it was reset. Set the new one and start again.",
@@ -16,6 +19,11 @@ _CLOSED = {
     " on your application's page Bot, under Privileged Gateway Intents.",
 }
 """By the code with which Discord closes the connection, and stays closed."""
+
+_ASKING = 10.0
+"""Seconds."""
+_ASKED_EVERY = 60.0
+"""Seconds; a 401 may be a mistake of Discord's."""
 
 
 class CannotStart(Exception):
@@ -56,6 +64,27 @@ def _refusal(error: discord.HTTPException) -> CannotStart:
     if error.status == HTTPStatus.UNAUTHORIZED:
         return CannotStart("Discord does not accept DISCORD_TOKEN.")
     return CannotStart(f"Discord refuses: {error}.")
+
+
+async def keep_token(
+    client: discord.Client, refused: asyncio.Event, clock: Clock, fail: Callable[[Exception], None]
+) -> None:
+    """End a running bot whose token Discord has refused, and refuses when it is asked again.
+
+    The connection may stay for long after that, and ten thousand refused calls shut out this address.
+    """
+    never = asyncio.Event()
+    while await refused.wait():
+        with suppress(aiohttp.ClientError, OSError):
+            try:
+                async with asyncio.timeout(_ASKING):
+                    await client.http.application_info()
+            except discord.HTTPException as error:
+                if error.status == HTTPStatus.UNAUTHORIZED:
+                    fail(CannotStart(_CLOSED[4004]))
+                    return
+        await clock.wait(never, _ASKED_EVERY)
+        refused.clear()
 
 
 async def whose(token: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ Other programs may share the address.
 """
 _REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
 _API = "/api/"
+_BY_INTERACTION = re.compile(r"/(webhooks|interactions)/")
+"""Calls with a token of their own."""
 _LONGEST_LOOK = 60.0
 """Seconds between two looks at the clock, which may be set meanwhile."""
 
@@ -64,6 +67,8 @@ class Brake:
         self.refusals = Refusals(most)
         self._under_way = 0
         self._never = asyncio.Event()
+        self.token_refused = asyncio.Event()
+        """Set by a 401 to a call by bot token; whoever waits for it clears it."""
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_end.append(self._answered)
 
@@ -98,3 +103,5 @@ class Brake:
         is_shared = response.headers.get("X-RateLimit-Scope") == "shared"
         if response.status in _REFUSED and not is_shared and answer.url.path.startswith(_API):
             self.refusals.add(self._clock.now())
+            if response.status == HTTPStatus.UNAUTHORIZED and not _BY_INTERACTION.search(answer.url.path):
+                self.token_refused.set()
