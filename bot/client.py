@@ -71,6 +71,8 @@ class Stillmotion(commands.Bot):
     open_replies: OpenReplies
     stop_intake: Callable[[], None] = staticmethod(lambda: None)
     """Take no more orders; set as soon as any can come."""
+    may_be_read: Callable[[discord.Interaction], bool]
+    """Whether discord.py may read an interaction; if not, the person is told. Set by an extension."""
     render: Callable[[Card], Face]
     """How a status card looks; set by the extension that knows."""
 
@@ -93,7 +95,7 @@ class Stillmotion(commands.Bot):
             chunk_guilds_at_startup=False,
             http_trace=brake.trace,
         )
-        _skip_unreadable_events(self)
+        _stand_before_discord_py(self)
         self._start = start
         self._stop = stop
         self._connected = False
@@ -205,15 +207,22 @@ class Stillmotion(commands.Bot):
                 return
 
 
-def _skip_unreadable_events(client: discord.Client) -> None:
-    """Let an event that discord.py cannot read be skipped; it would end the connection, and the process."""
+def _stand_before_discord_py(client: Stillmotion) -> None:
+    """Let an event that discord.py cannot read be skipped; it would end the connection, and the process.
+
+    Interactions are looked at before it reads them: it would drop some in silence, and log errors of others.
+    """
     # There is no public place between the connection and what reads its events.
-    parsers = client._connection.parsers  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    state = client._connection  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    parsers = state.parsers
 
     def skipping(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
         def read(data: Any) -> None:  # noqa: ANN401 - whatever Discord sends
             try:
-                parse(data)
+                if event != "INTERACTION_CREATE" or client.may_be_read(
+                    discord.Interaction(data=data, state=state)
+                ):
+                    parse(data)
             except Exception:
                 log.exception("an event of Discord could not be read: %s", event)
 

@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 class Tasks:
     """A group of tasks that end together.
 
-    They start in an empty context: nothing of the interaction that led to them travels along, and what they
-    do lives on when its handler is gone.
+    They start in an empty context, unless they are given one: nothing of the interaction that led to them
+    travels along, and what they do lives on when its handler is gone.
     """
 
     def __init__(self) -> None:
@@ -24,9 +24,11 @@ class Tasks:
     def is_empty(self) -> bool:
         return not self._running
 
-    def spawn(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    def spawn(
+        self, work: Coroutine[Any, Any, T], name: str, *, context: contextvars.Context | None = None
+    ) -> asyncio.Task[T]:
         """Start a task that nobody waits for; its failure is logged."""
-        task = self._start(work, name)
+        task = self._start(work, name, context)
         task.add_done_callback(_report)
         return task
 
@@ -51,9 +53,11 @@ class Tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    def _start(
+        self, work: Coroutine[Any, Any, T], name: str, context: contextvars.Context | None = None
+    ) -> asyncio.Task[T]:
         loop = asyncio.get_running_loop()
-        task = contextvars.Context().run(loop.create_task, work)
+        task = (context or contextvars.Context()).run(loop.create_task, work)
         task.set_name(name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -1,4 +1,4 @@
-"""What clients send for a command's options, held against what Discord was told that they take.
+"""What clients send with commands, buttons and forms, held against what Discord was told that they take.
 
 Discord checks that, too. A client of somebody's own making, or one that loaded the commands before they were
 changed, may send anything: each value that does not fit gets a sentence here, before anything reads it.
@@ -6,8 +6,9 @@ changed, may send anything: each value that does not fit gets a sentence here, b
 
 import logging
 import math
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, cast
 
 import discord
 from discord import AppCommandOptionType as Type
@@ -16,12 +17,13 @@ from discord import app_commands
 from bot.client import Stillmotion, stillmotion
 from bot.delivery.calls import call
 from bot.errors import DeliveryFault
-from cogs._answer import DECISION, VIDEO, Interaction, tell
-from cogs._ids import read_id
+from cogs._answer import DECISION, VIDEO, Interaction
+from cogs._ids import UNKNOWN_BUTTON, read_id
 
 log = logging.getLogger(__name__)
 
 CHANGED = "This command has changed since your Discord loaded it. Type it anew in a minute."
+OLD_FORM = f"I can't use this form any more. Open it again. {DECISION.undone}"
 _LONGEST = 6000
 """Characters of a text without a limit of its own, and the largest number, as Discord has them."""
 _LARGEST = 2**53
@@ -37,22 +39,25 @@ Payload: TypeAlias = Mapping[str, Any]
 Command: TypeAlias = app_commands.Command[Any, ..., Any]
 
 
-async def is_offered(interaction: Interaction) -> bool:
-    """Whether discord.py may read the interaction; if not, the person has been told why."""
-    data: Any = interaction.data
-    is_typing = interaction.type is discord.InteractionType.autocomplete
+def objection(interaction: Interaction, buttons: Iterable[re.Pattern[str]]) -> str | None:
+    """Why discord.py may not read an interaction, as a sentence for whoever sent it; None if it may."""
+    kind, data = interaction.type, cast("Payload", interaction.data)
     try:
-        why = objection(stillmotion(interaction), data, is_typing=is_typing)
+        match kind:
+            case discord.InteractionType.component:
+                return None if _is_shown(interaction, buttons) else UNKNOWN_BUTTON
+            case discord.InteractionType.modal_submit:
+                return None if _is_filled_in(interaction) else OLD_FORM
+            case _:
+                is_typing = kind is discord.InteractionType.autocomplete
+                return _objection(stillmotion(interaction), data, is_typing=is_typing)
     except Exception as error:  # noqa: BLE001 - whatever they have sent
-        log.warning("a command came in a form that nobody knows: %r", error)
-        why = f"{CHANGED} {VIDEO.undone}"
-    if why is None:
-        return True
-    if is_typing:
-        await suggest_nothing(interaction)
-    else:
-        await tell(interaction, why)
-    return False
+        log.warning("an interaction came in a form that nobody knows: %r", error)
+        unknown = {
+            discord.InteractionType.component: UNKNOWN_BUTTON,
+            discord.InteractionType.modal_submit: OLD_FORM,
+        }
+        return unknown.get(kind, f"{CHANGED} {VIDEO.undone}")
 
 
 async def suggest_nothing(interaction: Interaction) -> None:
@@ -62,7 +67,7 @@ async def suggest_nothing(interaction: Interaction) -> None:
         log.warning("nothing could be suggested: %s", fault)
 
 
-def objection(bot: Stillmotion, data: Payload, *, is_typing: bool) -> str | None:
+def _objection(bot: Stillmotion, data: Payload, *, is_typing: bool) -> str | None:
     """What is wrong with a command as it came, if anything is."""
     kind = discord.AppCommandType(data.get("type", 1))
     root = bot.tree.get_command(data["name"], type=kind)
@@ -117,7 +122,7 @@ def _fits(option: app_commands.Parameter, value: object, resolved: Payload) -> b
     low, high = option.min_value, option.max_value
     match option.type:
         case Type.string:
-            return isinstance(value, str) and (low or 0) <= len(value) <= (high or _LONGEST)
+            return _is_text(value, low, high)
         case Type.boolean:
             return isinstance(value, bool)
         case Type.integer | Type.number:
@@ -137,3 +142,47 @@ def _wrong(option: app_commands.Parameter) -> str:
     if option.type is Type.attachment:
         return "Discord did not hand over your file. Attach it again."
     return f"I can't use that for `{option.display_name}`. Choose what Discord offers you there."
+
+
+def _is_text(value: object, low: float | None, high: float | None) -> bool:
+    """Whether it is a text of such a length, and one that a database takes."""
+    if not isinstance(value, str) or not (low or 0) <= len(value) <= (high or _LONGEST):
+        return False
+    return not any(char == "\0" or "\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_shown(interaction: Interaction, buttons: Iterable[re.Pattern[str]]) -> bool:
+    """Whether it is a button of ours, and stands in its message: discord.py looks for both."""
+    data: Any = interaction.data
+    custom_id, kind = data["custom_id"], data["component_type"]
+    lines = interaction.message.components if interaction.message else []
+    shown = [item for line in lines if isinstance(line, discord.ActionRow) for item in line.children]
+    stands = any(item.custom_id == custom_id and item.type.value == kind for item in shown)
+    return stands and any(ours.fullmatch(custom_id) for ours in buttons)
+
+
+def _is_filled_in(interaction: Interaction) -> bool:
+    """Whether this process has shown the form, and each of its fields has what that takes."""
+    data: Any = interaction.data
+    # Nothing public tells which forms discord.py waits for.
+    form = interaction.client._connection._view_store._modals.get(data["custom_id"])  # noqa: SLF001
+    if form is None or data.get("resolved"):
+        return False
+    texts = cast("list[discord.ui.TextInput[Any]]", form.children)
+    fields = {field.custom_id: field for field in texts}
+    given = [entry for line in data["components"] for entry in line["components"]]
+    names = [entry["custom_id"] for entry in given]
+    missing = {name for name, field in fields.items() if field.required}.difference(names)
+    return (
+        all(line["type"] == discord.ComponentType.action_row.value for line in data["components"])
+        and all(entry["type"] == discord.ComponentType.text_input.value for entry in given)
+        and len(names) == len(set(names))
+        and not missing
+        and all(_fills(fields[entry["custom_id"]], entry["value"]) for entry in given)
+    )
+
+
+def _fills(field: discord.ui.TextInput[Any], value: object) -> bool:
+    if not field.required and value == "":
+        return True
+    return _is_text(value, field.min_length or int(field.required), field.max_length)

@@ -5,13 +5,24 @@ from typing import Any
 
 import pytest
 
+from bot.delivery.admission import FAREWELL
 from cogs._ids import UNKNOWN_BUTTON
-from cogs._offered import CHANGED
-from tests.discord_server.people import ATTACHMENT, COMMAND, FORM, MENTIONABLE, PLACE, TYPING, USER
+from cogs._offered import CHANGED, OLD_FORM
+from tests.discord_server.people import (
+    ATTACHMENT,
+    COMMAND,
+    COMPONENT,
+    FORM,
+    MENTIONABLE,
+    PLACE,
+    TYPING,
+    USER,
+)
 from tests.discord_server.places import ALICE, GUILD, OWNER
 from tests.e2e.loopback.conftest import Loopback, Start
 from tests.helpers import eventually
 
+OTHER_SERVER = 2_000_001
 STRING, INTEGER, BOOLEAN, NUMBER = 3, 4, 5, 10
 ZALGO = "z" + "\u0335\u0489" * 2999
 REFUSED = ("is one of:", "I can't use that for", "Attach it again", CHANGED, "whom you mean")
@@ -37,6 +48,17 @@ RAW: list[tuple[str, list[tuple[str, int, Any]]]] = [
     ("quota-admin log", [("channel", PLACE, "7")]),
     ("provider-admin default", [("provider", STRING, "x" * 6001)]),
     ("provider-admin fall-over", [("allowed", BOOLEAN, "yes")]),
+    ("settings pause", []),
+    ("settings pause", [("reason", STRING, "")]),
+    ("settings pause", [("reason", STRING, "x" * 301)]),
+    ("settings pause", [("reason", STRING, "x"), ("until", STRING, "x" * 51)]),
+    ("settings pause", [("reason", STRING, ["x"])]),
+    ("settings pause", [("reason", STRING, "a\0b")]),
+    ("settings resume", [("reason", STRING, "\ud800")]),
+    ("settings resume", [("reason", BOOLEAN, True)]),
+    ("settings status", [("reason", STRING, "x")]),
+    ("settings everything", []),
+    ("settings", []),
     ("animate", [("prompt", STRING, "x")]),
     ("animate", [("image", ATTACHMENT, "7"), ("prompt", STRING, "x")]),
     ("animate", [("image", ATTACHMENT, "x"), ("prompt", STRING, "x")]),
@@ -87,34 +109,115 @@ async def test_half_typed_and_foreign_values_suggest_nothing_and_raise_nothing(b
             assert isinstance(answer["data"]["choices"], list)
 
 
-@pytest.mark.parametrize("resolved", [{}, {"users": {}}, {"messages": {}}])
-async def test_a_menu_entry_on_nobody_gets_a_sentence(bot: Loopback, resolved: dict[str, Any]) -> None:
-    data = {"id": "1", "name": "Video quota", "type": 2, "target_id": "7", "resolved": resolved}
-    assert "whom you mean" in await bot.reply(await bot.discord.people.send(COMMAND, data, OWNER))
-
-
+@pytest.mark.parametrize("kind", [1, 2, 3, 4, 9, "2", None])
 @pytest.mark.parametrize(
-    "components",
-    [
-        [],
-        [{"type": 1, "components": [{"type": 4, "custom_id": "other", "value": "1"}]}],
-        [{"type": 1, "components": [{"type": 3, "custom_id": "amount", "values": ["1"]}]}],
-        [{"type": 1, "components": [{"type": 4, "custom_id": "amount", "value": ZALGO}]}],
-    ],
+    "named", [{}, {"users": {}}, {"messages": {}}, {"users": None}, {"messages": {"7": {"id": "7"}}}]
 )
-async def test_a_form_with_other_fields_changes_nothing(
-    bot: Loopback, components: list[dict[str, Any]], caplog: pytest.LogCaptureFixture
+async def test_a_menu_entry_on_nobody_gets_a_sentence(
+    bot: Loopback, kind: Any, named: dict[str, Any]
 ) -> None:
-    people = bot.discord.people
-    pressed = await people.forge(f"quota:grant:{ALICE}", OWNER)
+    data = {"id": "1", "name": "Video quota", "type": kind, "target_id": "7", "resolved": named}
+    said = await bot.reply(await bot.discord.people.send(COMMAND, data, OWNER))
+    assert "whom you mean" in said or CHANGED in said
+
+
+def field(custom_id: str = "amount", value: Any = "1", kind: Any = 4) -> dict[str, Any]:
+    return {"type": kind, "custom_id": custom_id, "value": value}
+
+
+def rows(*fields: Any) -> list[dict[str, Any]]:
+    return [{"type": 1, "components": [entry]} for entry in fields]
+
+
+ODD_FORMS: list[Any] = [
+    None,
+    {},
+    [],
+    "x",
+    [7],
+    [{"type": 1}],
+    [{"type": 1, "components": None}],
+    [{"type": 18, "component": field()}],
+    [field()],
+    rows(None),
+    rows({}),
+    rows(field("other")),
+    rows(field(), field("other")),
+    rows(field(), field()),
+    rows({"type": 3, "custom_id": "amount", "values": ["1"]}),
+    rows({"type": 4, "custom_id": "amount"}),
+    rows(field(kind="4")),
+    rows(field(value=1)),
+    rows(field(value=None)),
+    rows(field(value="")),
+    rows(field(value="1\0")),
+    rows(field(value="\ud800")),
+    rows(field(value=ZALGO)),
+    rows(field(), field("reason", "x" * 301)),
+    rows(field(), field("reason", ["x"])),
+    rows(field("reason")),
+]
+
+
+async def shown_form(bot: Loopback) -> str:
+    """The custom id of a form that the bot has shown."""
+    pressed = await bot.discord.people.forge(f"quota:grant:{ALICE}", OWNER)
     form: Any = await eventually(lambda: pressed.callback)
-    data = {"custom_id": form["data"]["custom_id"], "components": components}
-    asked = await people.send(FORM, data, OWNER)
-    assert "Credits are a whole number" in await bot.reply(asked) or "went wrong" in await bot.reply(asked)
-    caplog.clear()
+    return form["data"]["custom_id"]
 
 
-async def test_a_form_that_nobody_has_shown_gets_a_sentence(bot: Loopback) -> None:
-    asked = await bot.discord.people.send(FORM, {"custom_id": "x", "components": []}, OWNER)
-    assert "Open it again" in await bot.reply(asked)
-    assert await bot.reply(await bot.discord.people.forge("", OWNER)) == UNKNOWN_BUTTON
+async def test_a_form_with_other_fields_gets_a_sentence_and_can_still_be_sent(bot: Loopback) -> None:
+    custom_id, people = await shown_form(bot), bot.discord.people
+    for components in ODD_FORMS:
+        asked = await people.send(FORM, {"custom_id": custom_id, "components": components}, OWNER)
+        assert await bot.reply(asked) == OLD_FORM, components
+    for more in ({"components": rows(field()), "resolved": {"users": 7}}, {}):
+        asked = await people.send(FORM, {"custom_id": custom_id, **more}, OWNER)
+        assert await bot.reply(asked) == OLD_FORM, more
+    data = {"custom_id": custom_id, "components": rows(field(value="x"))}
+    assert "Credits are a whole number" in await bot.reply(await people.send(FORM, data, OWNER))
+
+
+@pytest.mark.parametrize("custom_id", ["x", "", 7, None, ["x"]])
+async def test_a_form_that_nobody_has_shown_gets_a_sentence(bot: Loopback, custom_id: Any) -> None:
+    people = bot.discord.people
+    asked = await people.send(FORM, {"custom_id": custom_id, "components": []}, OWNER)
+    assert await bot.reply(asked) == OLD_FORM
+    asked = await people.send(COMPONENT, {"custom_id": custom_id, "component_type": 2}, OWNER)
+    assert await bot.reply(asked) == UNKNOWN_BUTTON
+
+
+@pytest.mark.parametrize("data", [None, {}, {"custom_id": "cancel:1"}, {"component_type": 2}])
+async def test_what_is_no_button_and_no_form_gets_a_sentence(bot: Loopback, data: Any) -> None:
+    people = bot.discord.people
+    assert await bot.reply(await people.send(COMPONENT, data, OWNER)) == UNKNOWN_BUTTON
+    assert await bot.reply(await people.send(FORM, data, OWNER)) == OLD_FORM
+    assert await bot.reply(await people.forge("", OWNER)) == UNKNOWN_BUTTON
+
+
+async def test_in_a_server_that_is_not_served_nothing_works_however_it_is_asked(start: Start) -> None:
+    bot = await start(servers=str(GUILD))
+    custom_id, people = await shown_form(bot), bot.discord.people
+    elsewhere = {"guild_id": str(OTHER_SERVER), "guild": {"id": str(OTHER_SERVER), "features": []}}
+    form = {"custom_id": custom_id, "components": rows(field())}
+    asked = [
+        await people.send(FORM, form, OWNER, **elsewhere),
+        await people.send(COMMAND, data_of("settings status", []), OWNER, **elsewhere),
+        *[
+            await people.forge(button, OWNER, server=OTHER_SERVER)
+            for button in (
+                f"quota:reset:{ALICE}",
+                f"quota:grant:{ALICE}",
+                "history:0:older:9",
+                "cancel:1",
+                "x",
+            )
+        ],
+    ]
+    assert [await bot.reply(each) for each in asked] == [FAREWELL] * len(asked)
+    assert await bot.bot.moderation.history(OTHER_SERVER, None, 9) == []
+    typing = await people.send(
+        TYPING, data_of("video", [("model", STRING, "x")], focused=True), OWNER, **elsewhere
+    )
+    answer: Any = await eventually(lambda: typing.callback)
+    assert answer["data"]["choices"] == []
