@@ -97,11 +97,11 @@ async def _run(settings: Settings) -> int:
     return 0
 
 
-def _stop(stop: asyncio.Event) -> None:
+def _stop(stop: asyncio.Event, within: float = LAST_RESORT) -> None:
     """End soon; a thread that hangs in a disk or in a look-up of a name must not prevent it."""
     if not stop.is_set():
         stop.set()
-        last = threading.Timer(LAST_RESORT, os._exit, [1])
+        last = threading.Timer(within, os._exit, [1])
         last.daemon = True
         last.start()
 

@@ -45,8 +45,8 @@ PATIENCE: dict[Any, tuple[str, ...]] = {
     runners: ("ROUND", "RECONCILE", "AFTER_TROUBLE", "LONGEST_AFTER_TROUBLE"),
 }
 """What `SHORTER` divides, beside the time limits of jobs."""
-_FORKS = mp.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
+FORKS = mp.get_context("forkserver")
+FORKS.set_forkserver_preload([__name__])
 """Bots come from a process that has imported everything: that is most of what a start takes."""
 
 
@@ -92,7 +92,7 @@ class BotProcess:
             **self.settings,
         }
         (self._folder / "output.txt").touch()
-        self._process = _FORKS.Process(target=_main, args=(self._folder, environment), daemon=True)
+        self._process = FORKS.Process(target=_main, args=(self._folder, environment), daemon=True)
         self._launched, self._took = time.perf_counter(), 0.0
         self._process.start()
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 
 from bot import health
+from bot.__main__ import _stop
 from bot.clock import Clock
 from bot.store import Store
 from bot.store.db import connect
-from tests.discord_server.bot_process import BotProcess
+from tests.discord_server.bot_process import FORKS, BotProcess
 from tests.discord_server.faults import hang, late
 from tests.discord_server.world import TOKEN
 from tests.e2e.process.conftest import Stage
@@ -62,6 +64,22 @@ async def test_sigterm_ends_a_bot_that_is_still_starting(stage: Stage) -> None:
         code = await stage.bot.terminate()
 
     assert code == 0, stage.bot.output
+
+
+def hang_when_told_to_stop() -> None:
+    """A thread that nobody can end keeps a process from ending."""
+    threading.Thread(target=threading.Event().wait).start()
+    _stop(asyncio.Event(), within=0.01)
+
+
+async def test_what_still_hangs_when_the_time_is_up_is_ended_all_the_same() -> None:
+    process = FORKS.Process(target=hang_when_told_to_stop)
+    process.start()
+    try:
+        await eventually(lambda: process.exitcode is not None)
+        assert process.exitcode == 1
+    finally:
+        process.kill()
 
 
 async def test_sigterm_leaves_nobody_without_an_answer(stage: Stage) -> None:
