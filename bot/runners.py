@@ -38,13 +38,19 @@ class _Trouble:
         self.failures = 0
         self.tried_at = now
         self.since: datetime | None = None
+        self._is_database = False
         self.lasts = False
         """It went on for a while, and the database was not away meanwhile."""
 
     def met(self, error: Exception, now: datetime) -> None:
-        if isinstance(error, StoreError) and now - self.tried_at > GRACE:
+        is_database = isinstance(error, StoreError)
+        if is_database and now - self.tried_at > GRACE:
             # It had gone well for a while.
             self.failures, self.since = 0, None
+        if is_database is not self._is_database:
+            # After an outage one waits for long: two failures would be enough.
+            self.since = None
+        self._is_database = is_database
         self.failures += 1
         self.since = self.since or now
         self.lasts = now - self.since >= GRACE

@@ -306,10 +306,12 @@ async def test_an_end_that_is_shown_for_long_is_not_shown_a_second_time_meanwhil
 
 
 @on_both
+@pytest.mark.parametrize("mistakes", [0, 1])
 async def test_a_database_that_was_away_for_long_ends_no_job_when_it_is_back(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
+    hall: Hall, monkeypatch: pytest.MonkeyPatch, mistakes: int
 ) -> None:
     await in_state(hall, JobState.DELIVERING)
+    hall.box.faults.extend([ZeroDivisionError("a bug")] * mistakes)
     until, get, move = hall.clock.now() + timedelta(hours=1), Jobs.get, Jobs.move
 
     def while_away(call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
