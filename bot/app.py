@@ -71,7 +71,7 @@ async def serve(settings: Settings, token: str, stop: asyncio.Event, clock: Cloc
         try:
             await _live(build(settings), token, stop)
         except DiscordAway as error:
-            wait = min(LONGEST_LOGIN_PAUSE, 2.0**failures) * random.uniform(0.5, 1.0)  # noqa: S311
+            wait = min(LONGEST_LOGIN_PAUSE, 2.0**failures) * random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
             log.warning("%s The start is tried again in %.0f s.", error, wait)
             if await clock.wait(stop, wait):
                 return

@@ -212,8 +212,7 @@ def _stand_before_discord_py(client: Stillmotion) -> None:
 
     Interactions are looked at before it reads them: it would drop some in silence, and log errors of others.
     """
-    # There is no public place between the connection and what reads its events.
-    state = client._connection  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    state = client._connection  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no public place is between
     parsers = state.parsers
 
     def skipping(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -148,8 +148,8 @@ class _Pulse:
         self._preview = preview
         self._turn = asyncio.Lock()
         # Private, and the only way in: simcord's server hands what people do on the page to this method.
-        self._act = preview._action  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        preview._action = self._action  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self._act = preview._action  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
+        preview._action = self._action  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
 
     async def beat(self) -> None:
         from simcord import SetupError  # noqa: PLC0415 - an extra
@@ -171,7 +171,7 @@ class _Pulse:
         """Do what somebody did on the page, although a card may have moved on a moment ago."""
         async with self._turn:
             # Private: simcord refuses what was done on an earlier revision; no public name tells the latest.
-            page = self._preview._pages.get(context_id or "")  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+            page = self._preview._pages.get(context_id or "")  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
             return await self._act(context_id, {**body, "published_revision": page and page.revision})
 
 
@@ -187,7 +187,7 @@ def _look_like_discord(env: "Env") -> None:
     from simcord.preview import _markdown  # noqa: PLC0415 - private, but there is no setting for it
 
     for part in ("embed_description", "embed_field_value"):
-        policy = _markdown._FIELD_POLICIES[part]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        policy = _markdown._FIELD_POLICIES[part]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no setting
         policy |= {"mentions": True, "subtext": True}
 
     # Not documented: each upload gets a new address, so that the page loads the same picture again.
@@ -207,7 +207,7 @@ def _offer_everyone() -> None:
     from simcord.builders import GuildHandle, RoleHandle  # noqa: PLC0415 - not documented
     from simcord.preview import _messages, _queries  # noqa: PLC0415 - private, as what follows
 
-    offered, allowed, found = _queries._candidate_source, _messages._role_allowed, Preview._resolve_entity  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    offered, allowed, found = _queries._candidate_source, _messages._role_allowed, Preview._resolve_entity  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - private, as said
 
     def offer(preview: "Preview", page: Any, component: Any, kind: str) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - simcord's
         yield from offered(preview, page, component, kind)
@@ -224,8 +224,8 @@ def _offer_everyone() -> None:
             return found(self, page, value, kind)
         return RoleHandle(self.env, GuildHandle(self.env, guild), guild.roles[guild.id])
 
-    _queries._candidate_source, _messages._role_allowed = offer, allow  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    Preview._resolve_entity = find  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    _queries._candidate_source, _messages._role_allowed = offer, allow  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - private, as said
+    Preview._resolve_entity = find  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - private, as said
 
 
 def _timezone() -> str:

@@ -21,8 +21,7 @@ def role_ids(user: discord.abc.User) -> frozenset[int]:
     """The roles of a member as Discord sent them with the command; nobody else has any."""
     if not isinstance(user, discord.Member):
         return frozenset()
-    # The public `roles` leaves out those that are not in the cache.
-    return frozenset(user._roles)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return frozenset(user._roles)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - `roles` lacks those not in the cache
 
 
 def knows_server(interaction: Interaction) -> bool:

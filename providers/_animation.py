@@ -181,8 +181,7 @@ def _shrink(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _resize(picture: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
-    # Pillow's annotation names a numpy type, and numpy is not among what we need.
-    return picture.resize(size, Image.Resampling.LANCZOS, box)  # pyright: ignore[reportUnknownMemberType]
+    return picture.resize(size, Image.Resampling.LANCZOS, box)  # pyright: ignore[reportUnknownMemberType] - names numpy, which we lack
 
 
 def _encode(
@@ -191,8 +190,7 @@ def _encode(
     way = course(recipe.prompt, recipe.seed)
     count = recipe.seconds * FPS
     with av.open(path, "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        # PyAV leaves its **kwargs without a type; none are given.
-        add = container.add_stream  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        add = container.add_stream  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - its **kwargs have no type
         stream = add("libx264", FPS, {"preset": "veryfast", "crf": "19"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"

@@ -74,7 +74,7 @@ def _scalable(image: Image.Image) -> Image.Image:
     """In a mode that can be scaled without harm: true colours, 8 bits, transparency as its own channel."""
     if image.mode.startswith("I"):
         # Pillow would cut off at 255 what goes up to 65535.
-        eight_bits = image.point(lambda value: value * (1 / 257))  # pyright: ignore[reportUnknownMemberType]
+        eight_bits = image.point(lambda value: value * (1 / 257))  # pyright: ignore[reportUnknownMemberType] - untyped
         image = eight_bits.convert("L")
         # A transparent shade of grey is given in 16 bits too, and means nothing to the 8 that are left.
         image.info.pop("transparency", None)
@@ -109,7 +109,7 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         srgb = ImageCms.ImageCmsProfile(
-            ImageCms.createProfile("sRGB")  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+            ImageCms.createProfile("sRGB")  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - untyped
         )
         converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, *_BROKEN):

@@ -137,12 +137,18 @@ async def test_a_failed_generation_is_told_without_the_providers_own_words(
     assert await world.quota() == "5 of 5 credits left today"
 
 
+SAYS_WHY = says(b'{"error": "expired"}')
+"""An error where the file should be, and no status that tells."""
+
+
 async def test_what_is_no_video_is_a_provider_failure_and_not_an_upload(
     world: World, vendor: EigenAIServer
 ) -> None:
-    vendor.next("result", *[half_a_file()] * 50)
+    vendor.next("result", *[half_a_file(), SAYS_WHY] * 25)
     await world.animate()
-    assert "not a video that can be played" in await world.card_says("No video this time")
+    text = await world.card_says("No video this time")
+    assert "not a video that can be played" in text
+    assert "expired" not in text
     assert not world.videos()
     assert await world.quota() == "5 of 5 credits left today"
 
@@ -151,7 +157,7 @@ async def test_a_broken_download_is_repeated_until_the_file_is_whole(
     world: World, vendor: EigenAIServer
 ) -> None:
     downloads = 0
-    breaks = ([cut_midway], [cut], [half_a_file()], [status(503)] * 2, [status(404)])
+    breaks = ([cut_midway], [cut], [half_a_file(), SAYS_WHY], [status(503)] * 2, [status(404)])
     for count, faults in enumerate(breaks, start=1):
         vendor.next("result", *faults)
         await world.animate()

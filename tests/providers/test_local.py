@@ -207,13 +207,12 @@ async def test_a_killed_child_is_a_failure(local: Local, stalled: None) -> None:
     assert await over(local, operation) == Failed(detail="the renderer ended with -9")
 
 
-async def test_a_failure_carries_the_last_words_of_the_child(
-    local: Local, child_is: Callable[[str], None]
-) -> None:
-    child_is("echo 0.25; printf 'Traceback:\n  elsewhere\nMemoryError: so large\n' >&2; exit 1")
-    operation = await local.submit(SMALL)
+async def test_a_failure_carries_the_last_words_of_the_child(local: Local) -> None:
+    broken = SourceImage(data=b"no picture", media_type="image/png", width=128, height=72)
+    operation = await local.submit(SMALL.model_copy(update={"image": broken}))
     found = await over(local, operation)
-    assert found == Failed(detail="MemoryError: so large")
+    assert isinstance(found, Failed)
+    assert found.detail.startswith("PIL.UnidentifiedImageError: cannot identify image file")
     assert await local.poll(operation) == found
 
 
