@@ -32,7 +32,7 @@ async def ceiling_in(rows: Rows, limits: Limits, user_id: int, now: datetime) ->
     [row] = await rows(
         f"""
         SELECT COALESCE(SUM(CASE WHEN price > 0 THEN price ELSE 1 END), 0) AS total FROM job
-        WHERE user_id = :user_id AND created_at >= :start AND created_at < :end
+        WHERE user_id = :user_id AND booked_at >= :start AND booked_at < :end
             AND (charged > 0 OR (price = 0 AND state NOT IN {among(RELEASED)}))
         """,  # noqa: S608 - our own words
         user_id=user_id,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.jobs import Job, JobState
+from bot.jobs import Failure, Job, JobState
 from bot.limits import Limits, Period, Scope
 from bot.quotas import Allowance, Refusal, WindowKind
 from bot.rules import Act, Change, GiveGrant, ResetUsage, SetAllowance, SetTimezone
@@ -82,6 +82,19 @@ async def test_videos_that_a_server_gives_for_nothing_count_for_the_ceiling(with
     ]
     await end(store, 2, JobState.FAILED)
     assert await book(store, 4, price=0) is None
+
+
+async def test_a_video_that_is_paid_for_later_counts_then(with_limits: Open) -> None:
+    store = await with_limits(Limits(allowance=1))
+    assert await book(store, 1) is None
+    await end(store, 1, JobState.DELIVERING)
+    job = await store.jobs.get(1)
+    assert job is not None
+    job = await store.jobs.move(job, JobState.FAILED, failure=Failure.UNDELIVERABLE)
+    tomorrow = NOON + timedelta(days=1)
+    assert isinstance(await store.accounts.book_again(job, (), FIVE, tomorrow), Job)
+    assert await book(store, 2, guild_id=11, after=86_400) is Refusal.CEILING_REACHED
+    assert await book(store, 3, guild_id=11) is None, "nothing is paid for on the first day"
 
 
 async def test_what_counts_is_shown_where_the_member_stands(with_limits: Open) -> None:
