@@ -20,6 +20,7 @@ from bot.clock import Clock
 from bot.data_folder import OTHERS_OUT, secure
 from bot.login import CannotStart
 from bot.ownership import AlreadyRunning, Ownership
+from bot.pauses import LONGEST_REASON
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate, pending
 from bot.store.pauses import OperatorPauses
@@ -140,6 +141,8 @@ async def _migrate_alone(settings: Settings) -> list[str]:
 
 async def _pause(settings: Settings, provider: str | None, reason: str | None) -> int:
     """Write down a pause, or without a reason its end, beside the bot that owns the database."""
+    if len(reason or "") > LONGEST_REASON:
+        return _complain(f"A reason has up to {LONGEST_REASON} characters; nothing was paused.")
     database = connect(settings.database)
     try:
         await database.open()

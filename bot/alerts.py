@@ -18,7 +18,7 @@ from bot.errors import DeliveryFault, Undelivered
 from bot.jobs import Failure
 from bot.limits import Limits, OperatorBudget, Period, Scope
 from bot.store import Store
-from bot.words import count, dollars, relative
+from bot.words import count, dollars, escape, relative
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +118,7 @@ def budget_trouble(budget: OperatorBudget, guild_id: int, *, was_refused: bool) 
 
 def provider_trouble(name: str, label: str, paused: Failure | None) -> Trouble | None:
     """Whether a provider is paused for a reason that only the operator can put right. Pure."""
+    label = escape(label)
     match paused:
         case Failure.UNAUTHORIZED:
             text = f"{label} does not accept the bot's key any more. No job is sent there until it does."

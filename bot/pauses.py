@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from bot.rules import Act, ServerRules
 
 
+LONGEST_REASON = 300
+"""Characters; members read all of it."""
+
+
 class PauseServer(AnyChange):
     """No new videos; what waits waits, and what is being made goes on."""
 

@@ -2,8 +2,9 @@
 
 from bot.limits import OperatorBudget, Period, Scope
 from bot.notices import NOT_CHARGED
+from bot.pauses import LONGEST_REASON
 from bot.quotas import Pause, Refusal, Standing, WindowKind
-from bot.words import code, count, dollars, full, relative
+from bot.words import code, count, dollars, escape, full, relative
 
 _IN_WINDOW = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}
 
@@ -54,17 +55,19 @@ def _operators(why: Refusal, standing: Standing, cost: int) -> str:
 
 def _paused(pause: Pause) -> str:
     end = f" until {full(pause.until)}" if pause.until else " for now"
-    return f"Moderators have paused videos in this server{end}{_because(pause.reason)}."
+    return f"Moderators have paused videos in this server{end}{because(pause.reason)}."
 
 
 def stopped(reason: str, provider: str | None = None) -> str:
     """What the operator has paused: all of the bot, or one provider."""
     instead = "Choose another provider." if provider else "Try again later."
-    return f"Whoever runs this bot has paused {provider or 'it'}{_because(reason)}. {instead} {NOT_CHARGED}"
+    what = escape(provider) if provider else "it"
+    return f"Whoever runs this bot has paused {what}{because(reason)}. {instead} {NOT_CHARGED}"
 
 
-def _because(reason: str | None) -> str:
-    return f": {code(reason)}" if reason else ""
+def because(reason: str | None) -> str:
+    """The reason of a pause, all of it."""
+    return f": {code(reason, LONGEST_REASON)}" if reason else ""
 
 
 def _over_budget(standing: Standing, cost: int) -> str:

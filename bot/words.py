@@ -55,10 +55,14 @@ def _escaped(char: str) -> str:
     return f"\\{char}\u200b" if char == "@" else f"\\{char}" if char in _FORMATS else char
 
 
-def code(text: str) -> str:
-    """A name that somebody else chose, as it is and without being able to format or link anything."""
-    name = plain(text).replace("`", "'")[:100].strip()
-    return f"`{name or '?'}`"
+def code(text: str, length: int = 100) -> str:
+    """What somebody else chose to write, as it is and without being able to format or link anything.
+
+    What is too long is cut and ends in "…".
+    """
+    name = plain(text).replace("`", "'")
+    shown = name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+    return f"`{shown or '?'}`"
 
 
 def fitting(lines: Sequence[str], room: int = 1024) -> str:

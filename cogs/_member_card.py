@@ -9,12 +9,13 @@ import discord
 from bot.client import Stillmotion, stillmotion
 from bot.errors import BadRequest
 from bot.moderation import UNCHANGED
+from bot.pauses import LONGEST_REASON
 from bot.quotas import Standing
 from bot.rules import ResetUsage
 from cogs._answer import DECISION, Interaction, Page, acknowledge, deciding, guarded, sentence, tell
 from cogs._history import history
 from cogs._ids import ID, known
-from cogs._moderators import LONGEST_REASON, done, moderator
+from cogs._moderators import done, moderator
 from cogs._permissions import role_ids
 from cogs.quota import standing_embed
 

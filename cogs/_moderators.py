@@ -11,6 +11,7 @@ from bot.delivery.logs import Logged
 from bot.errors import BadRequest, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.outages import outage
+from bot.pauses import LONGEST_REASON
 from bot.rules import Act
 from cogs._acts import still, told
 from cogs._answer import Interaction
@@ -20,7 +21,6 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-LONGEST_REASON = 300
 _PATIENCE = 5.0
 """Seconds that a log channel gets before the moderator is answered."""
 _LOGGED = {

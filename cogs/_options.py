@@ -16,6 +16,7 @@ from bot.catalogue import Catalogue
 from bot.delivery.calls import call
 from bot.errors import DeliveryFault, NotNow
 from bot.intake import Attached, Order
+from bot.words import plain
 from cogs._answer import Interaction, suggesting
 from cogs._permissions import check_bot, check_member, is_public, role_ids
 from providers import specs
@@ -188,6 +189,6 @@ def _suggest(values: Iterable[tuple[Value, str]], typed: str) -> Suggestions:
     for value, words in values:
         fits = wanted in words.casefold() or wanted in str(value).casefold()
         if fits and 0 < len(str(value)) <= _LONGEST:
-            fitting.setdefault(value, words.strip()[:_LONGEST] or str(value))
+            fitting.setdefault(value, plain(words)[:_LONGEST].strip() or plain(str(value)) or "?")
     shown = itertools.islice(fitting.items(), _SHOWN)
     return [app_commands.Choice(name=words, value=value) for value, words in shown]

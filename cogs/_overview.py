@@ -4,7 +4,8 @@ from bot.jobs import Failure
 from bot.limits import OperatorBudget, Scope
 from bot.overview import Overview, ProviderState
 from bot.quotas import Budget
-from bot.words import code, count, dollars, full
+from bot.refusals import because
+from bot.words import count, dollars, escape, full
 from cogs._acts import amount_of
 
 _PROVIDERS = 8
@@ -37,15 +38,11 @@ def overview(now: Overview, owner_id: int | None) -> str:
 
 def _pause(now: Overview) -> str:
     if now.pauses.everything is not None:
-        return f"paused by whoever runs the bot{_because(now.pauses.everything)}"
+        return f"paused by whoever runs the bot{because(now.pauses.everything)}"
     if now.pause is None:
         return "on"
     until = f" until {full(now.pause.until)}" if now.pause.until else ""
-    return f"paused by moderators{until}{_because(now.pause.reason)}"
-
-
-def _because(reason: str | None) -> str:
-    return f": {code(reason)}" if reason else ""
+    return f"paused by moderators{until}{because(now.pause.reason)}"
 
 
 def _spent(budget: Budget, period: str) -> str:
@@ -74,14 +71,14 @@ def _jobs(number: int | None) -> str:
 
 
 def _providers(now: Overview) -> str:
-    told = [f"{provider.label} {_health(provider)}" for provider in now.providers[:_PROVIDERS]]
+    told = [f"{escape(provider.label)} {_health(provider)}" for provider in now.providers[:_PROVIDERS]]
     more = len(now.providers) - _PROVIDERS
     return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])]) or "none"
 
 
 def _health(provider: ProviderState) -> str:
     if provider.stopped is not None:
-        return f"is paused by whoever runs the bot{_because(provider.stopped)}"
+        return f"is paused by whoever runs the bot{because(provider.stopped)}"
     if provider.paused is not None:
         return _PAUSED.get(provider.paused, "is paused")
     return "is well" if provider.is_well else "does not answer well and is left alone for a while"

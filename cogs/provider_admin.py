@@ -5,6 +5,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.rules import SetFallOver
+from bot.words import plain
 from cogs._answer import Interaction, deciding, suggesting
 from cogs._moderators import Reason, done, moderator, reasoned
 
@@ -34,7 +35,7 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
         found = self.bot.studio.catalogue
         names = ((name, found.label(name)) for name in found.providers)
         return [
-            app_commands.Choice(name=label, value=name)
+            app_commands.Choice(name=plain(label), value=name)
             for name, label in names
             if typed.casefold() in label.casefold() or typed.casefold() in name
         ][:25]

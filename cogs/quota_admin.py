@@ -13,6 +13,7 @@ from bot.errors import NotAllowed
 from bot.moderation import UNCHANGED
 from bot.quotas import WindowKind
 from bot.rules import Act, ResetUsage, SetLog
+from bot.words import plain
 from cogs._answer import Interaction, deciding, suggesting
 from cogs._history import HistoryButton
 from cogs._member_card import MemberButton, member_card
@@ -238,7 +239,7 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
 def _fitting(values: Iterable[tuple[str, str]], typed: str) -> Choices:
     wanted = typed.casefold()
     fitting = [
-        app_commands.Choice(name=words[:100], value=value)
+        app_commands.Choice(name=plain(words)[:100] or "?", value=value)
         for value, words in values
         if wanted in words.casefold() or wanted in value.casefold()
     ]

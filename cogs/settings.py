@@ -6,8 +6,9 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.delivery.owner import owner_of
+from bot.pauses import LONGEST_REASON
 from cogs._answer import Interaction, deciding
-from cogs._moderators import LONGEST_REASON, Reason, done, moderator, reasoned
+from cogs._moderators import Reason, done, moderator, reasoned
 from cogs._overview import overview
 
 _UNTIL = app_commands.Range[str, 1, 50]

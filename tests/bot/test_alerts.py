@@ -14,6 +14,7 @@ from bot.limits import Limits, OperatorBudget, Period, Scope, window_of
 from bot.quotas import Allowance, WindowKind
 from bot.store import Store
 from bot.store.db import connect
+from bot.words import escape
 from tests.bot.conftest import Scripted
 from tests.bot.store.conftest import NOON, StillClock, new_job
 
@@ -103,6 +104,14 @@ def test_a_budget_is_told_of_at_four_fifths_and_when_it_is_used_up(
 def test_a_provider_is_told_of_where_only_the_operator_can_help(paused: Failure | None) -> None:
     trouble = provider_trouble("eigenai", "EigenAI", paused)
     assert (trouble is not None) is (paused in {Failure.UNAUTHORIZED, Failure.OUT_OF_FUNDS})
+
+
+def test_a_providers_name_formats_nothing() -> None:
+    for paused in (Failure.UNAUTHORIZED, Failure.OUT_OF_FUNDS):
+        trouble = provider_trouble("x", "[a](b) **loud**", paused)
+        assert trouble is not None
+        for text in (trouble.text, trouble.over):
+            assert escape("[a](b) **loud**") in text
 
 
 def test_two_budgets_and_two_servers_are_told_of_apart() -> None:

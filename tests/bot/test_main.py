@@ -277,3 +277,27 @@ def test_a_pause_without_a_database_says_what_to_do(
 def test_only_providers_that_there_are_can_be_paused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("pause", "--provider", "dreams") == 2
     assert "'venice'" in capsys.readouterr().err
+
+
+def test_a_pause_with_a_reason_that_nobody_would_read_whole_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "d")
+    assert run("migrate", DATA_DIR=folder) == 0
+    assert run("pause", "x" * 301, DATA_DIR=folder) == 1
+    assert capsys.readouterr().err.strip() == "A reason has up to 300 characters; nothing was paused."
+    assert run("pause", "x" * 300, DATA_DIR=folder) == 0
+
+
+async def test_check_fails_for_a_key_that_travels_unencrypted(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The vendor's server is on loopback, where nobody can read along.
+    monkeypatch.setattr("bot.settings.is_exposed", lambda config, _: config.enabled)
+    async with EigenAIServer() as vendor:
+        provider = {"EIGENAI_API_KEY": vendor.KEY, "EIGENAI_BASE_URL": vendor.url, "LOCAL_ON": "false"}
+        assert await asyncio.to_thread(run, "check", **provider) == 1
+    out = capsys.readouterr().out
+    assert "ok   EigenAI is ready." in out
+    assert "FAIL EIGENAI_BASE_URL is plain http: others can read EIGENAI_API_KEY on its way." in out
+    assert vendor.KEY not in out

@@ -40,3 +40,12 @@ async def test_a_key_that_stops_working_is_told_once_also_over_a_restart_and_so_
         "EigenAI does not accept the bot's key any more. No job is sent there until it does.",
         "Over: EigenAI accepts the bot's key again.",
     ]
+
+
+async def test_a_key_that_travels_unencrypted_is_warned_of_at_the_start(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    warning = "EIGENAI_API_KEY travels without encryption: EIGENAI_BASE_URL is plain http"
+    monkeypatch.setattr("bot.settings.is_exposed", lambda config, _: config.enabled)
+    await start()
+    assert warning in caplog.text

@@ -32,6 +32,15 @@ async def test_a_pause_is_told_to_members_and_moderators_and_ended_again(
     assert "pauses videos in this server" in (history.description or "")
 
 
+async def test_a_reason_is_read_whole_however_long_discord_lets_it_be(world: World) -> None:
+    reason = "word " * 59 + "words"
+    assert len(reason) == 300
+    await world.administer("settings pause", reason=reason)
+    assert f"`{reason}`" in (await world.animate()).response.content
+    status = await world.admin.slash(world.channel, "settings status")
+    assert f"`{reason}`" in (status.response.embeds[0].description or "")
+
+
 async def test_what_is_being_made_in_a_paused_server_arrives(world: World, vendor: EigenAIServer) -> None:
     vendor.finish_after(3)
     await world.animate()

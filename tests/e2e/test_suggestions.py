@@ -224,3 +224,8 @@ async def test_an_option_that_the_model_does_not_take_is_refused_and_those_that_
     reply = await many.animate(provider="local", **{option: value})
     said = as_read(reply.response.content)
     assert f"leave it out. Models that do take it: {takers}. Nothing was charged" in said
+
+
+def test_a_suggestion_is_one_line_that_looks_like_what_it_is() -> None:
+    values = [("a", "na\u202eme\x1b[31m\u200b\n two"), ("b", "\u200b\u202e"), ("c", "x" * 300)]
+    assert [choice.name for choice in _suggest(values, "")] == ["name[31m two", "b", "x" * 100]
