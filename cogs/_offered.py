@@ -165,7 +165,7 @@ def _is_filled_in(interaction: Interaction) -> bool:
     """Whether this process has shown the form, and each of its fields has what that takes."""
     data: Any = interaction.data
     # Nothing public tells which forms discord.py waits for.
-    form = interaction.client._connection._view_store._modals.get(data["custom_id"])  # noqa: SLF001
+    form = interaction.client._connection._view_store._modals.get(data["custom_id"])  # noqa: SLF001 - as said
     if form is None or data.get("resolved"):
         return False
     texts = cast("list[discord.ui.TextInput[Any]]", form.children)

@@ -235,14 +235,15 @@ async def test_a_submit_without_an_answer_is_in_doubt_and_not_repeated(
         assert not leak_check(raised.value)
 
 
-@pytest.mark.parametrize("fault", [hang, after_accepting(hang)], ids=["before", "after accepting"])
-async def test_a_submit_that_hangs_is_in_doubt_and_not_repeated(
-    hurried: AnyProvider, vendor: VendorServer, wish: VideoRequest, fault: Fault
+async def test_a_call_that_hangs_is_in_doubt_and_not_repeated(
+    hurried: AnyProvider, vendor: VendorServer, wish: VideoRequest, operation: Operation
 ) -> None:
-    vendor.next("submit", fault)
-    with pytest.raises(Uncertain):
-        await hurried.submit(wish)
-    assert len(vendor.seen("submit")) == 1
+    vendor.next("submit", hang, after_accepting(hang))
+    vendor.next("poll", hang)
+    calls = hurried.submit(wish), hurried.submit(wish), hurried.poll(operation)
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in found] == [Uncertain] * 3
+    assert len(vendor.seen("submit")) == 3
 
 
 async def test_a_submit_that_reaches_nobody_was_not_sent(
@@ -287,14 +288,6 @@ async def test_a_look_without_an_answer_is_no_verdict(
         vendor.only("poll", fault, fault)
         with pytest.raises(Uncertain):
             await provider.poll(operation)
-
-
-async def test_a_look_that_hangs_is_no_verdict(
-    hurried: AnyProvider, vendor: VendorServer, operation: Operation
-) -> None:
-    vendor.next("poll", hang)
-    with pytest.raises(Uncertain):
-        await hurried.poll(operation)
 
 
 async def test_an_unknown_status_is_pending(

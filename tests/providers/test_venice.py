@@ -148,70 +148,68 @@ async def test_the_model_that_is_returned_is_the_one_to_ask_for(
     assert isinstance(await venice.poll(operation), Pending)
 
 
-@pytest.mark.parametrize("answer", [{}, {"queue_id": ""}, {"queue_id": [7]}, {"model": I2V}])
+NO_ID = [{}, {"queue_id": ""}, {"queue_id": [7]}, {"model": I2V}]
+
+
 async def test_a_submit_without_a_queue_id_is_a_purchase_in_doubt(
-    venice: Venice, vendor: VeniceServer, wish: VideoRequest, answer: dict[str, object]
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
 ) -> None:
-    vendor.next("submit", says(body(**answer)))
-    with pytest.raises(Uncertain, match="no queue_id"):
-        await venice.submit(wish)
+    for answer in NO_ID:
+        vendor.next("submit", says(body(**answer)))
+        with pytest.raises(Uncertain, match="no queue_id"):
+            await venice.submit(wish)
 
 
-@pytest.mark.parametrize("more", [{}, {"model": None}, {"model": "", "download_url": None}])
+MISSING = [{}, {"model": None}, {"model": "", "download_url": None}]
+
+
 async def test_what_was_bought_is_kept_whatever_else_is_missing(
-    venice: Venice, vendor: VeniceServer, wish: VideoRequest, more: dict[str, object]
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
 ) -> None:
-    vendor.next("submit", says(body(queue_id="job-1", **more)))
-    assert await venice.submit(wish) == JOB
+    for more in MISSING:
+        vendor.next("submit", says(body(queue_id="job-1", **more)))
+        assert await venice.submit(wish) == JOB
 
 
-@pytest.mark.parametrize(
-    ("code", "answer", "kind", "words"),
-    [
-        (
-            400,
-            {"error": "Invalid", "issues": [{"path": ["duration"], "expected": "'4s' | '8s'"}]},
-            InvalidRequest,
-            """HTTP 400: Invalid [{"path": ["duration"], "expected": "'4s' | '8s'"}]""",
-        ),
-        (401, {"error": "Authentication failed"}, Unauthorized, "HTTP 401: Authentication failed"),
-        (402, {"error": "INSUFFICIENT_BALANCE"}, OutOfFunds, "HTTP 402: INSUFFICIENT_BALANCE"),
-        (401, {"error": "no", "code": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: no"),
-        (401, {"error": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: PRO_ONLY_MODEL"),
-        (
-            401,
-            {"error": "This model is only available to Pro users"},
-            Forbidden,
-            "HTTP 401: This model is only available to Pro users",
-        ),
-        (400, {"error": "no", "code": "INVALID_MODEL"}, NotFound, "HTTP 400: no"),
-        (403, {"error": "not in your region"}, Forbidden, "HTTP 403: not in your region"),
-        (
-            409,
-            {"error": {"code": "needs_consent", "message": "faces"}, "consent_flow": "seedance"},
-            NeedsConsent,
-            "HTTP 409: faces",
-        ),
-        (409, {"error": "busy"}, InvalidRequest, "HTTP 409: busy"),
-        (413, {"code": "PAYLOAD_TOO_LARGE", "error": "25 MB"}, InvalidRequest, "HTTP 413: 25 MB"),
-        (422, {"error": "no"}, Refused, "HTTP 422: no"),
-        (422, {"error": "no", "code": "IMAGE_TOO_LARGE"}, InvalidRequest, "HTTP 422: no"),
-    ],
-)
-async def test_a_refused_order_says_why(
-    venice: Venice,
-    vendor: VeniceServer,
-    wish: VideoRequest,
-    code: int,
-    answer: dict[str, object],
-    kind: type[ProviderError],
-    words: str,
-) -> None:
-    vendor.next("submit", status(code, body(**answer)))
-    with pytest.raises(kind) as raised:
-        await venice.submit(wish)
-    assert type(raised.value) is kind
-    assert (raised.value.detail, raised.value.status) == (words, code)
+REFUSED = [
+    (
+        400,
+        {"error": "Invalid", "issues": [{"path": ["duration"], "expected": "'4s' | '8s'"}]},
+        InvalidRequest,
+        """HTTP 400: Invalid [{"path": ["duration"], "expected": "'4s' | '8s'"}]""",
+    ),
+    (401, {"error": "Authentication failed"}, Unauthorized, "HTTP 401: Authentication failed"),
+    (402, {"error": "INSUFFICIENT_BALANCE"}, OutOfFunds, "HTTP 402: INSUFFICIENT_BALANCE"),
+    (401, {"error": "no", "code": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: no"),
+    (401, {"error": "PRO_ONLY_MODEL"}, Forbidden, "HTTP 401: PRO_ONLY_MODEL"),
+    (
+        401,
+        {"error": "This model is only available to Pro users"},
+        Forbidden,
+        "HTTP 401: This model is only available to Pro users",
+    ),
+    (400, {"error": "no", "code": "INVALID_MODEL"}, NotFound, "HTTP 400: no"),
+    (403, {"error": "not in your region"}, Forbidden, "HTTP 403: not in your region"),
+    (
+        409,
+        {"error": {"code": "needs_consent", "message": "faces"}, "consent_flow": "seedance"},
+        NeedsConsent,
+        "HTTP 409: faces",
+    ),
+    (409, {"error": "busy"}, InvalidRequest, "HTTP 409: busy"),
+    (413, {"code": "PAYLOAD_TOO_LARGE", "error": "25 MB"}, InvalidRequest, "HTTP 413: 25 MB"),
+    (422, {"error": "no"}, Refused, "HTTP 422: no"),
+    (422, {"error": "no", "code": "IMAGE_TOO_LARGE"}, InvalidRequest, "HTTP 422: no"),
+]
+
+
+async def test_a_refused_order_says_why(venice: Venice, vendor: VeniceServer, wish: VideoRequest) -> None:
+    for code, answer, kind, words in REFUSED:
+        vendor.next("submit", status(code, body(**answer)))
+        with pytest.raises(kind) as raised:
+            await venice.submit(wish)
+        assert type(raised.value) is kind
+        assert (raised.value.detail, raised.value.status) == (words, code), answer
 
 
 async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
@@ -224,68 +222,63 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
     assert raised.value.advice == Advice(suggested_prompt=f"{better}[key]")
 
 
-@pytest.mark.parametrize(
-    ("code", "answer", "advice"),
-    [
-        (
-            400,
-            {"error": "Invalid", "issues": [{"path": ["duration"], "expected": "'4s' | '8s'"}]},
-            Advice(option="duration", allowed=("4s", "8s")),
-        ),
-        (
-            400,
-            {"error": "Invalid", "issues": [{"path": ["resolution"], "options": ["480p", "1080p"]}]},
-            Advice(option="resolution", allowed=("480p", "1080p")),
-        ),
-        (
-            400,
-            {
-                "error": "Invalid",
-                "issues": [7, {"path": []}, {"path": ["x"]}, {"path": ["end_image_url", 0]}],
-            },
-            Advice(option="end_image"),
-        ),
-        (
-            400,
-            {"error": "No", "issues": [{"path": ["audio"], "expected": "<@1>"}]},
-            Advice(option="audio"),
-        ),
-        (
-            400,
-            {"error": "Invalid", "details": {"_errors": [], "aspect_ratio": {"_errors": ["no"]}}},
-            Advice(option="aspect_ratio"),
-        ),
-        (
-            400,
-            {"error": "No", "issues": [{"path": ["duration"], "values": [5, "10s", "[x](y)"] * 9}]},
-            Advice(option="duration", allowed=("5", "10s")),
-        ),
-        (
-            400,
-            {"error": "No", "issues": [{"path": ["duration"], "values": list(range(1, 100))}]},
-            Advice(option="duration", allowed=tuple(map(str, range(1, 13)))),
-        ),
-        (400, {"error": "CORRUPTED_IMAGE"}, Advice(problem=Problem.FILE_UNREADABLE)),
-        (400, {"error": "no", "code": "IMAGE_TOO_SMALL"}, Advice(problem=Problem.FILE_TOO_SMALL)),
-        (413, {"error": "25 MB", "code": "PAYLOAD_TOO_LARGE"}, Advice(problem=Problem.FILE_TOO_LARGE)),
-        (413, {}, Advice(problem=Problem.FILE_TOO_LARGE)),
-        (422, {"error": "VIDEO_DURATION_TOO_LONG"}, Advice(problem=Problem.FILE_TOO_LONG)),
-        (422, {"error": {"message": "odd", "credits_refunded": True}}, Advice(refunded=True)),
-    ],
-)
+OBJECTIONS = [
+    (
+        400,
+        {"error": "Invalid", "issues": [{"path": ["duration"], "expected": "'4s' | '8s'"}]},
+        Advice(option="duration", allowed=("4s", "8s")),
+    ),
+    (
+        400,
+        {"error": "Invalid", "issues": [{"path": ["resolution"], "options": ["480p", "1080p"]}]},
+        Advice(option="resolution", allowed=("480p", "1080p")),
+    ),
+    (
+        400,
+        {
+            "error": "Invalid",
+            "issues": [7, {"path": []}, {"path": ["x"]}, {"path": ["end_image_url", 0]}],
+        },
+        Advice(option="end_image"),
+    ),
+    (
+        400,
+        {"error": "No", "issues": [{"path": ["audio"], "expected": "<@1>"}]},
+        Advice(option="audio"),
+    ),
+    (
+        400,
+        {"error": "Invalid", "details": {"_errors": [], "aspect_ratio": {"_errors": ["no"]}}},
+        Advice(option="aspect_ratio"),
+    ),
+    (
+        400,
+        {"error": "No", "issues": [{"path": ["duration"], "values": [5, "10s", "[x](y)"] * 9}]},
+        Advice(option="duration", allowed=("5", "10s")),
+    ),
+    (
+        400,
+        {"error": "No", "issues": [{"path": ["duration"], "values": list(range(1, 100))}]},
+        Advice(option="duration", allowed=tuple(map(str, range(1, 13)))),
+    ),
+    (400, {"error": "CORRUPTED_IMAGE"}, Advice(problem=Problem.FILE_UNREADABLE)),
+    (400, {"error": "no", "code": "IMAGE_TOO_SMALL"}, Advice(problem=Problem.FILE_TOO_SMALL)),
+    (413, {"error": "25 MB", "code": "PAYLOAD_TOO_LARGE"}, Advice(problem=Problem.FILE_TOO_LARGE)),
+    (413, {}, Advice(problem=Problem.FILE_TOO_LARGE)),
+    (422, {"error": "VIDEO_DURATION_TOO_LONG"}, Advice(problem=Problem.FILE_TOO_LONG)),
+    (422, {"error": {"message": "odd", "credits_refunded": True}}, Advice(refunded=True)),
+]
+
+
 async def test_what_the_vendor_objects_to_is_handed_on(
-    venice: Venice,
-    vendor: VeniceServer,
-    wish: VideoRequest,
-    code: int,
-    answer: dict[str, object],
-    advice: Advice,
+    venice: Venice, vendor: VeniceServer, wish: VideoRequest
 ) -> None:
-    vendor.next("submit", status(code, body(**answer)))
-    with pytest.raises(InvalidRequest) as raised:
-        await venice.submit(wish)
-    assert raised.value.advice == advice
-    assert type(raised.value) is InvalidRequest
+    for code, answer, advice in OBJECTIONS:
+        vendor.next("submit", status(code, body(**answer)))
+        with pytest.raises(InvalidRequest) as raised:
+            await venice.submit(wish)
+        assert raised.value.advice == advice, answer
+        assert type(raised.value) is InvalidRequest
 
 
 async def test_a_suggestion_that_is_no_text_is_none(
@@ -300,115 +293,111 @@ async def test_a_suggestion_that_is_no_text_is_none(
     assert raised.value.advice == Advice()
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict"),
-    [
-        (
-            {"error": {**POLICY, "recommended_model": T2V}},
-            Failed(
-                detail="HTTP 422: not allowed",
-                refused=True,
-                advice=Advice(recommended_model=T2V, refunded=True),
-            ),
+NOT_MADE = [
+    (
+        {"error": {**POLICY, "recommended_model": T2V}},
+        Failed(
+            detail="HTTP 422: not allowed",
+            refused=True,
+            advice=Advice(recommended_model=T2V, refunded=True),
         ),
-        (
-            {"error": POLICY},
-            Failed(
-                detail="HTTP 422: not allowed",
-                refused=True,
-                advice=Advice(refunded=True),
-            ),
+    ),
+    (
+        {"error": POLICY},
+        Failed(
+            detail="HTTP 422: not allowed",
+            refused=True,
+            advice=Advice(refunded=True),
         ),
-        (
-            {"error": "not allowed", "credits_refunded": False},
-            Failed(
-                detail="HTTP 422: not allowed",
-                refused=True,
-                advice=Advice(refunded=False),
-            ),
+    ),
+    (
+        {"error": "not allowed", "credits_refunded": False},
+        Failed(
+            detail="HTTP 422: not allowed",
+            refused=True,
+            advice=Advice(refunded=False),
         ),
-        ({"error": "not allowed"}, Failed(detail="HTTP 422: not allowed", refused=True)),
-        (
-            {"error": {"message": "not allowed", "code": "CONTENT_POLICY_VIOLATION"}},
-            Failed(detail="HTTP 422: not allowed", refused=True),
+    ),
+    ({"error": "not allowed"}, Failed(detail="HTTP 422: not allowed", refused=True)),
+    (
+        {"error": {"message": "not allowed", "code": "CONTENT_POLICY_VIOLATION"}},
+        Failed(detail="HTTP 422: not allowed", refused=True),
+    ),
+    (
+        {"error": "too long", "code": "VIDEO_DURATION_TOO_LONG", "credits_refunded": True},
+        Failed(
+            detail="HTTP 422: too long",
+            advice=Advice(problem=Problem.FILE_TOO_LONG, refunded=True),
         ),
-        (
-            {"error": "too long", "code": "VIDEO_DURATION_TOO_LONG", "credits_refunded": True},
-            Failed(
-                detail="HTTP 422: too long",
-                advice=Advice(problem=Problem.FILE_TOO_LONG, refunded=True),
-            ),
-        ),
-        ({"error": {"message": "broken"}}, Failed(detail="HTTP 422: broken")),
-    ],
-)
+    ),
+    ({"error": {"message": "broken"}}, Failed(detail="HTTP 422: broken")),
+]
+
+
 async def test_a_video_that_the_vendor_will_not_make_is_a_verdict(
-    venice: Venice, vendor: VeniceServer, answer: dict[str, object], verdict: Failed
+    venice: Venice, vendor: VeniceServer
 ) -> None:
-    vendor.next("poll", status(422, body(**answer)))
-    assert await venice.poll(JOB) == verdict
+    for answer, verdict in NOT_MADE:
+        vendor.next("poll", status(422, body(**answer)))
+        assert await venice.poll(JOB) == verdict, answer
 
 
-@pytest.mark.parametrize(
-    ("answer", "verdict"),
-    [
-        ({"status": "PROCESSING"}, Pending()),
-        (
-            {"status": "PROCESSING", "average_execution_time": 1500.5, "execution_duration": 500.5},
-            Pending(remaining_seconds=1),
-        ),
-        (
-            {"status": "PROCESSING", "average_execution_time": 5, "execution_duration": 9},
-            Pending(remaining_seconds=0),
-        ),
-        ({"status": "PROCESSING", "average_execution_time": "5", "execution_duration": None}, Pending()),
-        (
-            {"status": "PROCESSING", "average_execution_time": float("inf"), "execution_duration": 1},
-            Pending(),
-        ),
-        ({"status": "PAUSED"}, Pending()),
-        ({"status": None}, Pending()),
-        ({"status": 3}, Pending()),
-        ({}, Pending()),
-        ({"status": "COMPLETED"}, Succeeded()),
-        ({"status": "completed"}, Succeeded()),
-        ({"status": "FAILED", "error": "no GPU"}, Failed(detail="no GPU")),
-        ({"status": "Failed", "error": {"message": "no GPU"}}, Failed(detail="no GPU")),
-        (
-            {"status": "FAILED", "error": {"message": "no GPU", "credits_refunded": True}},
-            Failed(detail="no GPU", advice=Advice(refunded=True)),
-        ),
-        (
-            {"status": "FAILED", "error": {**POLICY, "recommended_model": T2V}},
-            Failed(detail="not allowed", refused=True, advice=Advice(recommended_model=T2V, refunded=True)),
-        ),
-        ({"status": "CANCELLED"}, Failed(detail="no reason given")),
-    ],
-)
-async def test_verdicts(
-    venice: Venice, vendor: VeniceServer, answer: dict[str, object], verdict: object
-) -> None:
-    vendor.next("poll", says(body(**answer)))
-    assert await venice.poll(JOB) == verdict
+VERDICTS = [
+    ({"status": "PROCESSING"}, Pending()),
+    (
+        {"status": "PROCESSING", "average_execution_time": 1500.5, "execution_duration": 500.5},
+        Pending(remaining_seconds=1),
+    ),
+    (
+        {"status": "PROCESSING", "average_execution_time": 5, "execution_duration": 9},
+        Pending(remaining_seconds=0),
+    ),
+    ({"status": "PROCESSING", "average_execution_time": "5", "execution_duration": None}, Pending()),
+    (
+        {"status": "PROCESSING", "average_execution_time": float("inf"), "execution_duration": 1},
+        Pending(),
+    ),
+    ({"status": "PAUSED"}, Pending()),
+    ({"status": None}, Pending()),
+    ({"status": 3}, Pending()),
+    ({}, Pending()),
+    ({"status": "COMPLETED"}, Succeeded()),
+    ({"status": "completed"}, Succeeded()),
+    ({"status": "FAILED", "error": "no GPU"}, Failed(detail="no GPU")),
+    ({"status": "Failed", "error": {"message": "no GPU"}}, Failed(detail="no GPU")),
+    (
+        {"status": "FAILED", "error": {"message": "no GPU", "credits_refunded": True}},
+        Failed(detail="no GPU", advice=Advice(refunded=True)),
+    ),
+    (
+        {"status": "FAILED", "error": {**POLICY, "recommended_model": T2V}},
+        Failed(detail="not allowed", refused=True, advice=Advice(recommended_model=T2V, refunded=True)),
+    ),
+    ({"status": "CANCELLED"}, Failed(detail="no reason given")),
+]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        says(sample_video(), "video/mp4"),
-        says(sample_video(), "application/octet-stream"),
-        untyped(sample_video()),
-        untyped(sample_video(), split_at=3),
-    ],
-    ids=["mp4", "octet-stream", "no type", "in two parts"],
-)
-async def test_a_file_is_a_file_whatever_it_is_called(
-    venice: Venice, vendor: VeniceServer, sink: Received, fault: Any
-) -> None:
-    vendor.next("poll", fault, fault)
-    assert await venice.poll(JOB) == Succeeded()
-    await venice.download(JOB, Succeeded(), sink)
-    assert sink.data == sample_video()
+async def test_verdicts(venice: Venice, vendor: VeniceServer) -> None:
+    for answer, verdict in VERDICTS:
+        vendor.next("poll", says(body(**answer)))
+        assert await venice.poll(JOB) == verdict, answer
+
+
+FILES = [
+    says(sample_video(), "video/mp4"),
+    says(sample_video(), "application/octet-stream"),
+    untyped(sample_video()),
+    untyped(sample_video(), split_at=3),
+]
+
+
+async def test_a_file_is_a_file_whatever_it_is_called(venice: Venice, vendor: VeniceServer) -> None:
+    for fault in FILES:
+        sink = Received()
+        vendor.next("poll", fault, fault)
+        assert await venice.poll(JOB) == Succeeded()
+        await venice.download(JOB, Succeeded(), sink)
+        assert sink.data == sample_video()
 
 
 async def test_a_status_is_a_status_whatever_it_is_called(venice: Venice, vendor: VeniceServer) -> None:

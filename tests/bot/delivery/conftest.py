@@ -32,6 +32,8 @@ from tests.vendors.faults import Exchange, sample_video
 
 MEGABYTE = 1024 * 1024
 LIMIT = 20 * MEGABYTE
+MakeLetterbox = Callable[..., Delivery]
+"""Takes the seconds between two edits of a card."""
 
 
 @pytest.fixture
@@ -87,12 +89,14 @@ async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[Store]:
 @pytest.fixture
 async def make_letterbox(
     client: discord.Client, store: Store, clock: FastClock, brake: Brake, tmp_path: Path
-) -> AsyncIterator[Callable[[], Delivery]]:
+) -> AsyncIterator[MakeLetterbox]:
     boxes: list[Delivery] = []
 
-    def make() -> Delivery:
+    def make(card_seconds: float = 0.5) -> Delivery:
         files = JobFiles(tmp_path / "jobs")
-        box = Delivery(client, store, files, clock, render, brake=brake, card_seconds=0.5, upload_limit=LIMIT)
+        box = Delivery(
+            client, store, files, clock, render, brake=brake, card_seconds=card_seconds, upload_limit=LIMIT
+        )
         boxes.append(box)
         return box
 
@@ -102,7 +106,7 @@ async def make_letterbox(
 
 
 @pytest.fixture
-def letterbox(make_letterbox: Callable[[], Delivery]) -> Delivery:
+def letterbox(make_letterbox: MakeLetterbox) -> Delivery:
     return make_letterbox()
 
 

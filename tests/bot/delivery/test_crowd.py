@@ -1,23 +1,18 @@
 """Many jobs in one channel, with a Discord that enforces its limits."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import discord
 import pytest
 
 from bot.delivery import Delivery
-from bot.delivery.brake import Brake
 from bot.delivery.calls import CALL_TIMEOUT
 from bot.delivery.turns import WRITES
 from bot.jobs import Failure, Job, JobState
-from bot.media.jobfiles import JobFiles
 from bot.store import Store
-from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, announced, book, card
+from tests.bot.delivery.conftest import MakeLetterbox, announced, book, card
 from tests.clock import FastClock
 from tests.discord_server.faults import late
 from tests.discord_server.server import DiscordServer, carries_video
@@ -25,22 +20,9 @@ from tests.helpers import eventually
 
 
 @pytest.fixture
-async def letterbox(
-    server: DiscordServer, client: discord.Client, store: Store, clock: FastClock, tmp_path: Path
-) -> AsyncIterator[Delivery]:
+def letterbox(server: DiscordServer, make_letterbox: MakeLetterbox) -> Delivery:
     server.enforce()
-    box = Delivery(
-        client,
-        store,
-        JobFiles(tmp_path / "jobs"),
-        clock,
-        render,
-        brake=Brake(clock),
-        card_seconds=5,
-        upload_limit=LIMIT,
-    )
-    yield box
-    await box.close()
+    return make_letterbox(5)
 
 
 async def live(letterbox: Delivery, store: Store, job: Job, ready: asyncio.Event) -> Job:

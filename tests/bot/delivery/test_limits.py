@@ -10,14 +10,10 @@ import discord
 import pytest
 
 from bot.delivery import Delivery
-from bot.delivery.brake import Brake
 from bot.delivery.limits import HIGHEST_TIER, LEAST
 from bot.errors import TooLarge
 from bot.jobs import Job, Place
-from bot.media.jobfiles import JobFiles
-from bot.store import Store
-from cogs._cards import render
-from tests.bot.delivery.conftest import LIMIT, MEGABYTE, announced, card, connected
+from tests.bot.delivery.conftest import LIMIT, MEGABYTE, MakeLetterbox, announced, card, connected
 from tests.clock import FastClock
 from tests.discord_server.faults import refusal
 from tests.discord_server.server import DiscordServer
@@ -117,42 +113,26 @@ async def test_a_server_that_is_boosted_starts_anew(
     assert await letterbox.limit(replace(job, id=43)) == 100 * MEGABYTE
 
 
-@pytest.mark.parametrize(
-    ("neighbours", "age", "seconds"),
-    [
-        (1, 0, 5),
-        (2, 0, 5),
-        (3, 0, 6),
-        (10, 0, 20),
-        (1, 3500, 5),
-        (1, 3700, 5),
-        (2, 3700, 8),
-        (10, 3700, 40),
-    ],
+PACES = (
+    (1, 0, 5),
+    (2, 0, 5),
+    (3, 0, 6),
+    (10, 0, 20),
+    (1, 3500, 5),
+    (1, 3700, 5),
+    (2, 3700, 8),
+    (10, 3700, 40),
 )
+"""Cards in a channel, the age of one of them, and the seconds between two edits of that one."""
+
+
 async def test_the_cards_of_a_channel_share_its_pace_and_old_ones_take_longer(
-    client: discord.Client,
-    store: Store,
-    clock: FastClock,
-    tmp_path: Path,
-    job: Job,
-    neighbours: int,
-    age: int,
-    seconds: float,
+    make_letterbox: MakeLetterbox, clock: FastClock, job: Job
 ) -> None:
-    box = Delivery(
-        client,
-        store,
-        JobFiles(tmp_path / "jobs"),
-        clock,
-        render,
-        brake=Brake(clock),
-        card_seconds=5,
-        upload_limit=LIMIT,
-    )
-    for number in range(neighbours):
-        box.show(card(replace(job, id=number)))
-    box.show(card(replace(job, id=99, channel_id=OTHER_CHANNEL)))
-    old = replace(job, created_at=clock.now() - timedelta(seconds=age))
-    assert box._cards._pace(card(old)) == pytest.approx(seconds)
-    await box.close()
+    for neighbours, age, seconds in PACES:
+        box = make_letterbox(5)
+        for number in range(neighbours):
+            box.show(card(replace(job, id=number)))
+        box.show(card(replace(job, id=99, channel_id=OTHER_CHANNEL)))
+        old = replace(job, created_at=clock.now() - timedelta(seconds=age))
+        assert box._cards._pace(card(old)) == pytest.approx(seconds), (neighbours, age)

@@ -1,7 +1,6 @@
 """The moderators' log: every post is there once, in order, whatever Discord and this process do meanwhile."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +8,7 @@ from bot.delivery import Delivery
 from bot.delivery.logs import Logged, nonce_of
 from bot.store import Store
 from bot.store.log_posts import LogPost
+from tests.bot.delivery.conftest import MakeLetterbox
 from tests.clock import NOON
 from tests.discord_server.faults import after_accepting, cut, refusal
 from tests.discord_server.places import Fate
@@ -70,7 +70,7 @@ async def test_two_decisions_that_read_the_same_are_two_posts(
 async def test_after_a_restart_the_log_goes_on(
     server: DiscordServer,
     letterbox: Delivery,
-    make_letterbox: Callable[[], Delivery],
+    make_letterbox: MakeLetterbox,
     store: Store,
     fault: Fault,
 ) -> None:
