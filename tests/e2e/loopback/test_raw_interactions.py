@@ -1,6 +1,7 @@
 """Commands as a client of somebody's own making sends them: each ends in a sentence, and changes nothing."""
 
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -109,16 +110,15 @@ async def test_half_typed_and_foreign_values_suggest_nothing_and_raise_nothing(b
             assert isinstance(answer["data"]["choices"], list)
 
 
-@pytest.mark.parametrize("kind", [1, 2, 3, 4, 9, "2", None])
-@pytest.mark.parametrize(
-    "named", [{}, {"users": {}}, {"messages": {}}, {"users": None}, {"messages": {"7": {"id": "7"}}}]
-)
-async def test_a_menu_entry_on_nobody_gets_a_sentence(
-    bot: Loopback, kind: Any, named: dict[str, Any]
-) -> None:
-    data = {"id": "1", "name": "Video quota", "type": kind, "target_id": "7", "resolved": named}
-    said = await bot.reply(await bot.discord.people.send(COMMAND, data, OWNER))
-    assert "whom you mean" in said or CHANGED in said
+KINDS = (1, 2, 3, 4, 9, "2", None)
+NOBODY = ({}, {"users": {}}, {"messages": {}}, {"users": None}, {"messages": {"7": {"id": "7"}}})
+
+
+async def test_a_menu_entry_on_nobody_gets_a_sentence(bot: Loopback) -> None:
+    for kind, named in product(KINDS, NOBODY):
+        data = {"id": "1", "name": "Video quota", "type": kind, "target_id": "7", "resolved": named}
+        said = await bot.reply(await bot.discord.people.send(COMMAND, data, OWNER))
+        assert "whom you mean" in said or CHANGED in said, (kind, named)
 
 
 def field(custom_id: str = "amount", value: Any = "1", kind: Any = 4) -> dict[str, Any]:
@@ -178,20 +178,20 @@ async def test_a_form_with_other_fields_gets_a_sentence_and_can_still_be_sent(bo
     assert "Credits are a whole number" in await bot.reply(await people.send(FORM, data, OWNER))
 
 
-@pytest.mark.parametrize("custom_id", ["x", "", 7, None, ["x"]])
-async def test_a_form_that_nobody_has_shown_gets_a_sentence(bot: Loopback, custom_id: Any) -> None:
+async def test_a_form_that_nobody_has_shown_gets_a_sentence(bot: Loopback) -> None:
     people = bot.discord.people
-    asked = await people.send(FORM, {"custom_id": custom_id, "components": []}, OWNER)
-    assert await bot.reply(asked) == OLD_FORM
-    asked = await people.send(COMPONENT, {"custom_id": custom_id, "component_type": 2}, OWNER)
-    assert await bot.reply(asked) == UNKNOWN_BUTTON
+    for custom_id in ("x", "", 7, None, ["x"]):
+        asked = await people.send(FORM, {"custom_id": custom_id, "components": []}, OWNER)
+        assert await bot.reply(asked) == OLD_FORM, custom_id
+        asked = await people.send(COMPONENT, {"custom_id": custom_id, "component_type": 2}, OWNER)
+        assert await bot.reply(asked) == UNKNOWN_BUTTON, custom_id
 
 
-@pytest.mark.parametrize("data", [None, {}, {"custom_id": "cancel:1"}, {"component_type": 2}])
-async def test_what_is_no_button_and_no_form_gets_a_sentence(bot: Loopback, data: Any) -> None:
-    people = bot.discord.people
-    assert await bot.reply(await people.send(COMPONENT, data, OWNER)) == UNKNOWN_BUTTON
-    assert await bot.reply(await people.send(FORM, data, OWNER)) == OLD_FORM
+async def test_what_is_no_button_and_no_form_gets_a_sentence(bot: Loopback) -> None:
+    people, odd = bot.discord.people, (None, {}, {"custom_id": "cancel:1"}, {"component_type": 2})
+    for data in odd:
+        assert await bot.reply(await people.send(COMPONENT, data, OWNER)) == UNKNOWN_BUTTON, data
+        assert await bot.reply(await people.send(FORM, data, OWNER)) == OLD_FORM, data
     assert await bot.reply(await people.forge("", OWNER)) == UNKNOWN_BUTTON
 
 
