@@ -2,9 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from bot.jobs import Job, JobState, Place
+
+
+class Hold(StrEnum):
+    """Why nothing is done about a queued job until that is over."""
+
+    PAUSE = "pause"
+    """Moderators have paused their server, or the operator the provider or everything."""
+    BUDGET = "budget"
+    """The bot has spent what it may in an hour."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +27,7 @@ class Card:
     model: str
     position: int | None = None
     """Place in the queue, from 1."""
+    hold: Hold | None = None
     progress: float | None = None
     """From 0 to 1, only where the provider reports it."""
     fell_from: str | None = None

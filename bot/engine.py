@@ -5,12 +5,13 @@ A new job and one found after a crash take the same path; the row is all that ei
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.cadence import typical
+from bot.cards import Hold
 from bot.jobs import AT_THE_PROVIDER, KEPT, Failure, Job, JobState, TimeLimits, deadline
 from bot.stages.deliver import deliver
 from bot.stages.fetch import fetch
@@ -100,20 +101,23 @@ class Engine:
         is_over = await asyncio.gather(*(self._leaves(job) for job in free))
         gone = {job.id for job, over in zip(free, is_over, strict=True) if over}
         await self._floor.show_queue(
-            [(job, place) for place, job in enumerate(queue, start=1) if job.id not in gone]
+            [(job, place, held.get(job.id)) for place, job in enumerate(queue, start=1) if job.id not in gone]
         )
 
-    async def _hold(self, queue: Sequence[Job]) -> set[int]:
-        """The jobs that wait for the end of a pause, their server's or the operator's: no time runs then."""
+    async def _hold(self, queue: Sequence[Job]) -> Mapping[int, Hold]:
+        """The jobs that wait for the end of a pause, or for the next hour's budget: no time runs then."""
         now, pauses = self._clock.now(), await self._store.pauses.get()
         servers = {job.guild_id for job in queue}
         paused = {server for server in servers if (await self._store.acts.rules(server)).paused(now)}
-        held = {job.id for job in queue if job.guild_id in paused or pauses.why(job.provider) is not None}
+        still = [job for job in queue if job.guild_id in paused or pauses.why(job.provider) is not None]
+        held = dict.fromkeys((job.id for job in still), Hold.PAUSE)
+        others = [job for job in queue if job.id not in held]
+        held |= dict.fromkeys(await self._store.spending.waiting(others, now), Hold.BUDGET)
         # Whose pause has ended since the last look was held until now, for all we know.
-        fresh = held | self._holding
+        fresh = held.keys() | self._holding
         known = {job.id: now if job.id in fresh else self._held.get(job.id) for job in queue}
         self._held = {job_id: at for job_id, at in known.items() if at is not None}
-        self._holding = held
+        self._holding = set(held)
         return held
 
     async def _leaves(self, job: Job) -> bool:

@@ -1,6 +1,6 @@
 """What the operator allows at most, whatever moderators decide. Pure: time is a parameter."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -72,6 +72,32 @@ class Limits:
         """Each budget with its limit and the time in which it counts what was spent."""
         for (scope, period), limit in self.budgets.items():
             yield scope, period, limit, window_of(period, now)
+
+
+@dataclass(frozen=True)
+class HourlyRoom:
+    """What may still be sent to providers now, of what an hour may cost at most."""
+
+    limits: Mapping[Scope, int]
+    sent: Mapping[int, int]
+    """By server, in millionths of a US dollar, within the last hour."""
+
+    def waits(self, queue: Iterable[tuple[int, int]]) -> Iterator[bool]:
+        """Whether each of these videos, by server and cost, has to wait until the hour has room for it.
+
+        Who comes later does not take what somebody waits for. What can never fit does not wait.
+        """
+        everywhere, servers = False, set[int]()
+        for guild_id, cost in queue:
+            here = self.sent.get(guild_id, 0)
+            everywhere |= self._lacks(Scope.BOT, sum(self.sent.values()), cost)
+            if self._lacks(Scope.SERVER, here, cost):
+                servers.add(guild_id)
+            yield cost > 0 and (everywhere or guild_id in servers)
+
+    def _lacks(self, scope: Scope, sent: int, cost: int) -> bool:
+        limit = self.limits.get(scope)
+        return limit is not None and 0 < cost <= limit < sent + cost
 
 
 NO_LIMITS = Limits()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from bot.cards import Hold
 from bot.jobs import Failure, Job, JobState, Place
 from bot.words import code, count, escape, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
@@ -219,11 +220,21 @@ def overdue(job: Job, provider: str, kept_until: datetime) -> str:
             )
 
 
-def phase(job: Job, provider: str, position: int | None, *, fitting: bool = False) -> str:
+_HOLDS: Mapping[Hold | None, str] = {
+    None: "",
+    Hold.PAUSE: " Videos are paused now; this one is made when the pause ends.",
+    Hold.BUDGET: " The bot has spent what it may in an hour; this video is made after that.",
+}
+
+
+def phase(
+    job: Job, provider: str, position: int | None, hold: Hold | None = None, *, fitting: bool = False
+) -> str:
     """What is happening to an open job, in words; `fitting` says that its video is being encoded."""
     match job.state:
         case JobState.QUEUED:
-            return f"Waiting in the queue, number {position}." if position else "Waiting in the queue."
+            place = f", number {position}" if position else ""
+            return f"Waiting in the queue{place}.{_HOLDS[hold]}"
         case JobState.SUBMITTING:
             return f"Sending it to {escape(provider)}."
         case JobState.RUNNING:

@@ -71,7 +71,7 @@ def _status(card: Card) -> str:
     if card.kept_until is not None:
         return overdue(job, card.provider, card.kept_until)
     is_told = card.progress is not None
-    lines = [phase(job, card.provider, card.position, fitting=is_told)]
+    lines = [phase(job, card.provider, card.position, card.hold, fitting=is_told)]
     if card.progress is not None and job.state in {JobState.RUNNING, JobState.DELIVERING}:
         lines.append(_bar(card.progress))
     lines.append(f"Asked {_relative(job.created_at)}.{_estimate(card)}")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Unpack
 
 from bot.cadence import backoff, typical
-from bot.cards import Card, Letterbox
+from bot.cards import Card, Hold, Letterbox
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.jobs import Failure, Job, JobState, billed
@@ -192,13 +192,13 @@ class Floor:
                 return  # somebody moved it meanwhile, and shows what came of it
         self.letterbox.show(card)
 
-    async def show_queue(self, places: Sequence[tuple[Job, int]]) -> None:
+    async def show_queue(self, places: Sequence[tuple[Job, int, Hold | None]]) -> None:
         """Tell the cards of queued jobs their places; as many reads, however many jobs there are."""
         times: dict[tuple[str, str], list[float]] = {}
-        cards = [await self._card(job, place, times=times) for job, place in places]
+        cards = [replace(await self._card(job, place, times=times), hold=hold) for job, place, hold in places]
         changed = [card for card in cards if self._in_queue.get(card.job.id) != card]
         self._in_queue = {card.job.id: card for card in cards}
-        self.declined = {job.id: self.declined[job.id] for job, _ in places if job.id in self.declined}
+        self.declined = {job.id: self.declined[job.id] for job, *_ in places if job.id in self.declined}
         if changed:
             still = await self.store.jobs.queued_still()
             for card in changed:

@@ -22,7 +22,7 @@ class Store:
         self._database = database
         self.acts = Acts(database)
         self.accounts = Accounts(database, self.acts, limits)
-        self.jobs = Jobs(database, clock)
+        self.jobs = Jobs(database, clock, limits)
         self.usage = Usage(database)
         self.wasted = WastedJobs(database)
         self.log_posts = LogPosts(database)

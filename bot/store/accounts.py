@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState
-from bot.limits import NO_LIMITS, Limits
+from bot.limits import NO_LIMITS, Limits, OperatorBudget, Period
 from bot.quotas import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
 from bot.rules import ServerRules
 from bot.store.acts import Acts
@@ -99,8 +99,9 @@ class Accounts:
                 return Failure.BLOCKED
             if standing.is_exceeded:
                 return Failure.OVER_ALLOWANCE
+            # What costs nothing is made however much was spent.
             budgets = [*standing.operator_budgets, *([standing.budget] if standing.budget else [])]
-            is_over = any(budget.spent > budget.limit for budget in budgets)
+            is_over = any(_is_over(budget, job.cost_micros) for budget in budgets if job.cost_micros)
             return Failure.OVER_BUDGET if is_over else None
 
         return why
@@ -128,6 +129,15 @@ class _Member:
 async def _find(rows: Rows, job_id: int) -> Job | None:
     found = await rows("SELECT * FROM job WHERE id = :id", id=job_id)
     return job_of(found[0]) if found else None
+
+
+def _is_over(budget: Budget, cost: int) -> bool:
+    """Whether a budget was lowered below what is reserved in it, or below this one video.
+
+    Nobody is sent away who can wait for the next hour.
+    """
+    waits = isinstance(budget, OperatorBudget) and budget.period is Period.HOUR
+    return cost > budget.limit or (budget.spent > budget.limit and not waits)
 
 
 async def _draw(transaction: Transaction, job: Job, standing: Standing) -> None:

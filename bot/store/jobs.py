@@ -7,6 +7,7 @@ from typing import TypeAlias, TypedDict, Unpack
 
 from bot.clock import Clock
 from bot.jobs import KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
+from bot.limits import NO_LIMITS, Limits
 from bot.store.db import Database, Transaction, Value, to_text
 from bot.store.queue import Caps, next_in, queue_in
 from bot.store.rows import Reader, Unreadable, among, job_of, time_of, to_value
@@ -102,9 +103,10 @@ async def insert(transaction: Transaction, job: Job) -> Job:
 
 
 class Jobs:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, limits: Limits = NO_LIMITS) -> None:
         self._database = database
         self._clock = clock
+        self._limits = limits
         self._read = Reader()
 
     async def move(
@@ -162,7 +164,7 @@ class Jobs:
         async def choose(transaction: Transaction) -> Job | None:
             await transaction.lock("promote")
             now = self._clock.now()
-            job = next(self._read.each(await next_in(transaction, caps, now)), None)
+            job = next(self._read.each(await next_in(transaction, caps, self._limits, now)), None)
             if job is None:
                 return None
             if (failure := await objection(transaction, job, now)) is not None:

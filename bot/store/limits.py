@@ -1,10 +1,10 @@
 """What counts against the operator's own limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from bot.jobs import RELEASED
-from bot.limits import Limits, OperatorBudget, Period, Scope, day_of, window_of
+from bot.jobs import RELEASED, Job, JobState
+from bot.limits import HourlyRoom, Limits, OperatorBudget, Period, Scope, day_of, window_of
 from bot.quotas import Budget, Ceiling, Window
 from bot.store.db import Database, Rows, Transaction, to_text
 from bot.store.rows import among
@@ -14,6 +14,17 @@ _SPENT = """
     WHERE cost_micros > 0 AND created_at >= :start AND created_at < :end
 """
 """An index holds what has a cost, so the sum takes as long as the budget is large in videos."""
+
+
+_SENT = f"""
+    SELECT guild_id, SUM(cost_micros) AS total FROM (
+        SELECT guild_id, cost_micros FROM job
+        WHERE cost_micros > 0 AND asked_at >= :start AND asked_at < :end
+        UNION ALL SELECT guild_id, cost_micros FROM job
+        WHERE state = '{JobState.SUBMITTING}' AND asked_at IS NULL
+    ) AS sent GROUP BY guild_id
+"""  # noqa: S608 - our own word
+"""What providers were asked for, and what they are about to be."""
 
 
 async def lock_limits(transaction: Transaction, limits: Limits, user_id: int) -> None:
@@ -51,6 +62,16 @@ async def budgets_in(rows: Rows, limits: Limits, guild_id: int, now: datetime) -
     return budgets
 
 
+async def room_in(rows: Rows, limits: Limits, now: datetime) -> HourlyRoom:
+    """What may still be sent to providers in this hour."""
+    hourly = {scope: most for (scope, period), most in limits.budgets.items() if period is Period.HOUR}
+    if not hourly:
+        return HourlyRoom({}, {})
+    hour = window_of(Period.HOUR, now)
+    found = await rows(_SENT, start=to_text(hour.start), end=to_text(hour.end))
+    return HourlyRoom(hourly, {int(row["guild_id"] or 0): int(row["total"] or 0) for row in found})
+
+
 class Spending:
     """For whoever looks at all servers at once."""
 
@@ -76,6 +97,12 @@ class Spending:
     async def budgets(self, guild_id: int, now: datetime) -> list[OperatorBudget]:
         """The operator's budgets, as they stand for one server."""
         return await budgets_in(self._database.read, self._limits, guild_id, now)
+
+    async def waiting(self, queue: Sequence[Job], now: datetime) -> set[int]:
+        """The ids of the queued jobs, given in their order, that wait until an hour has room for them."""
+        room = await room_in(self._database.read, self._limits, now)
+        waits = room.waits((job.guild_id, job.cost_micros) for job in queue)
+        return {job.id for job, is_waiting in zip(queue, waits, strict=True) if is_waiting}
 
     async def by_server(self, period: Period, now: datetime) -> Mapping[int, int]:
         """What each server has spent or reserved, in millionths of a US dollar."""

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY
+from bot.limits import Limits
 from bot.pauses import Pauses
 from bot.rules import ServerRules
 from bot.store.db import Row, Rows, Transaction, to_text
+from bot.store.limits import room_in
 from bot.store.pauses import pauses_in
 from bot.store.rows import among
 from bot.store.snapshots import rules_of_waiting
@@ -71,13 +73,16 @@ async def queue_in(rows: Rows, now: datetime) -> list[Row]:
     return await rows(QUEUE, now=to_text(now), tomorrow=to_text(now + LONGEST_HOLD))
 
 
-async def next_in(transaction: Transaction, caps: Caps, now: datetime) -> Iterator[Row]:
-    """The queued jobs that may go now: first that whose turn it is."""
+async def next_in(transaction: Transaction, caps: Caps, limits: Limits, now: datetime) -> Iterator[Row]:
+    """The queued jobs that may go now: first that whose turn it is. The limits are the operator's."""
     decided = await rules_of_waiting(transaction)
     pauses = await pauses_in(transaction.rows)
     found = await queue_in(transaction.rows, now)
     free = (row for row in found if _is_due(row, now) and not _is_held(row, decided, pauses, now))
-    return (row for row in free if _fits(row, caps, decided))
+    fitting = [row for row in free if _fits(row, caps, decided)]
+    room = await room_in(transaction.rows, limits, now)
+    waits = room.waits((cast("int", row["guild_id"]), cast("int", row["cost_micros"])) for row in fitting)
+    return (row for row, is_waiting in zip(fitting, waits, strict=True) if not is_waiting)
 
 
 def _is_held(row: Row, decided: Mapping[int, ServerRules], pauses: Pauses, now: datetime) -> bool:

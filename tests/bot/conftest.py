@@ -13,6 +13,7 @@ from bot.cards import Card, Posted
 from bot.catalogue import Catalogue
 from bot.engine import Engine
 from bot.jobs import Job, JobState, Place
+from bot.limits import NO_LIMITS, Limits
 from bot.media.jobfiles import JobFiles
 from bot.quotas import Allowance, WindowKind
 from bot.runners import Local
@@ -212,9 +213,9 @@ Make = Callable[..., Awaitable[Hall]]
 async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
     halls: list[tuple[Hall, AtHome]] = []
 
-    async def make(caps: Caps | None = None) -> Hall:
+    async def make(caps: Caps | None = None, limits: Limits = NO_LIMITS) -> Hall:
         clock = FastClock()
-        store = Store(connect(database_url), clock)
+        store = Store(connect(database_url), clock, limits)
         await store.open()
         provider, box, children = Scripted(tmp_path), Box(), AtHome()
         catalogue = Catalogue({"scripted": provider}, None)

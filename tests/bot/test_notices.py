@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bot.cards import Hold
 from bot.jobs import OPEN, Failure, Job, JobState, Place
 from bot.notices import NOT_CHARGED, above, announcement, ending, note, number, phase
 from bot.quotas import (
@@ -176,6 +177,10 @@ def test_each_state_has_its_words() -> None:
 def test_the_place_in_the_queue_is_told_where_it_is_known() -> None:
     assert phase(JOB, "EigenAI", 3) == "Waiting in the queue, number 3."
     assert phase(JOB, "EigenAI", None) == "Waiting in the queue."
+    for hold, words in ((Hold.PAUSE, "paused"), (Hold.BUDGET, "in an hour")):
+        said = phase(JOB, "EigenAI", 3, hold)
+        assert said.startswith("Waiting in the queue, number 3. ")
+        assert words in said
 
 
 END = NOON + timedelta(hours=12)

@@ -238,6 +238,17 @@ async def test_what_was_decided_since_a_job_was_booked_ends_it_before_it_is_paid
     await eventually(lambda: hall.box.states(1)[-1:] == [S.FAILED])
 
 
+async def test_a_budget_of_zero_ends_what_has_waited_since_another_month(hall: Hall) -> None:
+    await hall.book(1, cost_micros=COST, created_at=hall.clock.now() - timedelta(days=31))
+    await hall.book(2)
+    await decide(hall, SetBudget(micros=0))
+    await hall.runner.start()
+    assert (await eventually(hall.ended)).failure in {Failure.OVER_BUDGET, Failure.TIMED_OUT}
+    free = await eventually(lambda: hall.ended(2))
+    assert free.state is S.DELIVERED
+    assert hall.provider.submitted == ["p2"]
+
+
 async def test_the_roles_that_a_member_had_count_as_long_as_the_job_waits(hall: Hall) -> None:
     await decide(hall, SetAllowance(role_id=5, allowance=DAY))
     hall.runner._objection = hall.store.accounts.objection(Allowance(amount=0, kind=WindowKind.DAY))
