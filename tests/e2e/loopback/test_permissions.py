@@ -71,31 +71,29 @@ async def test_a_private_thread_that_discord_says_nothing_of_is_not_called_close
     assert "Discord does not answer me just now" in await bot.animate(channel=THREAD)
 
 
-@pytest.mark.parametrize(
-    ("channel", "missing"),
-    [
-        (CHANNEL, "send_messages"),
-        (CHANNEL, "attach_files"),
-        (THREAD, "send_messages_in_threads"),
-        (THREAD, "attach_files"),
-    ],
+NOT_MINE = (
+    (CHANNEL, "send_messages"),
+    (CHANNEL, "attach_files"),
+    (THREAD, "send_messages_in_threads"),
+    (THREAD, "attach_files"),
 )
-async def test_what_a_member_may_not_post_the_bot_does_not_post_for_them(
-    bot: Loopback, channel: int, missing: str
-) -> None:
-    mine = discord.Permissions(ORDINARY)
-    mine.update(**{missing: False})
-    video = await bot.video()
-    bot.discord.world.may[ALICE] = mine.value
-    posted = len(bot.discord.world.messages)
 
-    no = "You may not post files in this channel, so I post none for you here."
-    assert f"{no} Nothing was charged." in await bot.animate(channel=channel)
-    shown = await bot.said("jobs resend", channel=channel, video=str(video.id), show=True)
-    assert f"{no} Leave out `show`" in shown
-    assert len(bot.discord.world.messages) == posted
-    alone = await bot.discord.people.run("jobs resend", channel=channel, video=str(video.id))
-    await eventually(lambda: "Here it is" in words_of(alone))
+
+async def test_what_a_member_may_not_post_the_bot_does_not_post_for_them(bot: Loopback) -> None:
+    video = await bot.video()
+    posted = len(bot.discord.world.messages)
+    for channel, missing in NOT_MINE:
+        mine = discord.Permissions(ORDINARY)
+        mine.update(**{missing: False})
+        bot.discord.world.may[ALICE] = mine.value
+
+        no = "You may not post files in this channel, so I post none for you here."
+        assert f"{no} Nothing was charged." in await bot.animate(channel=channel), missing
+        shown = await bot.said("jobs resend", channel=channel, video=str(video.id), show=True)
+        assert f"{no} Leave out `show`" in shown, missing
+        assert len(bot.discord.world.messages) == posted
+        alone = await bot.discord.people.run("jobs resend", channel=channel, video=str(video.id))
+        await eventually(lambda alone=alone: "Here it is" in words_of(alone))
 
 
 async def test_an_administrator_may_everything(bot: Loopback) -> None:
