@@ -213,7 +213,7 @@ class Threads(SimpleQueue[Any]):
         super().put_nowait(item if future is None else (_counted(future), item[1]))
 
 
-class _AtOnce(SimpleQueue[Any]):
+class _NoThreads(SimpleQueue[Any]):
     """How aiosqlite works in most tests: a query is answered at once, for a thread takes longer."""
 
     def put_nowait(self, item: Any) -> None:
@@ -223,13 +223,13 @@ class _AtOnce(SimpleQueue[Any]):
         except Exception as error:  # noqa: BLE001 - whoever awaits it gets it
             future.get_loop().call_soon(aiosqlite.core.set_exception, future, error)
             return
-        if result is aiosqlite.core._STOP_RUNNING_SENTINEL:
-            super().put_nowait((None, lambda: result))  # its thread ends, too
         if future is not None:
             future.get_loop().call_soon(aiosqlite.core.set_result, future, result)
+        if result is aiosqlite.core._STOP_RUNNING_SENTINEL:
+            super().put_nowait((None, lambda: result))  # its thread ends, too
 
 
-aiosqlite.core.SimpleQueue = _AtOnce  # type: ignore[misc] # it has no other door
+aiosqlite.core.SimpleQueue = _NoThreads  # type: ignore[misc] # it has no other door
 
 
 def sleep_for_real() -> None:

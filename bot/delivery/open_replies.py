@@ -48,19 +48,21 @@ class OpenReplies:
         """
         name = f"{_PREFIX}{interaction_id}"
         value = json.dumps({"token": token, "until": (self._clock.now() + _LIFE).isoformat()})
-        noting = asyncio.ensure_future(self._note(name, value))
+        noted = asyncio.Event()
+        noting = asyncio.ensure_future(self._note(name, value, noted))
         try:
-            await asyncio.wait([noting], timeout=_FIRST)
+            await self._clock.wait(noted, _FIRST)
             yield
         finally:
             await noting
             with suppress(StoreError):
                 await self._store.notes.remove(name, value)
 
-    async def _note(self, name: str, value: str) -> None:
+    async def _note(self, name: str, value: str, noted: asyncio.Event) -> None:
         # Without a database there is nothing to come back to.
         with suppress(StoreError):
             await self._store.notes.set(name, value)
+        noted.set()
 
     async def left(self) -> Mapping[str, str]:
         """What the process before this one owes; read it before there can be new ones. Raises StoreError."""
