@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import DeliveryFault, Undelivered
+from bot.fitness import Fitness
 from bot.jobs import Failure
 from bot.limits import Limits, OperatorBudget, Period, Scope
 from bot.store import Store
@@ -32,6 +33,7 @@ NEAR = 0.8
 """The share of a budget from which on it is nearly used up."""
 _LISTED = 10
 _PROVIDER = "provider "
+_FUNDS = "funds "
 _A = {Period.HOUR: "hourly", Period.DAY: "daily", Period.MONTH: "monthly"}
 _NOTE = "what the operator was told"
 _MEGABYTE = 1024 * 1024
@@ -116,18 +118,20 @@ def budget_trouble(budget: OperatorBudget, guild_id: int, *, was_refused: bool) 
     return Trouble(key, f"{NEAR:.0%} used: {name} ({spent}).", over)
 
 
-def provider_trouble(name: str, label: str, paused: Failure | None) -> Trouble | None:
-    """Whether a provider is paused for a reason that only the operator can put right. Pure."""
-    label = escape(label)
-    match paused:
-        case Failure.UNAUTHORIZED:
-            text = f"{label} does not accept the bot's key any more. No job is sent there until it does."
-            return Trouble(f"{_PROVIDER}{name} {paused}", text, f"{label} accepts the bot's key again.")
-        case Failure.OUT_OF_FUNDS:
-            text = f"The bot's account at {label} has no credit left. No job is sent there until it has."
-            return Trouble(f"{_PROVIDER}{name} {paused}", text, f"{label} takes the bot's jobs again.")
-        case _:
-            return None
+def provider_troubles(name: str, label: str, fitness: Fitness) -> Iterator[Trouble]:
+    """What only the operator can put right at a provider. Pure."""
+    label, funds = escape(label), fitness.funds
+    if fitness.paused is Failure.UNAUTHORIZED:
+        text = f"{label} does not accept the bot's key any more. No job is sent there until it does."
+        yield Trouble(f"{_PROVIDER}{name} {fitness.paused}", text, f"{label} accepts the bot's key again.")
+    # Its pause ends where nobody can ask for its balance, and its account may still be empty.
+    if fitness.paused is Failure.OUT_OF_FUNDS or funds.is_empty:
+        text = f"The bot's account at {label} has no credit left. No job is sent there until it has."
+        key = f"{_PROVIDER}{name} {Failure.OUT_OF_FUNDS}"
+        yield Trouble(key, text, f"{label} takes the bot's jobs again.")
+    if funds.cost is not None:
+        text = f"{label} refused a video for lack of credit. Look at the bot's account there."
+        yield Trouble(f"{_FUNDS}{name}", text, f"{label} takes such videos again.")
 
 
 class Watch:
@@ -164,6 +168,8 @@ class Watch:
         except ValidationError:
             log.warning("nobody knows what the operator was told")
         for key in self._memory.told:
+            if key.startswith(_FUNDS):
+                self._catalogue.ward[key.removeprefix(_FUNDS)].funds.cost = 0
             name, _, why = key.removeprefix(_PROVIDER).partition(" ")
             if key.startswith(_PROVIDER) and name in self._catalogue.providers:
                 self._catalogue.ward[name].recall(Failure(why), self._clock.now())
@@ -198,10 +204,11 @@ class Watch:
 
     async def _troubles(self, now: datetime) -> list[Trouble]:
         ward = self._catalogue.ward
-        providers = (
-            provider_trouble(name, provider.label, ward[name].paused)
+        providers = [
+            trouble
             for name, provider in self._catalogue.providers.items()
-        )
+            for trouble in provider_troubles(name, provider.label, ward[name])
+        ]
         budgets = [trouble async for trouble in self._budgets(now)]
         return [
             trouble

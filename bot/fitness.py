@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bot.funds import Funds
 from bot.jobs import Failure
 from providers.errors import OutOfFunds, Overloaded, ProviderError, Unauthorized, Uncertain, Unreachable
 
@@ -34,6 +35,7 @@ class Fitness:
     """In a row; each is twice as long as the one before."""
     rests_from: datetime | None = None
     rests_until: datetime | None = None
+    funds: Funds = field(default_factory=Funds)
     paused: Failure | None = None
     """Why nobody is sent there: the operator has to see to its key or to its balance."""
     paused_until: datetime | None = None
@@ -74,9 +76,16 @@ class Fitness:
         why = Failure.UNAUTHORIZED if isinstance(error, Unauthorized) else Failure.OUT_OF_FUNDS
         self._pause(why, now)
 
+    def unpaid(self, user_id: int, cost: int, now: datetime) -> None:
+        """It has refused a member's video for lack of money; after those of several, nobody is sent there."""
+        self.funds.refuse(user_id, cost)
+        if self.funds.is_empty and self.paused is None:
+            self._pause(Failure.OUT_OF_FUNDS, now)
+
     def recall(self, why: Failure, now: datetime) -> None:
         """It was paused when the bot was stopped: its key is tried at once, and before any job is sent."""
         self.paused, self.paused_until = why, now
+        self.funds.is_empty = why is Failure.OUT_OF_FUNDS
 
     def due(self, now: datetime) -> bool:
         """Whether a paused provider's key should be tried again."""

@@ -176,6 +176,14 @@ class Floor:
         if fitness.rests > rests:
             log.warning("%s is left alone until %s after outages in a row", provider, fitness.rests_until)
 
+    def unpaid(self, job: Job) -> None:
+        """Remember that a provider has refused a job for lack of money; say it once when that pauses it."""
+        fitness = self.catalogue.ward[job.provider]
+        was_paused = fitness.paused
+        fitness.unpaid(job.user_id, job.cost_micros, self.clock.now())
+        if fitness.paused is not was_paused:
+            log.error("%s is paused: it refuses everybody's videos for lack of credit", job.provider)
+
     async def show(
         self,
         job: Job,

@@ -75,6 +75,8 @@ async def _buy(floor: Floor, job: Job, asked: VideoRequest, spec: ModelSpec) -> 
         # Nothing was accepted. That is written down first: whatever goes wrong then, nothing is in doubt.
         job = await floor.settle(job, JobState.SUBMITTING, asked_at=None)
         floor.heard(job.provider, error, job.id if error.status is not None else None)
+        if isinstance(error, OutOfFunds):
+            floor.unpaid(job)
         return await _refused(floor, job, asked, error)
     except ProviderError as error:
         floor.heard(job.provider, error)
@@ -82,6 +84,7 @@ async def _buy(floor: Floor, job: Job, asked: VideoRequest, spec: ModelSpec) -> 
     except TimeoutError:
         return await in_doubt(floor, job, "no answer in time")
     floor.heard(job.provider, None)
+    floor.catalogue.ward[job.provider].funds.take(job.cost_micros)
     return await _record(floor, job, operation)
 
 

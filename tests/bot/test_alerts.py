@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.alerts import CALM, QUIET, Memory, News, Trouble, Watch, budget_trouble, news, provider_trouble
+from bot.alerts import CALM, QUIET, Memory, News, Trouble, Watch, budget_trouble, news, provider_troubles
 from bot.catalogue import Catalogue
 from bot.errors import Undeliverable, Undelivered
+from bot.fitness import Fitness
+from bot.funds import MEMBERS, Funds
 from bot.jobs import Failure
 from bot.limits import Limits, OperatorBudget, Period, Scope, window_of
 from bot.quotas import Allowance, WindowKind
@@ -102,16 +104,15 @@ def test_a_budget_is_told_of_at_four_fifths_and_when_it_is_used_up(
 
 @pytest.mark.parametrize("paused", [None, *Failure])
 def test_a_provider_is_told_of_where_only_the_operator_can_help(paused: Failure | None) -> None:
-    trouble = provider_trouble("eigenai", "EigenAI", paused)
-    assert (trouble is not None) is (paused in {Failure.UNAUTHORIZED, Failure.OUT_OF_FUNDS})
+    found = list(provider_troubles("eigenai", "EigenAI", Fitness(paused=paused)))
+    assert len(found) == (paused in {Failure.UNAUTHORIZED, Failure.OUT_OF_FUNDS})
 
 
 def test_a_providers_name_formats_nothing() -> None:
-    for paused in (Failure.UNAUTHORIZED, Failure.OUT_OF_FUNDS):
-        trouble = provider_trouble("x", "[a](b) **loud**", paused)
-        assert trouble is not None
-        for text in (trouble.text, trouble.over):
-            assert escape("[a](b) **loud**") in text
+    for fitness in (Fitness(paused=Failure.UNAUTHORIZED), Fitness(funds=Funds(cost=1, is_empty=True))):
+        for trouble in provider_troubles("x", "[a](b) **loud**", fitness):
+            for text in (trouble.text, trouble.over):
+                assert escape("[a](b) **loud**") in text
 
 
 def test_two_budgets_and_two_servers_are_told_of_apart() -> None:
@@ -183,6 +184,51 @@ async def test_a_restart_repeats_nothing_and_the_end_is_told_once(desk: Desk) ->
         desk.clock.time += CALM
         await watch.look()
     assert desk.said[1:] == ["Over: Scripted accepts the bot's key again."]
+
+
+async def test_an_account_that_nobody_can_ask_about_is_told_of_at_the_first_refusal_and_when_it_is_empty(
+    desk: Desk,
+) -> None:
+    watch = await desk.start()
+    dear = "Scripted refused a video for lack of credit. Look at the bot's account there."
+    empty = "The bot's account at Scripted has no credit left. No job is sent there until it has."
+
+    async def pass_by(times: int = 3) -> None:
+        for _ in range(times):
+            desk.clock.time += CALM
+            await watch.look()
+
+    def fitness() -> Fitness:
+        return desk.catalogue.ward["scripted"]
+
+    for _ in range(5):
+        fitness().unpaid(1, 500, desk.clock.now())
+        fitness().funds.take(100)
+        await pass_by()
+    assert desk.said == [dear]
+    assert fitness().paused is None
+    watch = await desk.start()
+    await pass_by()
+    assert desk.said == [dear], "a restart tells nothing new"
+    for member in range(MEMBERS):
+        assert fitness().paused is None
+        fitness().unpaid(member, 100, desk.clock.now())
+    await pass_by()
+    assert (desk.said, fitness().paused) == ([dear, empty], Failure.OUT_OF_FUNDS)
+    watch = await desk.start()
+    fitness().heard()  # a free call that says nothing of money
+    await pass_by()
+    assert desk.said == [dear, empty]
+    fitness().unpaid(1, 100, desk.clock.now())
+    assert fitness().paused is Failure.OUT_OF_FUNDS, "the next one is enough"
+    fitness().heard()
+    fitness().funds.take(100)
+    await pass_by()
+    [over] = desk.said[2:]
+    assert sorted(over.splitlines()) == [
+        "Over: Scripted takes such videos again.",
+        "Over: Scripted takes the bot's jobs again.",
+    ]
 
 
 async def test_who_cannot_be_told_now_is_told_later_and_who_never_can_is_not_tried_again(desk: Desk) -> None:

@@ -49,3 +49,29 @@ async def test_a_key_that_travels_unencrypted_is_warned_of_at_the_start(
     monkeypatch.setattr("bot.settings.is_exposed", lambda config, _: config.enabled)
     await start()
     assert warning in caplog.text
+
+
+async def test_one_refusal_for_lack_of_credit_is_told_and_stops_nobody(
+    owned: World, vendor: EigenAIServer
+) -> None:
+    vendor.next("submit", status(402))
+    await owned.animate()
+    await eventually(lambda: told(owned))
+    await owned.animate(owned.moderator)
+    await owned.video()
+    await eventually(lambda: len(told(owned)) == 2)
+    assert told(owned) == [
+        "EigenAI refused a video for lack of credit. Look at the bot's account there.",
+        "Over: EigenAI takes such videos again.",
+    ]
+
+
+async def test_an_account_that_is_empty_for_several_members_pauses_its_provider(
+    owned: World, vendor: EigenAIServer
+) -> None:
+    for number, member in enumerate((owned.alice, owned.bob, owned.moderator), start=1):
+        vendor.next("submit", status(402))
+        await owned.animate(member)
+        await eventually(lambda number=number: len(vendor.seen("submit")) == number)
+    await eventually(lambda: any("has no credit left" in text for text in told(owned)))
+    assert len(vendor.seen("submit")) == 3
