@@ -1,6 +1,5 @@
 import io
 import struct
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cache
@@ -28,13 +27,6 @@ EMPTY = replace(USAGE, credits={}, members=(), spent_micros=0)
 HEADER = slice(16, 24)
 """Where a PNG states its width and height."""
 STATED = struct.pack(">II", 1000, 700)
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 def child() -> ModuleType:

@@ -2,7 +2,6 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -40,13 +39,6 @@ async def python(
     """Evaluate an expression in a child: the shortest way to make one misbehave."""
     code = AS_ANSWER.format(f"({expression})").encode()
     return await children.run("builtins:eval", code, seconds=seconds, memory=memory, writes=writes)
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import errno
-from collections.abc import AsyncIterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -45,13 +44,6 @@ def gaps(path: Path) -> set[float]:
     with av.open(str(path)) as container:
         times = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
     return {round(after - before, 3) for before, after in pairwise(times)}
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 async def test_a_fit_reports_its_way_and_leaves_only_the_video(children: Children, tmp_path: Path) -> None:

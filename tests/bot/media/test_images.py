@@ -3,7 +3,7 @@ import random
 import struct
 import warnings
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from PIL import Image, ImageCms
@@ -69,13 +69,6 @@ def colour(image: Image.Image, at: tuple[float, float] = (0.5, 0.5)) -> tuple[in
 
 def near(expected: tuple[int, ...]) -> object:
     return pytest.approx(expected, abs=6)
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 # Through a child

@@ -1,7 +1,6 @@
 """What a decoder that was taken over can still do: each attempt runs as a task in a real child."""
 
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from providers.sandbox import Guards
 
 AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer({{'did': str({})}})"
 REFUSED = "PermissionError"
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 @pytest.fixture

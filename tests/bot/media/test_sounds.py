@@ -1,5 +1,4 @@
 import io
-from collections.abc import AsyncIterator
 
 import av
 import pytest
@@ -41,13 +40,6 @@ def unknown_wav(tag: int) -> bytes:
 def kind_and_length(data: bytes) -> tuple[object, object]:
     facts = _decode_sound.probe(data).facts
     return facts["media_type"], facts["seconds"]
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 def test_a_wav_is_told_by_its_content() -> None:

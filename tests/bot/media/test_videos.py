@@ -1,7 +1,6 @@
 import io
 import json
 import struct
-from collections.abc import AsyncIterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -80,13 +79,6 @@ def look(tmp_path: Path, data: bytes) -> VideoFacts:
     path = tmp_path / "video.mp4"
     path.write_bytes(data)
     return VideoFacts(**_source.verify(path=str(path)).facts)
-
-
-@pytest.fixture
-async def children() -> AsyncIterator[Children]:
-    made = Children()
-    yield made
-    await made.close()
 
 
 async def test_the_facts_of_a_good_video(children: Children, tmp_path: Path) -> None:

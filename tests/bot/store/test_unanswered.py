@@ -1,7 +1,6 @@
 """What is known of a transaction whose end was not seen."""
 
 import resource
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -117,19 +116,3 @@ async def test_a_commit_that_breaks_on_the_disk_is_unanswered(in_file: Database,
     assert await notes(in_file) == []
     await in_file.write(insert("next"))
     assert await notes(in_file) == ["next"]
-
-
-async def test_a_database_that_is_locked_keeps_nothing(
-    sqlite_url: str, connect_to: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.store.sqlite.BUSY_LIMIT", 0.0)
-    database = connect_to(sqlite_url)
-    await database.open()
-    await migrate(database)
-    other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StoreError) as caught:
-        await database.write(insert("paid"))
-    other.close()
-    assert not isinstance(caught.value, Unanswered)
-    assert await notes(database) == []
