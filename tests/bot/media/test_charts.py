@@ -74,7 +74,6 @@ def test_each_part_of_the_data_is_seen() -> None:
         replace(EMPTY, budget_micros=None),
     ]
     assert len({drawn(usage) for usage in (USAGE, *others)}) == 6
-    assert drawn(USAGE) == child().draw(charts.USAGE.dump_json(USAGE)).blobs[0]
 
 
 def test_whatever_members_call_themselves_is_drawn_without_a_warning() -> None:
