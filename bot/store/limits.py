@@ -36,7 +36,10 @@ async def lock_limits(transaction: Transaction, limits: Limits, user_id: int) ->
 
 
 async def ceiling_in(rows: Rows, limits: Limits, user_id: int, now: datetime) -> Ceiling | None:
-    """What a member has used today in all servers, with what was granted and what was reset."""
+    """What a member has used today in all servers, with what was granted and what was reset.
+
+    What the operator pays for counts, even if nobody was charged, such as a video that was cancelled late.
+    """
     if limits.allowance is None:
         return None
     day = day_of(now)
@@ -44,7 +47,7 @@ async def ceiling_in(rows: Rows, limits: Limits, user_id: int, now: datetime) ->
         f"""
         SELECT COALESCE(SUM(CASE WHEN price > 0 THEN price ELSE 1 END), 0) AS total FROM job
         WHERE user_id = :user_id AND booked_at >= :start AND booked_at < :end
-            AND (charged > 0 OR (price = 0 AND state NOT IN {among(RELEASED)}))
+            AND (charged > 0 OR cost_micros > 0 OR (price = 0 AND state NOT IN {among(RELEASED)}))
         """,  # noqa: S608 - our own words
         user_id=user_id,
         start=to_text(day.start),

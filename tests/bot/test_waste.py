@@ -24,9 +24,9 @@ NONE = Allowance(amount=0, kind=WindowKind.DAY)
 COST = 50
 
 
-async def running(hall: Hall, job_id: int = 1) -> Job:
+async def running(hall: Hall, job_id: int = 1, guild_id: int = 1) -> Job:
     """A job that its provider has started on."""
-    job = await hall.promoted(job_id, quoted_micros=COST, cost_micros=COST)
+    job = await hall.promoted(job_id, quoted_micros=COST, cost_micros=COST, guild_id=guild_id)
     job = await hall.store.jobs.ask(job, at=hall.clock.now())
     now = hall.clock.now()
     return await hall.store.jobs.move(job, S.RUNNING, operation={"handle": f"p{job_id}"}, submitted_at=now)
@@ -143,6 +143,29 @@ async def test_started_videos_can_be_cancelled_a_few_times_a_day(hall: Hall) -> 
         await waste.check_cancel(job, "Scripted")
     hall.clock.pass_by(timedelta(hours=24))
     await waste.check_cancel(job, "Scripted")
+
+
+async def test_in_other_servers_nobody_has_more_to_waste(hall: Hall) -> None:
+    waste = Waste(hall.store, hall.clock)
+    for number in range(1, LATE_CANCELS + 1):
+        await hall.engine.cancel(await running(hall, number, guild_id=number), user_id=7)
+    with pytest.raises(NotNow, match="has already started this video"):
+        await waste.check_cancel(await running(hall, 20, guild_id=20), "Scripted")
+    for number in range(30, REFUSALS + 30):
+        await waste.check_order(99, 7)
+        hall.provider.polls.append(Failed(detail="no", refused=True))
+        await hall.drive(await hall.promoted(number, guild_id=number))
+    with pytest.raises(NotNow, match="content rules"):
+        await waste.check_order(99, 7)
+
+
+async def test_videos_that_a_hostile_server_does_not_let_through_stop_nobody_elsewhere(hall: Hall) -> None:
+    waste = Waste(hall.store, hall.clock)
+    for number in range(2, UNDELIVERED + 2):
+        await undelivered(hall, number)
+    with pytest.raises(NotNow, match="`/jobs resend` first"):
+        await waste.check_order(1, 7)
+    await waste.check_order(2, 7)
 
 
 async def test_what_moderators_or_nobody_started_on_does_not_count(hall: Hall) -> None:

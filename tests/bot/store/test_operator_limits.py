@@ -84,6 +84,20 @@ async def test_videos_that_a_server_gives_for_nothing_count_for_the_ceiling(with
     assert await book(store, 4, price=0) is None
 
 
+async def test_what_the_operator_pays_for_counts_though_nobody_was_charged(with_limits: Open) -> None:
+    store = await with_limits(Limits(allowance=2))
+    for number, is_sent in ((1, False), (2, True), (3, True)):
+        assert await book(store, number, cost=5, guild_id=number) is None
+        job = await store.jobs.get(number)
+        assert job is not None
+        if is_sent:
+            job = await store.jobs.move(job, JobState.SUBMITTING)
+            job = await store.jobs.ask(job, at=NOON)
+        # A moderator of the member's own server can do it any number of times.
+        await store.jobs.move(job, JobState.CANCELLED, ended_by=99)
+    assert await book(store, 4, guild_id=4) is Refusal.CEILING_REACHED
+
+
 async def test_a_video_that_is_paid_for_later_counts_then(with_limits: Open) -> None:
     store = await with_limits(Limits(allowance=1))
     assert await book(store, 1) is None
