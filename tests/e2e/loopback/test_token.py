@@ -13,6 +13,7 @@ async def test_a_token_that_discord_refuses_in_its_answers_ends_the_bot(start: S
     await eventually(bot.bot.failed.is_set)
     assert str(bot.bot.failure).startswith("Discord no longer accepts DISCORD_TOKEN: it was reset.")
     assert len(bot.discord.seen("create")) < 10
+    bot.discord.forgive()
 
 
 async def test_a_401_that_discord_takes_back_when_it_is_asked_again_ends_nothing(start: Start) -> None:
