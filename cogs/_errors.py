@@ -10,7 +10,7 @@ from bot.client import Stillmotion, stillmotion
 from cogs._answer import VIDEO, Interaction, sentence, tell
 from cogs._buttons import CancelButton
 from cogs._history import HistoryButton
-from cogs._member_card import MemberButton
+from cogs._member_card import MemberButton, form_of
 from cogs._offered import CHANGED, objection, suggest_nothing
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ async def on_error(interaction: discord.Interaction, error: app_commands.AppComm
 def may_be_read(interaction: Interaction) -> bool:
     """The one check of commands, suggestions, buttons and forms: of the server, and of what was sent."""
     bot = stillmotion(interaction)
-    why = bot.admission.refusal(interaction.guild_id) or objection(interaction, BUTTONS)
+    why = bot.admission.refusal(interaction.guild_id) or objection(interaction, BUTTONS, form_of)
     if why is None:
         return True
     bot.tasks.spawn(_refuse(interaction, why), "refusing an interaction", context=contextvars.copy_context())

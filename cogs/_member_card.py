@@ -1,8 +1,8 @@
 """A member's card for moderators: where the member stands, and the usual actions."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import discord
 
@@ -14,7 +14,7 @@ from bot.quotas import Standing
 from bot.rules import ResetUsage
 from cogs._answer import DECISION, Interaction, Page, acknowledge, deciding, guarded, sentence, tell
 from cogs._history import history
-from cogs._ids import ID, known
+from cogs._ids import ID, is_id, known
 from cogs._moderators import done, moderator
 from cogs._permissions import role_ids
 from cogs.quota import standing_embed
@@ -74,10 +74,9 @@ class MemberButton(
             moderator(interaction)
             known(self.member_id)
             form = _FORMS[self.action](self.member_id)
-            is_shown = await acknowledge(interaction, lambda: interaction.response.send_modal(form))
-            if is_shown and not interaction.response.is_done():
-                # discord.py listens for the forms alone of which it knows that they are shown.
-                stillmotion(interaction).add_view(form)
+            # discord.py would keep each form that is shown for ever; all it knows is in its custom id.
+            form.stop()
+            await acknowledge(interaction, lambda: interaction.response.send_modal(form))
 
     @deciding
     async def _act(self, interaction: Interaction) -> str | Page:
@@ -92,13 +91,21 @@ class MemberButton(
 
 
 class _Form(discord.ui.Modal):
-    """A form whose faults are told, which discord.py would only log."""
+    """A form about a member; its faults are told, which discord.py would only log."""
+
+    action: ClassVar[str]
+
+    def __init__(self, member_id: int) -> None:
+        super().__init__(custom_id=f"quota-form:{self.action}:{member_id}")
+        self.member_id = member_id
 
     async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
+        self.stop()
         await tell(interaction, sentence(interaction, error, DECISION))
 
 
 class _GrantForm(_Form, title="Give extra credits"):
+    action = "grant"
     amount: discord.ui.TextInput[Any] = discord.ui.TextInput(
         label="Credits", custom_id="amount", max_length=20
     )
@@ -108,10 +115,6 @@ class _GrantForm(_Form, title="Give extra credits"):
     reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
         label="Reason", custom_id="reason", required=False, max_length=LONGEST_REASON
     )
-
-    def __init__(self, member_id: int) -> None:
-        super().__init__()
-        self.member_id = member_id
 
     async def on_submit(self, interaction: Interaction, /) -> None:
         await self._give(interaction)
@@ -128,16 +131,13 @@ class _GrantForm(_Form, title="Give extra credits"):
 
 
 class _BlockForm(_Form, title="Block from making videos"):
+    action = "block"
     until: discord.ui.TextInput[Any] = discord.ui.TextInput(
         label="Until, such as 3d or 24 Dec; empty for good", custom_id="until", required=False, max_length=40
     )
     reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
         label="Reason", custom_id="reason", required=False, max_length=LONGEST_REASON
     )
-
-    def __init__(self, member_id: int) -> None:
-        super().__init__()
-        self.member_id = member_id
 
     async def on_submit(self, interaction: Interaction, /) -> None:
         await self._block(interaction)
@@ -149,4 +149,11 @@ class _BlockForm(_Form, title="Block from making videos"):
         return await done(bot, interaction, act)
 
 
-_FORMS: Mapping[str, Callable[[int], discord.ui.Modal]] = {"grant": _GrantForm, "block": _BlockForm}
+_FORMS: Mapping[str, type[_Form]] = {form.action: form for form in (_GrantForm, _BlockForm)}
+
+
+def form_of(custom_id: str) -> discord.ui.Modal | None:
+    """The form that was shown with this custom id, before a restart or after."""
+    found = re.fullmatch(rf"quota-form:(?P<action>{'|'.join(_FORMS)}):(?P<member_id>{ID})", custom_id)
+    member_id = int(found["member_id"]) if found else 0
+    return _FORMS[found["action"]](member_id) if found and is_id(member_id) else None

@@ -7,7 +7,7 @@ changed, may send anything: each value that does not fit gets a sentence here, b
 import logging
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
 import discord
@@ -39,7 +39,11 @@ Payload: TypeAlias = Mapping[str, Any]
 Command: TypeAlias = app_commands.Command[Any, ..., Any]
 
 
-def objection(interaction: Interaction, buttons: Iterable[re.Pattern[str]]) -> str | None:
+def objection(
+    interaction: Interaction,
+    buttons: Iterable[re.Pattern[str]],
+    form_of: Callable[[str], discord.ui.Modal | None],
+) -> str | None:
     """Why discord.py may not read an interaction, as a sentence for whoever sent it; None if it may."""
     kind, data = interaction.type, cast("Payload", interaction.data)
     try:
@@ -47,7 +51,7 @@ def objection(interaction: Interaction, buttons: Iterable[re.Pattern[str]]) -> s
             case discord.InteractionType.component:
                 return None if _is_shown(interaction, buttons) else UNKNOWN_BUTTON
             case discord.InteractionType.modal_submit:
-                return None if _is_filled_in(interaction) else OLD_FORM
+                return None if _is_filled_in(interaction, form_of) else OLD_FORM
             case _:
                 is_typing = kind is discord.InteractionType.autocomplete
                 return _objection(stillmotion(interaction), data, is_typing=is_typing)
@@ -161,11 +165,10 @@ def _is_shown(interaction: Interaction, buttons: Iterable[re.Pattern[str]]) -> b
     return stands and any(ours.fullmatch(custom_id) for ours in buttons)
 
 
-def _is_filled_in(interaction: Interaction) -> bool:
-    """Whether this process has shown the form, and each of its fields has what that takes."""
+def _is_filled_in(interaction: Interaction, form_of: Callable[[str], discord.ui.Modal | None]) -> bool:
+    """Whether it is a form of ours, and each of its fields has what that takes; then it is waited for."""
     data: Any = interaction.data
-    # Nothing public tells which forms discord.py waits for.
-    form = interaction.client._connection._view_store._modals.get(data["custom_id"])  # noqa: SLF001 - as said
+    form = form_of(data["custom_id"])
     if form is None or data.get("resolved"):
         return False
     texts = cast("list[discord.ui.TextInput[Any]]", form.children)
@@ -173,13 +176,17 @@ def _is_filled_in(interaction: Interaction) -> bool:
     given = [entry for line in data["components"] for entry in line["components"]]
     names = [entry["custom_id"] for entry in given]
     missing = {name for name, field in fields.items() if field.required}.difference(names)
-    return (
+    fits = (
         all(line["type"] == discord.ComponentType.action_row.value for line in data["components"])
         and all(entry["type"] == discord.ComponentType.text_input.value for entry in given)
         and len(names) == len(set(names))
         and not missing
         and all(_fills(fields[entry["custom_id"]], entry["value"]) for entry in given)
     )
+    if fits:
+        # What discord.py waits for is what this very answer is read by.
+        interaction.client._connection.store_view(form)  # noqa: SLF001 - nothing public takes a form
+    return fits
 
 
 def _fills(field: discord.ui.TextInput[Any], value: object) -> bool:

@@ -145,7 +145,6 @@ async def test_a_form_and_a_page_are_shown_though_their_acknowledgement_was_lost
     assert card.reply is not None
     bot.discord.next("callback", LOST[lost])
     form = await people.press(card.reply, "Grant…", OWNER)
-    await eventually(lambda: bot.bot._connection._view_store._modals)
     filled = await people.fill(form, OWNER, amount="1", expires="", reason="")
     assert "1 extra credit" in await bot.reply(filled)
 

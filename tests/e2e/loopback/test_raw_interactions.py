@@ -19,7 +19,7 @@ from tests.discord_server.people import (
     TYPING,
     USER,
 )
-from tests.discord_server.places import ALICE, GUILD, OWNER
+from tests.discord_server.places import ALICE, BOB, GUILD, OWNER
 from tests.e2e.loopback.conftest import Loopback, Start
 from tests.helpers import eventually
 
@@ -129,6 +129,7 @@ def rows(*fields: Any) -> list[dict[str, Any]]:
     return [{"type": 1, "components": [entry]} for entry in fields]
 
 
+FOREIGN = ("grant:0", f"grant:{2**63}", "reset:1", "grant:\u0661", "grant:1\n")
 ODD_FORMS: list[Any] = [
     None,
     {},
@@ -180,11 +181,26 @@ async def test_a_form_with_other_fields_gets_a_sentence_and_can_still_be_sent(bo
 
 async def test_a_form_that_nobody_has_shown_gets_a_sentence(bot: Loopback) -> None:
     people = bot.discord.people
-    for custom_id in ("x", "", 7, None, ["x"]):
+    for custom_id in ("x", "", 7, None, ["x"], *(f"quota-form:{form}" for form in FOREIGN)):
         asked = await people.send(FORM, {"custom_id": custom_id, "components": []}, OWNER)
         assert await bot.reply(asked) == OLD_FORM, custom_id
         asked = await people.send(COMPONENT, {"custom_id": custom_id, "component_type": 2}, OWNER)
         assert await bot.reply(asked) == UNKNOWN_BUTTON, custom_id
+
+
+async def test_forms_are_kept_by_nobody_and_work_after_a_restart(start: Start) -> None:
+    bot = await start()
+    people, kept = bot.discord.people, bot.bot._connection._view_store._modals
+    assert await shown_form(bot) == await shown_form(bot) == f"quota-form:grant:{ALICE}"
+    assert not kept
+    # As after a restart: nobody here has shown one for this member.
+    data = {"custom_id": f"quota-form:grant:{BOB}", "components": rows(field(value="3"))}
+    for _ in range(2):
+        said = await bot.reply(await people.send(FORM, data, OWNER))
+        assert said.startswith(f"Done: gives <@{BOB}> 3 extra credits")
+    said = await bot.reply(await people.send(FORM, data, ALICE))
+    assert said == "Only members who may manage this server can do that. Nothing was changed."
+    await eventually(lambda: not kept)
 
 
 async def test_what_is_no_button_and_no_form_gets_a_sentence(bot: Loopback) -> None:
