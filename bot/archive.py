@@ -103,6 +103,9 @@ class Archive:
         booked = await self._store.accounts.book_again(job, role_ids, self._allowance, self._clock.now())
         if isinstance(booked, Refused):
             raise OverAllowance(refusal(booked.why, booked.standing, job.price))
+        if booked is None:
+            yield False  # somebody else has just paid for it, and has that back if theirs does not arrive
+            return
         try:
             yield True
         except (FileNotFoundError, UserFault, TooLarge, Undeliverable):

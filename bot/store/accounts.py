@@ -57,15 +57,15 @@ class Accounts:
 
     async def book_again(
         self, job: Job, role_ids: Collection[int], default: Allowance, now: datetime
-    ) -> Job | Refused:
-        """Charge a video that could not be posted and is asked for now. What is charged stays as it is."""
+    ) -> Job | Refused | None:
+        """Charge a video that could not be posted and is asked for now; None if it is charged already."""
 
-        async def book(transaction: Transaction) -> Job | Refused:
+        async def book(transaction: Transaction) -> Job | Refused | None:
             await transaction.lock(f"server {job.guild_id}")
             await lock_limits(transaction, self._limits, job.user_id)
             fresh = await _find(transaction.rows, job.id)
             if fresh is None or fresh.charged or fresh.state is not JobState.FAILED:
-                return fresh or job
+                return None
             rules = await rules_in(transaction, job.guild_id, job.user_id)
             member = _Member(job.guild_id, job.user_id, role_ids)
             standing = await _standing(transaction.rows, rules, member, default, now, self._limits)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.archive import Archive
 from bot.errors import NotNow
 from bot.jobs import Failure, Job, JobState
 from bot.quotas import Allowance, Refusal, WindowKind
@@ -16,7 +17,7 @@ from providers.base import Failed, Pending, Succeeded
 from providers.errors import Advice, InvalidRequest, Uncertain, Unreachable
 from tests.bot.conftest import Hall
 from tests.bot.test_engine import in_state
-from tests.helpers import eventually, on_both
+from tests.helpers import AtHome, eventually, on_both
 
 S = JobState
 DAY = Allowance(amount=5, kind=WindowKind.DAY)
@@ -221,9 +222,27 @@ async def test_a_video_that_was_not_charged_is_booked_when_it_is_asked_for_again
     standing = await hall.store.accounts.standing(1, 7, (), DAY, hall.clock.now())
     assert standing.used == 1, "in the window of now"
     again = await hall.store.accounts.book_again(job, (), DAY, hall.clock.now())
-    assert again == booked, "once"
+    assert again is None, "once"
     await hall.store.accounts.release(booked)
     assert (await hall.job(2)).charged == 0
+
+
+async def test_two_who_ask_for_it_at_once_pay_once_and_neither_gives_back_what_the_other_has_paid(
+    hall: Hall,
+) -> None:
+    job = await undelivered(hall, 2)
+    archive = Archive(hall.store, hall.files, hall.box, AtHome(), hall.clock, DAY)
+
+    async def ask_again() -> None:
+        async with archive.paid(job, ()) as is_paid:  # read before the other one was booked
+            assert not is_paid
+            raise NotNow("I am still sending you another video.")
+
+    async with archive.paid(job, ()) as is_paid:
+        assert is_paid
+        with pytest.raises(NotNow):
+            await ask_again()
+    assert (await hall.job(2)).charged == 1
 
 
 async def test_it_has_to_fit_into_the_allowance(hall: Hall) -> None:
