@@ -6,15 +6,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
-# The parts that the tests are run in, each in a process of its own. The last has what no other has.
-PARTS := processes gateway flows logic store rest
+# The tests run in parts, each in a process of its own, all of them at once.
+PARTS := processes gateway flows logic storage rest
 PYTEST := $(BIN)/python -m pytest
 processes := tests/e2e/process
 gateway := tests/e2e/loopback tests/e2e/test_demo.py
 flows := tests/e2e --ignore=tests/e2e/process --ignore=tests/e2e/loopback --ignore=tests/e2e/test_demo.py
-logic := tests/bot --ignore=tests/bot/media --ignore=tests/bot/store
-store := tests/bot/store
-rest := tests --ignore=tests/e2e --ignore=tests/bot tests/bot/media
+storage := tests/bot/store tests/bot/media
+logic := tests/bot --ignore=tests/bot/store --ignore=tests/bot/media
+rest := tests --ignore=tests/e2e --ignore=tests/bot
 
 .PHONY: help demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
 

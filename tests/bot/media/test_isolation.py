@@ -9,7 +9,18 @@ from bot.media.child import ChildFailed, Children
 from providers.sandbox import Guards
 
 AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer({{'did': str({})}})"
-REFUSED = "PermissionError"
+EACH = """
+did = []
+for attempt in {}:
+    try:
+        eval(attempt)
+    except PermissionError:
+        continue
+    except Exception as error:
+        did.append(f"{{attempt}}: {{error}}")
+    else:
+        did.append(attempt)
+"""
 
 
 @pytest.fixture
@@ -37,16 +48,17 @@ async def attempt(children: Children, expression: str, **paths: Path) -> str:
     return str(answer.facts["did"])
 
 
-async def refused(children: Children, expression: str, **paths: Path) -> bool:
-    with pytest.raises(ChildFailed, match=REFUSED):
-        await attempt(children, expression, **paths)
-    return True
+async def not_refused(children: Children, *attempts: str, **paths: Path) -> str:
+    """Those that the system let a child do; one child does all of them, for its start takes longest."""
+    code = EACH.format(attempts)
+    return await attempt(children, f"(lambda names: (exec({code!r}, names), names['did'])[1])({{}})", **paths)
 
 
 @pytest.mark.usefixtures("files")
-@pytest.mark.parametrize("file", ["environ", "mem", "maps", "cmdline", "fd/0"])
-async def test_a_child_cannot_look_into_the_bot(children: Children, file: str) -> None:
-    assert await refused(children, f"open('/proc/{os.getpid()}/{file}', 'rb').read(100)")
+async def test_a_child_cannot_look_into_the_bot(children: Children) -> None:
+    files = ("environ", "mem", "maps", "cmdline", "fd/0")
+    looks = [f"open('/proc/{os.getpid()}/{file}', 'rb').read(100)" for file in files]
+    assert await not_refused(children, *looks) == "[]"
 
 
 @pytest.mark.usefixtures("files")
@@ -57,11 +69,14 @@ async def test_a_child_reads_what_it_is_to_work_on_and_nothing_else(
     (tmp_path / "secret").write_text("secret")
     ours = tmp_path / "mine"
     assert await attempt(children, f"open({str(ours)!r}).read()", reads=ours) == "mine"
-    assert await refused(children, f"open({str(tmp_path / 'secret')!r}).read()", reads=ours)
-    assert await refused(children, f"open({str(ours)!r}, 'w')", reads=ours)
-    assert await refused(children, f"__import__('os').listdir({str(tmp_path)!r})", reads=ours)
-    assert await refused(children, "open('/etc/passwd').read()")
-    assert await refused(children, f"__import__('os').listdir({str(Path.cwd())!r})")
+    others = (
+        f"open({str(tmp_path / 'secret')!r}).read()",
+        f"open({str(ours)!r}, 'w')",
+        f"__import__('os').listdir({str(tmp_path)!r})",
+        "open('/etc/passwd').read()",
+        f"__import__('os').listdir({str(Path.cwd())!r})",
+    )
+    assert await not_refused(children, *others, reads=ours) == "[]"
 
 
 @pytest.mark.usefixtures("files")
@@ -70,40 +85,40 @@ async def test_a_child_writes_into_its_own_folder_and_nowhere_else(
 ) -> None:
     (own := tmp_path / "own").mkdir()
     other = tmp_path / "other"
-    await attempt(children, f"open({str(own / 'a')!r}, 'w').write('a')", writes=own)
-    await attempt(children, f"__import__('os').rename({str(own / 'a')!r}, {str(own / 'b')!r})", writes=own)
+    mine = (
+        f"open({str(own / 'a')!r}, 'w').write('a')",
+        f"__import__('os').rename({str(own / 'a')!r}, {str(own / 'b')!r})",
+    )
+    others = (
+        f"open({str(other)!r}, 'w')",
+        f"__import__('os').symlink('/etc', {str(own / 'link')!r})",
+        f"__import__('os').mkdir({str(own / 'folder')!r})",
+        f"open('/tmp/{tmp_path.name}', 'w')",
+    )
+    assert await not_refused(children, *mine, *others, writes=own) == str([*mine])
     assert (own / "b").read_text() == "a"
-    assert await refused(children, f"open({str(other)!r}, 'w')", writes=own)
-    assert await refused(children, f"__import__('os').symlink('/etc', {str(own / 'link')!r})", writes=own)
-    assert await refused(children, f"__import__('os').mkdir({str(own / 'folder')!r})", writes=own)
-    assert await refused(children, f"open('/tmp/{tmp_path.name}', 'w')")
 
 
 @pytest.mark.usefixtures("calls")
-@pytest.mark.parametrize(
-    "expression",
-    [
+async def test_a_child_reaches_no_network_program_or_other_process(children: Children) -> None:
+    attempts = (
         "__import__('socket').socket()",
         "__import__('socket').socket(__import__('socket').AF_UNIX)",
         "__import__('socket').socketpair()",
         "__import__('os').fork()",
         "__import__('os').execv('/bin/true', ['true'])",
-        "__import__('os').posix_spawn('/bin/true', ['true'], {{}})",
+        "__import__('os').posix_spawn('/bin/true', ['true'], {})",
         "__import__('os').kill(__import__('os').getppid(), 0)",
         "__import__('os').killpg(__import__('os').getppid(), 0)",
         "__import__('os').pidfd_open(__import__('os').getppid())",
         "__import__('os').setpriority(0, __import__('os').getppid(), 19)",
-        "__import__('os').sched_setaffinity(__import__('os').getppid(), {{0}})",
+        "__import__('os').sched_setaffinity(__import__('os').getppid(), {0})",
         "__import__('resource').prlimit(__import__('os').getppid(), 7, (0, 0))",
         "__import__('os').chmod('/', 0o777)",
         "__import__('os').utime('/')",
         "__import__('os').truncate('/nothing', 0)",
-    ],
-)
-async def test_a_child_reaches_no_network_program_or_other_process(
-    children: Children, expression: str
-) -> None:
-    assert await refused(children, expression.replace("{{", "{").replace("}}", "}"))
+    )
+    assert await not_refused(children, *attempts) == "[]"
 
 
 @pytest.mark.usefixtures("calls")
