@@ -3,7 +3,7 @@
 import functools
 import logging
 from collections.abc import Callable, Collection, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from bot import safety
@@ -181,12 +181,14 @@ class Studio:
             raise NotAllowed("Only the member who asked for this video, or a moderator, can cancel it.")
         # A job may get on just now; as long as its new state allows it, it is cancelled all the same.
         while job is not None and job.state in CANCELLABLE:
-            if not moderator and job.asked_at is not None and not self._engine.stops(job):
-                await self.waste.check_cancel(job, self.catalogue.label(job.provider))
-            try:
-                return await self._engine.cancel(job, user_id)
-            except Moved:
-                job = await self._store.jobs.get(job_id)
+            is_late = not moderator and job.asked_at is not None and not self._engine.stops(job)
+            async with self.waste.turn(user_id) if is_late else nullcontext():
+                if is_late:
+                    await self.waste.check_cancel(job, self.catalogue.label(job.provider))
+                try:
+                    return await self._engine.cancel(job, user_id)
+                except Moved:
+                    job = await self._store.jobs.get(job_id)
         if job is not None and job.state is JobState.DELIVERING:
             raise NotNow("Too late to cancel: the video is being posted right now.")
         raise NotNow("This job is over already; `/jobs list` shows how, and what was charged.")

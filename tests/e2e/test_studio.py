@@ -13,6 +13,7 @@ from bot.intake import DECODED_AT_ONCE, Attached, Order
 from bot.jobs import Job, JobState
 from bot.media._wire import Answer
 from bot.store.db import StoreError, Unanswered
+from bot.waste import LATE_CANCELS
 from cogs._answer import RESTARTING
 from tests.e2e.conftest import World, picture
 from tests.helpers import AtHome, eventually
@@ -314,3 +315,18 @@ async def test_a_booking_that_the_database_refuses_is_not_charged(
     with pytest.raises(NotNow, match="Nothing was charged"):
         await booked(world)
     assert not list(world.bot.studio._files._folder.iterdir())
+
+
+async def test_late_cancels_at_once_are_counted_one_by_one(start: Start, vendor: EigenAIServer) -> None:
+    vendor.finish_after(1_000_000)
+    world = await start(default_allowance=9, member_jobs=9)
+    numbers = range(1, LATE_CANCELS + 4)
+    for number in numbers:
+        await booked(world, number=number)
+    await eventually(lambda: len(vendor.seen("poll")) > 0 and len(vendor.seen("submit")) == len(numbers))
+    studio, guild, alice = world.bot.studio, world.guild.id, world.alice.id
+    answers = await asyncio.gather(
+        *(studio.cancel(number, guild, alice, lambda _: False) for number in numbers), return_exceptions=True
+    )
+    assert sum(isinstance(answer, Job) for answer in answers) == LATE_CANCELS
+    assert sum(isinstance(answer, NotNow) for answer in answers) == 3
