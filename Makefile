@@ -7,9 +7,11 @@ READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The tests run in parts, each in a process of its own, all of them at once.
-PARTS := processes gateway flows logic storage rest
-PYTEST := $(BIN)/python -m pytest
-processes := tests/e2e/process
+PARTS := processes starts gateway flows logic storage rest
+QUICK := -m "not postgres and not browser"
+MEASURE := $(BIN)/python
+processes := tests/e2e/process --ignore=tests/e2e/process/test_start.py --ignore=tests/e2e/process/test_stop.py
+starts := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
 gateway := tests/e2e/loopback tests/e2e/test_demo.py
 flows := tests/e2e --ignore=tests/e2e/process --ignore=tests/e2e/loopback --ignore=tests/e2e/test_demo.py
 storage := tests/bot/store tests/bot/media
@@ -24,18 +26,21 @@ help: ## Show this list
 demo: $(READY) ## Try the bot in a browser: no token, no key, no server
 	@$(BIN)/python -m bot demo
 
-test: $(READY) ## Run the tests
-	@$(MAKE) $(SIDE_BY_SIDE) $(PARTS)
+test: $(READY) ## Run the tests, on SQLite and without a browser
+	@$(MAKE) $(SIDE_BY_SIDE) $(PARTS) CHOSEN='$(QUICK)'
 
+# Bots in processes of their own are not measured.
+processes starts: MEASURED := $(BIN)/python
+$(PARTS): MEASURED ?= $(MEASURE)
 $(PARTS):
-	@echo "$@:" && PYTHONDONTWRITEBYTECODE= $(PYTEST) -q $($@)
+	@echo "$@:" && PYTHONDONTWRITEBYTECODE= $(MEASURED) -m pytest -q $($@) $(CHOSEN)
 
 run: $(READY) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run
 
-check: $(READY) ## Everything that must be green before a commit
+check: $(READY) ## Everything that must be green before a commit: all tests, on both databases, lint, types, coverage
 	@rm -f .coverage*
-	@$(MAKE) $(SIDE_BY_SIDE) lint types $(PARTS) PYTEST="$(BIN)/coverage run -m pytest"
+	@$(MAKE) $(SIDE_BY_SIDE) lint types $(PARTS) MEASURE='$(BIN)/coverage run'
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
 
 lint: $(READY)

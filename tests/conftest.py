@@ -59,8 +59,12 @@ def server_in(folder: Path) -> "PostgresServer":
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may take longest starts first, so that all workers end together."""
-    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+    """Tell which tests need a PostgreSQL server, which a quick run does without."""
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        database = item.callspec.params.get("database_url") if hasattr(item, "callspec") else None
+        if "postgres" in {database, *item.fixturenames}:
+            item.add_marker("postgres")
 
 
 def pytest_collection_finish() -> None:

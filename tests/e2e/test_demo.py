@@ -419,6 +419,7 @@ async def it_comes_again(tab: Tab) -> None:
     await shoot(tab, "6-again")
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.timeout(120)
 async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video(
