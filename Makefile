@@ -7,18 +7,17 @@ READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The tests run in parts, each in a process of its own, all of them at once.
-PARTS := processes starts gateway flows logic storage rest
+PARTS := processes starts outside flows logic rest
 QUICK := -m "not postgres and not browser"
 MEASURE := $(BIN)/python
 processes := tests/e2e/process --ignore=tests/e2e/process/test_start.py --ignore=tests/e2e/process/test_stop.py
 starts := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
-gateway := tests/e2e/loopback tests/e2e/test_demo.py
-flows := tests/e2e --ignore=tests/e2e/process --ignore=tests/e2e/loopback --ignore=tests/e2e/test_demo.py
-storage := tests/bot/store tests/bot/media
+outside := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py providers.py failures.py choosing.py)
+flows := tests/e2e $(patsubst %,--ignore=%,$(outside) tests/e2e/process)
 logic := tests/bot --ignore=tests/bot/store --ignore=tests/bot/media
-rest := tests --ignore=tests/e2e --ignore=tests/bot
+rest := tests/bot/store tests/bot/media tests/providers tests/cogs tests/discord_server $(wildcard tests/test_*.py)
 
-.PHONY: help demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
+.PHONY: help parts demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -34,6 +33,9 @@ processes starts: MEASURED := $(BIN)/python
 $(PARTS): MEASURED ?= $(MEASURE)
 $(PARTS):
 	@echo "$@:" && PYTHONDONTWRITEBYTECODE= $(MEASURED) -m pytest -q $($@) $(CHOSEN)
+
+parts:
+	@$(foreach part,$(PARTS),echo "$($(part))";)
 
 run: $(READY) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run
