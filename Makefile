@@ -7,15 +7,16 @@ READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The tests run in parts, each in a process of its own, all of them at once.
-PARTS := processes starts outside flows logic rest
+PARTS := processes outside flows logic below rest
 QUICK := -m "not postgres and not browser"
 MEASURE := $(BIN)/python
-processes := tests/e2e/process --ignore=tests/e2e/process/test_start.py --ignore=tests/e2e/process/test_stop.py
-starts := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
+STARTS := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
+processes := tests/e2e/process $(patsubst %,--ignore=%,$(STARTS))
 outside := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py providers.py failures.py choosing.py)
 flows := tests/e2e $(patsubst %,--ignore=%,$(outside) tests/e2e/process)
 logic := tests/bot --ignore=tests/bot/store --ignore=tests/bot/media
-rest := tests/bot/store tests/bot/media tests/providers tests/cogs tests/discord_server $(wildcard tests/test_*.py)
+below := tests/bot/store tests/bot/media tests/providers
+rest := $(STARTS) tests/cogs tests/discord_server $(wildcard tests/test_*.py)
 
 .PHONY: help parts demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
 
@@ -28,8 +29,8 @@ demo: $(READY) ## Try the bot in a browser: no token, no key, no server
 test: $(READY) ## Run the tests, on SQLite and without a browser
 	@$(MAKE) $(SIDE_BY_SIDE) $(PARTS) CHOSEN='$(QUICK)'
 
-# Bots in processes of their own are not measured.
-processes starts: MEASURED := $(BIN)/python
+# Bots in processes of their own are not measured, and nothing else happens there.
+processes: MEASURED := $(BIN)/python
 $(PARTS): MEASURED ?= $(MEASURE)
 $(PARTS):
 	@echo "$@:" && PYTHONDONTWRITEBYTECODE= $(MEASURED) -m pytest -q $($@) $(CHOSEN)

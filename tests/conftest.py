@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
@@ -26,11 +27,16 @@ DURABLE = sqlite._PRAGMAS
 SERVER = pytest.StashKey[Path]()
 """The folder of the one PostgreSQL server of a test run."""
 _folders = itertools.count()
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder there that is closed to other users
+"""Where Linux keeps files in memory."""
 HASTE = ("fsync", "synchronous_commit", "full_page_writes")
 """What makes data survive a power cut; none of it has to."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 * 2**30:
+        # Thousands of small files, of which a disk keeps account.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     # The process holds some hundred thousand objects for good, and looks at them all again and again.
     gc.set_threshold(200_000, 20, 50)
     # Not below pytest's own folder: that is closed to other users, and PostgreSQL never runs as root.

@@ -15,6 +15,7 @@ import discord
 import pytest
 import simcord
 from PIL import Image
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from simcord.actors import MemberActor
 from simcord.builders import ChannelHandle, GuildHandle
 from simcord.results import InteractionResult
@@ -45,6 +46,19 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (320, 180)) -> bytes:
 
 def words_of(card: discord.Message) -> str:
     return f"{card.embeds[0].title}\n{card.embeds[0].description}"
+
+
+class Given(Settings):
+    """Settings that are given, and no others: it takes a while to look for each in the environment."""
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override] # it hands over more than one
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 @dataclass
@@ -195,8 +209,7 @@ async def vendor() -> AsyncIterator[EigenAIServer]:
 @pytest.fixture
 def settings(tmp_path: Path, vendor: EigenAIServer) -> Callable[..., Settings]:
     def make(**values: Any) -> Settings:
-        return Settings(
-            _env_file=None,
+        return Given(
             **{
                 "data_dir": tmp_path / "data",
                 "eigenai_api_key": vendor.KEY,

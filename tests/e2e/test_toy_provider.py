@@ -68,10 +68,9 @@ def test_a_file_is_a_provider_and_its_key_enables_it(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("added")
 async def test_one_file_and_one_variable_make_a_video(
-    monkeypatch: pytest.MonkeyPatch, lantern: VendorServer, start: Callable[..., Awaitable[World]]
+    lantern: VendorServer, start: Callable[..., Awaitable[World]]
 ) -> None:
-    monkeypatch.setenv("LANTERN_API_KEY", lantern.KEY)
-    world = await start(eigenai_api_key=None, default_provider=None)
+    world = await start(eigenai_api_key=None, default_provider=None, lantern_api_key=lantern.KEY)
 
     choices = await world.alice.autocomplete(world.channel, "animate", "duration", "")
     assert [choice["value"] for choice in choices] == [4, 8]
