@@ -148,6 +148,8 @@ def sqlite_url(tmp_path: Path) -> str:
 def in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite works in threads, as it does for an operator: for what several connections do at once."""
     monkeypatch.setattr("aiosqlite.core.SimpleQueue", Threads)
+    # Everybody at once on a busy machine: PostgreSQL's connections are free later.
+    monkeypatch.setattr("bot.store.postgres.POOL_TIMEOUT", 60.0)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("in_threads")
 
 Another = Callable[[], Awaitable[Store]]
 
-MEMBERS = range(100, 112)
+MEMBERS = range(100, 106)
 EACH = 9
 BOT, MINOR, MAJOR = (Allowance(amount=amount, kind=WindowKind.DAY) for amount in (1, 3, 6))
 MINOR_ROLE, MAJOR_ROLE = 7, 8
@@ -48,7 +48,7 @@ async def decide(store: Store, changes: Sequence[Change]) -> None:
 
 @pytest.fixture
 async def crowd(store: Store) -> Sequence[Job]:
-    """A hundred jobs of twelve members, in no order, in a server with roles and grants."""
+    """Fifty jobs of six members, in no order, in a server with roles and grants."""
     rules = [
         SetAllowance(role_id=MINOR_ROLE, allowance=MINOR),
         SetAllowance(role_id=MAJOR_ROLE, allowance=MAJOR),
