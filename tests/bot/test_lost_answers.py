@@ -20,9 +20,6 @@ S = JobState
 Lose = Callable[..., None]
 
 
-pytestmark = on_both
-
-
 @pytest.fixture
 def lose(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> Lose:
     """Let the first answers to moves into a state be lost, after or before the database has kept them."""
@@ -60,6 +57,7 @@ def lose(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> Lose:
     return losing
 
 
+@on_both
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize(
     "state", [S.SUBMITTING, S.RUNNING, S.DOWNLOADING, S.DELIVERING, S.DELIVERED], ids=str
@@ -98,6 +96,7 @@ async def test_a_no_of_the_vendor_is_written_down_however_long_the_database_take
     assert job.failure is (Failure.REJECTED if state is S.FAILED else None)
 
 
+@on_both
 async def test_a_right_to_ask_whose_answer_was_lost_is_ones_own(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +151,7 @@ async def test_a_cancel_whose_answer_was_lost_is_one(hall: Hall, lose: Lose) -> 
     assert hall.box.states(1)[-1] is S.CANCELLED
 
 
+@on_both
 async def test_rows_that_nobody_drives_are_taken_up_without_a_restart(hall: Hall) -> None:
     hall.runner._caps = Caps(9, 9, {})
     await hall.runner.start()
