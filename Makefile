@@ -7,7 +7,7 @@ READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The tests run in parts, each in a process of its own, all of them at once.
-PARTS := processes outside flows logic below rest
+PARTS := processes outside flows logic store below rest
 # It warns that it does not measure the tests' own branches.
 COVER := $(BIN)/python -W ignore::RuntimeWarning -m slipcover
 QUICK := -m "not postgres and not browser"
@@ -17,7 +17,8 @@ processes := tests/e2e/process $(patsubst %,--ignore=%,$(STARTS))
 outside := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py providers.py failures.py choosing.py)
 flows := tests/e2e $(patsubst %,--ignore=%,$(outside) tests/e2e/process)
 logic := tests/bot --ignore=tests/bot/store --ignore=tests/bot/media
-below := tests/bot/store tests/bot/media tests/providers
+store := tests/bot/store
+below := tests/bot/media tests/providers
 rest := $(STARTS) tests/cogs tests/discord_server $(wildcard tests/test_*.py)
 
 .PHONY: help parts demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)

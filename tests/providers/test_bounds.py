@@ -188,7 +188,7 @@ def _examples(strategy: st.SearchStrategy[tuple[int, str, bool]]) -> list[tuple[
     """So many as a few seconds have room for."""
     found: list[tuple[int, str, bool]] = []
 
-    @settings(max_examples=15, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, database=None, suppress_health_check=list(HealthCheck))
     @given(strategy)
     def collect(example: tuple[int, str, bool]) -> None:
         found.append(example)
