@@ -32,8 +32,6 @@ CALM = timedelta(minutes=10)
 NEAR = 0.8
 """The share of a budget from which on it is nearly used up."""
 _LISTED = 10
-_PROVIDER = "provider "
-_FUNDS = "funds "
 _A = {Period.HOUR: "hourly", Period.DAY: "daily", Period.MONTH: "monthly"}
 _NOTE = "what the operator was told"
 _MEGABYTE = 1024 * 1024
@@ -123,15 +121,15 @@ def provider_troubles(name: str, label: str, fitness: Fitness) -> Iterator[Troub
     label, funds = escape(label), fitness.funds
     if fitness.paused is Failure.UNAUTHORIZED:
         text = f"{label} does not accept the bot's key any more. No job is sent there until it does."
-        yield Trouble(f"{_PROVIDER}{name} {fitness.paused}", text, f"{label} accepts the bot's key again.")
+        yield Trouble(f"provider {name} {fitness.paused}", text, f"{label} accepts the bot's key again.")
     # Its pause ends where nobody can ask for its balance, and its account may still be empty.
     if fitness.paused is Failure.OUT_OF_FUNDS or funds.is_empty:
         text = f"The bot's account at {label} has no credit left. No job is sent there until it has."
-        key = f"{_PROVIDER}{name} {Failure.OUT_OF_FUNDS}"
+        key = f"provider {name} {Failure.OUT_OF_FUNDS}"
         yield Trouble(key, text, f"{label} takes the bot's jobs again.")
     if funds.cost is not None:
         text = f"{label} refused a video for lack of credit. Look at the bot's account there."
-        yield Trouble(f"{_FUNDS}{name}", text, f"{label} takes such videos again.")
+        yield Trouble(f"funds {name}", text, f"{label} takes such videos again.")
 
 
 class Watch:
@@ -164,15 +162,23 @@ class Watch:
         Raises StoreError.
         """
         try:
-            self._memory = Memory.model_validate_json(await self._store.notes.get(_NOTE) or "{}")
+            memory = Memory.model_validate_json(await self._store.notes.get(_NOTE) or "{}")
         except ValidationError:
             log.warning("nobody knows what the operator was told")
-        for key in self._memory.told:
-            if key.startswith(_FUNDS):
-                self._catalogue.ward[key.removeprefix(_FUNDS)].funds.cost = 0
-            name, _, why = key.removeprefix(_PROVIDER).partition(" ")
-            if key.startswith(_PROVIDER) and name in self._catalogue.providers:
-                self._catalogue.ward[name].recall(Failure(why), self._clock.now())
+            return
+        told = dict(memory.told)
+        for key in memory.told:
+            match key.split():
+                case ["provider" | "funds", name, *_] if name not in self._catalogue.providers:
+                    # It was switched off, and nobody learns any more whether that is over.
+                    del told[key]
+                case ["provider", name, why]:
+                    self._catalogue.ward[name].recall(Failure(why), self._clock.now())
+                case ["funds", name]:
+                    self._catalogue.ward[name].funds.cost = 0
+                case _:
+                    pass
+        self._memory = memory.model_copy(update={"told": told})
 
     async def keep(self) -> None:
         """For ever. Whatever goes wrong here is nobody else's trouble."""

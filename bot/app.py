@@ -284,9 +284,10 @@ class _App:
         self, client: Stillmotion, store: Store, catalogue: Catalogue, delivery: Delivery, tasks: Tasks
     ) -> None:
         """What keeps to the operator's limits and tells of them."""
-        settings, clock, limits = self._settings, self._clock, self._settings.limits
+        settings, clock = self._settings, self._clock
+        limits = settings.limits
         tasks.spawn(keep_token(client, self.brake.token_refused, clock, client.fail), "token")
-        client.overviews = Overviews(store, catalogue, settings.limits, settings.allowance, clock)
+        client.overviews = Overviews(store, catalogue, limits, settings.allowance, clock)
         client.admission = Admission(client, delivery.rest, store.notes, clock, limits)
         tasks.spawn(client.admission.keep(), "servers")
         least = max(LEAST_FREE, 2 * settings.max_video_mb * MEGABYTE)

@@ -50,7 +50,7 @@ class Waste:
         if not await self.cancels_left(job):
             raise NotNow(
                 f"{escape(provider)} has already started this video, and you have cancelled {LATE_CANCELS} "
-                "started videos in the last 24 hours. It will be finished and posted here."
+                "started videos in the last 24 hours. It will be finished, posted here and charged."
             )
 
     async def cancels_left(self, job: Job) -> int:

@@ -2,6 +2,7 @@
 
 import contextvars
 import logging
+from typing import cast
 
 import discord
 from discord import app_commands
@@ -31,9 +32,18 @@ def may_be_read(interaction: Interaction) -> bool:
     bot = stillmotion(interaction)
     why = bot.admission.refusal(interaction.guild_id) or objection(interaction, BUTTONS, form_of)
     if why is None:
+        _expect(interaction)
         return True
     bot.tasks.spawn(_refuse(interaction, why), "refusing an interaction", context=contextvars.copy_context())
     return False
+
+
+def _expect(interaction: Interaction) -> None:
+    """Have discord.py read a form that was opened before a restart, or by another process."""
+    if interaction.type is discord.InteractionType.modal_submit:
+        form = form_of(cast("dict[str, str]", interaction.data)["custom_id"])
+        # What discord.py waits for is what this very answer is read by.
+        interaction.client._connection.store_view(form)  # noqa: SLF001 - nothing public takes a form
 
 
 async def _refuse(interaction: Interaction, why: str) -> None:

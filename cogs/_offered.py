@@ -166,7 +166,7 @@ def _is_shown(interaction: Interaction, buttons: Iterable[re.Pattern[str]]) -> b
 
 
 def _is_filled_in(interaction: Interaction, form_of: Callable[[str], discord.ui.Modal | None]) -> bool:
-    """Whether it is a form of ours, and each of its fields has what that takes; then it is waited for."""
+    """Whether it is a form of ours, and each of its fields has what that takes."""
     data: Any = interaction.data
     form = form_of(data["custom_id"])
     if form is None or data.get("resolved"):
@@ -176,17 +176,13 @@ def _is_filled_in(interaction: Interaction, form_of: Callable[[str], discord.ui.
     given = [entry for line in data["components"] for entry in line["components"]]
     names = [entry["custom_id"] for entry in given]
     missing = {name for name, field in fields.items() if field.required}.difference(names)
-    fits = (
+    return (
         all(line["type"] == discord.ComponentType.action_row.value for line in data["components"])
         and all(entry["type"] == discord.ComponentType.text_input.value for entry in given)
         and len(names) == len(set(names))
         and not missing
         and all(_fills(fields[entry["custom_id"]], entry["value"]) for entry in given)
     )
-    if fits:
-        # What discord.py waits for is what this very answer is read by.
-        interaction.client._connection.store_view(form)  # noqa: SLF001 - nothing public takes a form
-    return fits
 
 
 def _fills(field: discord.ui.TextInput[Any], value: object) -> bool:

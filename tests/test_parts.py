@@ -1,4 +1,4 @@
-"""The parts that `make test` runs at once: a test that is in none of them would never run."""
+"""The parts that `make test` runs at once: a test that is in none of them is never run."""
 
 import subprocess
 from pathlib import Path

@@ -17,18 +17,10 @@ from bot.errors import UserFault
 from bot.intake import DECODED_AT_ONCE, Attached, Intake, Order
 from bot.media.child import Children
 from bot.media.videos import verify
-from providers.options import Choice, ImageLimits
-from providers.specs import Mode, ModelSpec
 from tests.bot.media.bombs import encoded, many_scans
+from tests.bot.test_intake import SPEC
 from tests.vendors.faults import sample_video
 
-SPEC = ModelSpec(
-    id="m",
-    name="M",
-    mode=Mode.IMAGE_TO_VIDEO,
-    duration=Choice[int](values=(3,), default=3),
-    image=ImageLimits(),
-)
 ORDERS, SCANS, SIDES, PAD = 12, 6_000, (4000, 3000), 1_200
 
 

@@ -139,9 +139,9 @@ class Desk:
         self.faults: list[Exception] = []
         self.free = 10**12
 
-    async def start(self) -> Watch:
-        """As after a start of the bot."""
-        self.catalogue = Catalogue({"scripted": self.provider}, None)
+    async def start(self, *, enabled: bool = True) -> Watch:
+        """As after a start of the bot, with the provider or without."""
+        self.catalogue = Catalogue({"scripted": self.provider} if enabled else {}, None)
         watch = Watch(
             self.store, self.catalogue, self.limits, self.clock, self.tell, lambda: self.free, 10**9
         )
@@ -184,6 +184,19 @@ async def test_a_restart_repeats_nothing_and_the_end_is_told_once(desk: Desk) ->
         desk.clock.time += CALM
         await watch.look()
     assert desk.said[1:] == ["Over: Scripted accepts the bot's key again."]
+
+
+async def test_the_trouble_of_a_provider_that_was_switched_off_is_not_over(desk: Desk) -> None:
+    watch = await desk.start()
+    desk.catalogue.ward["scripted"].paused = Failure.UNAUTHORIZED
+    desk.catalogue.ward["scripted"].funds.cost = 1
+    await watch.look()
+    [told] = desk.said
+    watch = await desk.start(enabled=False)
+    for _ in range(3):
+        desk.clock.time += CALM
+        await watch.look()
+    assert desk.said == [told]
 
 
 async def test_an_account_that_nobody_can_ask_about_is_told_of_at_the_first_refusal_and_when_it_is_empty(

@@ -15,7 +15,7 @@ from bot.tasks import Tasks
 from providers.errors import OutOfFunds, Unauthorized, Uncertain, Unreachable
 from providers.specs import Mode, ModelSpec
 from tests.bot.conftest import Scripted
-from tests.clock import NOON, FastClock
+from tests.clock import NOON, FastClock, moment
 from tests.helpers import eventually
 
 
@@ -202,7 +202,7 @@ class Checked(Listing):
         self.checks += 1
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(0)
+        await moment()  # everybody else who looks now has begun
         self.at_once -= 1
         if self.answer is not None:
             raise self.answer

@@ -3,6 +3,7 @@ import asyncio
 import pytest
 
 from bot.fair import FairShare
+from tests.clock import moment
 
 
 class Desk:
@@ -17,7 +18,7 @@ class Desk:
         """`a1` is a member of the server `a`."""
         self._done[name] = asyncio.Event()
         task = asyncio.create_task(self._hold(name, amount))
-        await settled()
+        await moment()
         return task
 
     async def _hold(self, name: str, amount: int) -> None:
@@ -28,12 +29,7 @@ class Desk:
 
     async def end(self, name: str) -> None:
         self._done[name].set()
-        await settled()
-
-
-async def settled() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
+        await moment()
 
 
 async def test_a_member_has_one_place_at_a_time() -> None:
@@ -120,7 +116,7 @@ async def test_who_gives_up_at_the_moment_of_getting_a_place_gives_it_back() -> 
         if not waiting.place.done():
             await asyncio.sleep(0)
     gone.cancel()
-    await settled()
+    await moment()
     assert desk.given == ["a1", "c1"]
     assert gone.cancelled()
 

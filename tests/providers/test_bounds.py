@@ -1,4 +1,4 @@
-"""Whatever a vendor puts into whichever field: what comes of it is bounded, or a ProviderError that is.
+"""Whatever a vendor puts into a field, the result has a bound: of size, of depth, of the words of an error.
 
 Every vendor of `test_contract.VENDORS` is asked, and that there is one for each provider is tested there.
 """
@@ -185,7 +185,7 @@ async def test_no_field_of_any_answer_is_without_a_bound(
 
 
 def _examples(strategy: st.SearchStrategy[tuple[int, str, bool]]) -> list[tuple[int, str, bool]]:
-    """So many as a few seconds have room for."""
+    """A few of each: all providers together take some seconds."""
     found: list[tuple[int, str, bool]] = []
 
     @settings(max_examples=8, database=None, suppress_health_check=list(HealthCheck))

@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import Process
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ from tests.helpers import eventually
 MEMORY = 400_000_000
 AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer(*{})"
 CALL_HOME = """exec(
-    "import time, pathlib; home = pathlib.Path({home!r}); (home / str({number})).touch()\\n"
-    "while not (home / 'go').exists(): time.sleep(0.01)"
+    "import pathlib; home = pathlib.Path({home!r})\\n"
+    "(home / str({number})).touch(); (home / 'go').read_bytes()"
 ) or ({{}}, (b"back",))"""
 
 
@@ -61,6 +62,9 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
+        os.mkfifo(folder / "go")
+        # Whoever reads it waits until nobody holds it open for writing.
+        self._held = os.open(folder / "go", os.O_RDWR)
 
     async def call(self, children: Children) -> Answer:
         self._number += 1
@@ -68,15 +72,19 @@ class Home:
         return await python(children, expression, writes=self._folder)
 
     async def has_called(self) -> None:
-        await eventually(lambda: any(self._folder.iterdir()))
+        await eventually((self._folder / "1").exists)
 
     def let_go(self) -> None:
-        (self._folder / "go").touch()
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = Home(tmp_path)
+    yield home
+    home.let_go()
 
 
 def assert_gone(process: Process) -> None:

@@ -137,7 +137,7 @@ async def test_closing_does_not_wait_for_a_server_that_says_nothing(
     monkeypatch.setattr(db, "CALL_LIMIT", 60)
     postgres_proxy.hang()
     writing = asyncio.create_task(database.write(insert("late")))
-    await asyncio.sleep(0)
+    await eventually(lambda: database._in_use)  # type: ignore[attr-defined] # a PostgreSQL
     async with asyncio.timeout(SOON):
         await database.close(patience=LIMIT)
     with pytest.raises((asyncio.CancelledError, StoreError)):
