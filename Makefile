@@ -7,21 +7,20 @@ READY := .venv/.ready
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The tests run in parts, each in a process of its own, all of them at once.
-PARTS := processes outside flows logic store below rest
+PARTS := processes flows logic below rest
 # It warns that it does not measure the tests' own branches.
 COVER := $(BIN)/python -W ignore::RuntimeWarning -m slipcover
+WHOLE := -m "not browser"
 QUICK := -m "not postgres and not browser"
 MEASURE := $(BIN)/python
 STARTS := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
 processes := tests/e2e/process $(patsubst %,--ignore=%,$(STARTS))
-outside := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py providers.py failures.py choosing.py)
-flows := tests/e2e $(patsubst %,--ignore=%,$(outside) tests/e2e/process)
+flows := tests/e2e --ignore=tests/e2e/process
 logic := tests/bot --ignore=tests/bot/store --ignore=tests/bot/media
-store := tests/bot/store
-below := tests/bot/media tests/providers
+below := tests/bot/store tests/bot/media tests/providers
 rest := $(STARTS) tests/cogs tests/discord_server $(wildcard tests/test_*.py)
 
-.PHONY: help parts demo test run check lint types lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
+.PHONY: help parts demo test run check lint types browser lock pictures bench-media bench-faults bench-rules bench-growth clean $(PARTS)
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -29,7 +28,7 @@ help: ## Show this list
 demo: $(READY) ## Try the bot in a browser: no token, no key, no server
 	@$(BIN)/python -m bot demo
 
-test: $(READY) ## Run the tests, on SQLite and without a browser
+test: $(READY) ## Run the tests, on SQLite
 	@$(MAKE) $(SIDE_BY_SIDE) $(PARTS) CHOSEN='$(QUICK)'
 
 # Most of what happens here happens in processes of their own, which are not measured.
@@ -38,15 +37,18 @@ $(PARTS): MEASURED ?= $(MEASURE)
 $(PARTS):
 	@echo "$@:" && PYTHONDONTWRITEBYTECODE= $(MEASURED) -m pytest -q $($@) $(CHOSEN)
 
+browser: $(READY) ## Try the demo in Chromium, where there is one
+	@$(BIN)/python -m pytest -q -m browser tests/e2e/test_demo.py
+
 parts:
 	@$(foreach part,$(PARTS),echo "$($(part))";)
 
 run: $(READY) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run
 
-check: $(READY) ## Everything that must be green before a commit: all tests, on both databases, lint, types, coverage
+check: $(READY) ## What must be green before a commit: lint, types, the tests on both databases, coverage
 	@rm -f .coverage.*
-	@$(MAKE) $(SIDE_BY_SIDE) lint types $(PARTS) MEASURE='$(COVER) --json --out .coverage.$$@'
+	@$(MAKE) $(SIDE_BY_SIDE) lint types $(PARTS) CHOSEN='$(WHOLE)' MEASURE='$(COVER) --json --out .coverage.$$@'
 	@$(COVER) --merge .coverage.* --out .coverage --skip-covered --fail-under 95
 
 lint: $(READY)

@@ -1,5 +1,6 @@
 """How often Discord lets things be done in one channel: requests of one route, and edits of old messages."""
 
+import math
 import time
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ class Limits:
 
 
 def _headers(route: str, bucket: _Bucket) -> dict[str, str]:
-    reset = bucket.reset()
+    reset = math.ceil(bucket.reset() * 1000) / 1000  # whoever waits so long waits long enough
     return {
         "X-RateLimit-Limit": str(bucket.limit),
         "X-RateLimit-Remaining": str(bucket.limit - len(bucket.used)),
