@@ -15,8 +15,10 @@ QUICK := -m "not postgres and not browser"
 MEASURE := $(BIN)/python
 STARTS := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
 processes := tests/e2e/process $(patsubst %,--ignore=%,$(STARTS))
-flows := tests/e2e --ignore=tests/e2e/process
-logic := tests/bot --ignore=tests/bot/store --ignore=tests/bot/media
+# These flows are elsewhere, so that all parts end at about the same time.
+MOVED := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py failures.py)
+flows := tests/e2e $(patsubst %,--ignore=%,tests/e2e/process $(MOVED))
+logic := tests/bot $(MOVED) --ignore=tests/bot/store --ignore=tests/bot/media
 below := tests/bot/store tests/bot/media tests/providers
 rest := $(STARTS) tests/cogs tests/discord_server $(wildcard tests/test_*.py)
 
