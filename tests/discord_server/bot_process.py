@@ -23,7 +23,7 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
 
-from bot import client, engine, runners, uptime
+from bot import app, client, engine, runners, uptime
 from bot.__main__ import main as command_line
 from bot.delivery import turns
 from bot.jobs import Job, JobState, TimeLimits, deadline
@@ -32,7 +32,7 @@ from bot.store import db, sqlite
 from providers import discover
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN
-from tests.helpers import eventually
+from tests.helpers import AtHome, eventually
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -169,6 +169,8 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
         _shorten(float(shorter))
     client.STOP_WITHIN = float(environment.get("STOP_WITHIN", client.STOP_WITHIN))
     sqlite.BUSY_LIMIT = float(environment.get("BUSY_LIMIT", sqlite.BUSY_LIMIT))
+    if "WITHOUT_CHILDREN" in environment:
+        app.Children = AtHome
     turns.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
     command_line(["run"])
 

@@ -65,6 +65,7 @@ async def crowd(stage: Stage) -> Crowd:
         "DEFAULT_ALLOWANCE": "9",
         "SERVER_JOBS": str(AT_ONCE),
         "CARD_SECONDS": "2",
+        "WITHOUT_CHILDREN": "yes",
     }
     await stage.bot.start()
     return Crowd(stage)
