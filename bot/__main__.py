@@ -20,7 +20,7 @@ from bot.clock import Clock
 from bot.data_folder import OTHERS_OUT, secure
 from bot.login import CannotStart
 from bot.ownership import AlreadyRunning, Ownership
-from bot.pauses import LONGEST_REASON
+from bot.quota.pauses import LONGEST_REASON
 from bot.settings import Settings, complaints
 from bot.store.db import StoreError, connect, migrate, pending
 from bot.store.pauses import OperatorPauses

@@ -15,9 +15,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import DeliveryFault, Undelivered
-from bot.fitness import Fitness
 from bot.jobs import Failure
-from bot.limits import Limits, OperatorBudget, Period, Scope
+from bot.provider_health import ProviderHealth
+from bot.quota.limits import Limits, OperatorBudget, Period, Scope
 from bot.store import Store
 from bot.words import count, dollars, escape, relative
 
@@ -116,14 +116,14 @@ def budget_trouble(budget: OperatorBudget, guild_id: int, *, was_refused: bool) 
     return Trouble(key, f"{NEAR:.0%} used: {name} ({spent}).", over)
 
 
-def provider_troubles(name: str, label: str, fitness: Fitness) -> Iterator[Trouble]:
+def provider_troubles(name: str, label: str, health: ProviderHealth) -> Iterator[Trouble]:
     """What only the operator can put right at a provider. Pure."""
-    label, funds = escape(label), fitness.funds
-    if fitness.paused is Failure.UNAUTHORIZED:
+    label, funds = escape(label), health.funds
+    if health.paused is Failure.UNAUTHORIZED:
         text = f"{label} does not accept the bot's key any more. No job is sent there until it does."
-        yield Trouble(f"provider {name} {fitness.paused}", text, f"{label} accepts the bot's key again.")
+        yield Trouble(f"provider {name} {health.paused}", text, f"{label} accepts the bot's key again.")
     # Its pause ends where nobody can ask for its balance, and its account may still be empty.
-    if fitness.paused is Failure.OUT_OF_FUNDS or funds.is_empty:
+    if health.paused is Failure.OUT_OF_FUNDS or funds.is_empty:
         text = f"The bot's account at {label} has no credit left. No job is sent there until it has."
         key = f"provider {name} {Failure.OUT_OF_FUNDS}"
         yield Trouble(key, text, f"{label} takes the bot's jobs again.")
@@ -173,9 +173,9 @@ class Watch:
                     # It was switched off, and nobody learns any more whether that is over.
                     del told[key]
                 case ["provider", name, why]:
-                    self._catalogue.ward[name].recall(Failure(why), self._clock.now())
+                    self._catalogue.health[name].restore_pause(Failure(why), self._clock.now())
                 case ["funds", name]:
-                    self._catalogue.ward[name].funds.cost = 0
+                    self._catalogue.health[name].funds.cost = 0
                 case _:
                     pass
         self._memory = memory.model_copy(update={"told": told})
@@ -209,11 +209,11 @@ class Watch:
             self._memory = found.memory
 
     async def _troubles(self, now: datetime) -> list[Trouble]:
-        ward = self._catalogue.ward
+        health = self._catalogue.health
         providers = [
             trouble
             for name, provider in self._catalogue.providers.items()
-            for trouble in provider_troubles(name, provider.label, ward[name])
+            for trouble in provider_troubles(name, provider.label, health[name])
         ]
         budgets = [trouble async for trouble in self._budgets(now)]
         return [

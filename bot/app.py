@@ -11,6 +11,7 @@ from itertools import count
 
 from bot.alerts import Watch
 from bot.archive import Archive
+from bot.booking import Booking, HouseRules
 from bot.catalogue import Catalogue
 from bot.client import RESERVE, Stillmotion
 from bot.clock import Clock
@@ -20,27 +21,26 @@ from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.open_replies import OpenReplies
 from bot.delivery.owner import Owner
-from bot.engine import Engine
+from bot.engine.context import JobContext
+from bot.engine.download import A_DAY
+from bot.engine.engine import Engine
+from bot.engine.runner import Local
 from bot.health import Health
 from bot.intake import DECODED_AT_ONCE
 from bot.jobs import KEPT, Job
 from bot.log_format import set_up_logging
 from bot.login import DiscordAway, keep_token, translated
 from bot.media.child import Children
-from bot.media.jobfiles import JobFiles, free_bytes
+from bot.media.job_files import JobFiles, free_bytes
 from bot.moderation import Moderation
 from bot.overview import Overviews
 from bot.ownership import Ownership
-from bot.runners import Local
 from bot.saved_models import SavedModels
 from bot.settings import Settings
-from bot.stages.fetch import A_DAY
-from bot.stages.floor import Floor
 from bot.store import Store
 from bot.store.db import StoreError, connect
 from bot.store.queue import Caps
 from bot.store.rows import Unreadable
-from bot.studio import HouseRules, Studio
 from bot.tasks import Tasks
 from bot.usage import CHARTS_AT_ONCE, Reports
 from providers import create
@@ -228,7 +228,7 @@ class _App:
         await catalogue.recall()
         tasks = Tasks()
         self._at_end(tasks.close, "the background")
-        tasks.spawn(catalogue.tend(clock), "catalogue")
+        tasks.spawn(catalogue.keep_fresh(clock), "catalogue")
         await catalogue.first_answers()
 
         files = JobFiles(settings.data_dir / "jobs", timedelta(days=settings.keep_days))
@@ -237,7 +237,6 @@ class _App:
             store,
             files,
             clock,
-            client.render,
             brake=self.brake,
             card_seconds=settings.card_seconds,
             upload_limit=settings.upload_limit_mb * MEGABYTE,
@@ -245,7 +244,9 @@ class _App:
         await delivery.start()
         self._at_end(delivery.close, "the delivery")
 
-        engine = Engine(Floor(store, catalogue, delivery, files, children, encoders, clock, settings.limits))
+        engine = Engine(
+            JobContext(store, catalogue, delivery, files, children, encoders, clock, settings.limits)
+        )
         caps = Caps(
             member=settings.member_jobs,
             server=settings.server_jobs,
@@ -257,11 +258,11 @@ class _App:
             allowance=settings.allowance,
             max_file_bytes=settings.max_image_mb * MEGABYTE,
             blocked_words=settings.blocked_words,
-            fall_over=settings.fall_over,
+            fallback=settings.fallback,
             limits=settings.limits,
         )
 
-        client.studio = Studio(store, catalogue, engine, files, pictures, clock, rules, runner.wake)
+        client.booking = Booking(store, catalogue, engine, files, pictures, clock, rules, runner.wake)
         client.moderation = Moderation(store, catalogue, clock, settings.allowance, settings.limits)
         client.logs = delivery.logs
         await self._serve_operator(client, store, catalogue, delivery, tasks)
@@ -275,7 +276,7 @@ class _App:
         health = Health(settings.data_dir, client.report)
         await health.start()
         self._at_end(health.close, "the health report")
-        client.stop_intake = client.studio.close
+        client.stop_intake = client.booking.close
         self._at_end(lambda: runner.stop(client.time_left(keep=RESERVE)), "the runner")
         await runner.start()
         tasks.spawn(_sweep(files, store, clock), "sweep")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from bot.cards import Letterbox
 from bot.clock import Clock
 from bot.errors import (
     BadRequest,
@@ -22,13 +21,14 @@ from bot.errors import (
 )
 from bot.jobs import KEPT, Job, JobState
 from bot.media.child import ChildFailed, Children
-from bot.media.fitting import TooMuch, fit
-from bot.media.jobfiles import JobFiles
+from bot.media.job_files import JobFiles
+from bot.media.transcode import TooMuch, transcode
 from bot.media.videos import BadVideo
-from bot.quotas import Allowance
+from bot.messenger import Messenger
+from bot.quota.allowances import Allowance
 from bot.refusals import refusal
 from bot.store import Store
-from bot.store.accounts import Refused
+from bot.store.accounts import NotBooked
 
 LONGEST = 720.0
 """Seconds; a command's reply has to come within fifteen minutes."""
@@ -37,7 +37,7 @@ _WITHOUT = "without `show`, you alone get it"
 
 
 @dataclass(frozen=True)
-class Copy:
+class Sendable:
     """A file to send."""
 
     job: Job
@@ -50,7 +50,7 @@ class Archive:
         self,
         store: Store,
         files: JobFiles,
-        letterbox: Letterbox,
+        messenger: Messenger,
         encoders: Children,
         clock: Clock,
         allowance: Allowance,
@@ -58,7 +58,7 @@ class Archive:
         """`encoders` are its own: nobody's new video waits for an old one."""
         self._store = store
         self._files = files
-        self._letterbox = letterbox
+        self._messenger = messenger
         self._encoders = encoders
         self._clock = clock
         self._allowance = allowance
@@ -101,7 +101,7 @@ class Archive:
             yield False
             return
         booked = await self._store.accounts.book_again(job, role_ids, self._allowance, self._clock.now())
-        if isinstance(booked, Refused):
+        if isinstance(booked, NotBooked):
             raise OverAllowance(refusal(booked.why, booked.standing, job.price))
         if booked is None:
             yield False  # somebody else has just paid for it, and has that back if theirs does not arrive
@@ -114,7 +114,7 @@ class Archive:
 
     async def show(self, job: Job) -> None:
         """Take the right to show it to everybody, which there is once. Raises UserFault."""
-        rules = await self._store.acts.rules(job.guild_id, job.user_id)
+        rules = await self._store.decisions.rules(job.guild_id, job.user_id)
         if rules.block(job.user_id, self._clock.now()) is not None:
             raise NotAllowed(f"Videos of <@{job.user_id}> may not be posted now; {_WITHOUT}.")
         if job.state is JobState.DELIVERED:
@@ -129,7 +129,7 @@ class Archive:
     async def _check_post(self, job: Job) -> None:
         """A post that a moderator has deleted is not made a second time."""
         try:
-            is_there = await self._letterbox.is_there(job)
+            is_there = await self._messenger.is_there(job)
         except Undelivered as fault:
             raise NotNow("Discord does not answer just now. Try again in a minute.") from fault
         except DeliveryFault as fault:
@@ -138,7 +138,7 @@ class Archive:
             raise NotAllowed(f"Its post was deleted, and I do not post it a second time; {_WITHOUT}.")
 
     @asynccontextmanager
-    async def copy(self, job: Job, user_id: int, limit: int) -> AsyncGenerator[Copy]:
+    async def copy(self, job: Job, user_id: int, limit: int) -> AsyncGenerator[Sendable]:
         """The video in at most `limit` bytes, as it was made if that is possible. Raises UserFault."""
         if user_id in self._busy:
             raise NotNow("I am still sending you another video. Try again when it is there.")
@@ -148,15 +148,15 @@ class Archive:
         finally:
             self._busy.discard(user_id)
 
-    async def _copy(self, job: Job, limit: int) -> Copy:
+    async def _copy(self, job: Job, limit: int) -> Sendable:
         original, fitted = self._files.video(job.id), self._files.fitted(job.id)
         try:
             if await asyncio.to_thread(_fits, original, limit):
-                return Copy(job, original, is_original=True)
+                return Sendable(job, original, is_original=True)
             async with asyncio.timeout(LONGEST), self._locks.setdefault(job.id, asyncio.Lock()):
                 if not await asyncio.to_thread(_fits, fitted, limit):
-                    await fit(self._encoders, original, fitted, limit)
-            return Copy(job, fitted, is_original=False)
+                    await transcode(self._encoders, original, fitted, limit)
+            return Sendable(job, fitted, is_original=False)
         except (TooMuch, BadVideo) as error:
             raise BadRequest("That video cannot be made small enough for this place.") from error
         except (ChildFailed, TimeoutError, OSError) as error:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
-from bot.fitness import Ward
 from bot.keychecks import ASK_WITHIN, KeyChecks
 from bot.notices import reason
+from bot.provider_health import ProviderHealth
 from bot.saved_models import SavedModels
 from bot.words import code, escape
 from providers import AnyProvider
@@ -44,14 +44,14 @@ class Catalogue:
         self._default = default
         self._saved = saved
         self._specs: dict[str, Sequence[ModelSpec]] = {}
-        self.ward = Ward()
+        self.health: defaultdict[str, ProviderHealth] = defaultdict(ProviderHealth)
         self._doubted: set[str] = set()
         self._answered: set[str] = set()
         """Those that have listed their models since the start."""
         self._ask_at: dict[str, datetime] = {}
         self._quote_after: dict[str, float] = {}
         self._asked: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-        self._keys = KeyChecks(self.ward)
+        self._keys = KeyChecks(self.health)
 
     def knows(self, provider: str) -> bool:
         """Whether the provider itself has told what it offers, since the bot was started."""
@@ -61,11 +61,11 @@ class Catalogue:
         """Whether nobody can say now what an enabled provider offers."""
         return provider in self.providers and provider not in self._specs
 
-    def doubt(self, provider: str) -> None:
+    def mark_stale(self, provider: str) -> None:
         """A provider refused what its catalogue allows: ask it soon what it offers now."""
         self._doubted.add(provider)
 
-    def suspect(self, provider: str) -> None:
+    def suspect_key(self, provider: str) -> None:
         """A request was refused for the key or the balance: `tend` finds out whether that is so for all."""
         self._keys.suspect(provider)
 
@@ -152,7 +152,9 @@ class Catalogue:
         if not found:
             raise self._nothing(mode, provider, wish.model)
         able = [(name, spec) for name, spec in found if self.can(name, spec, wish)]
-        fit = [(name, spec) for name, spec in able if self.ward[name].fit(now) and name not in paused]
+        fit = [
+            (name, spec) for name, spec in able if self.health[name].is_available(now) and name not in paused
+        ]
         return (fit or able or found)[0]
 
     async def quote(self, name: str, spec: ModelSpec, wish: VideoRequest) -> int | None:
@@ -216,23 +218,23 @@ class Catalogue:
 
     def _out_of_reach(self, providers: Sequence[str]) -> str:
         """Why nobody knows what these offer."""
-        if away := [escape(self.label(name)) for name in providers if self.ward[name].paused is None]:
+        if away := [escape(self.label(name)) for name in providers if self.health[name].paused is None]:
             return f"{' and '.join(away)} can't be reached just now. Try again in a minute."
-        paused = {self.label(name): self.ward[name].paused for name in providers}
+        paused = {self.label(name): self.health[name].paused for name in providers}
         return " ".join(reason(why, label) for label, why in paused.items() if why is not None)
 
-    async def tend(self, clock: Clock) -> None:
+    async def keep_fresh(self, clock: Clock) -> None:
         """For ever: try the keys of paused providers again, and now and then ask all what they offer."""
         async with asyncio.TaskGroup() as group:
             for provider in self.providers.values():
-                group.create_task(self._tend(provider, clock))
+                group.create_task(self._keep_fresh(provider, clock))
                 group.create_task(self._keys.settle(provider, clock))
 
-    async def _tend(self, provider: AnyProvider, clock: Clock) -> None:
+    async def _keep_fresh(self, provider: AnyProvider, clock: Clock) -> None:
         """One provider's share, so that nobody waits for another one's answer."""
         never = asyncio.Event()
         while True:
-            if self.ward[provider.name].due(clock.now()):
+            if self.health[provider.name].is_check_due(clock.now()):
                 await self._keys.try_again(provider, clock)
             if self._is_due(provider.name, clock.now()):
                 await self._refresh(provider, clock.now)
@@ -252,7 +254,7 @@ class Catalogue:
         except ProviderError as error:
             log.warning("%s did not list its models: %s", provider.label, error.detail)
             if isinstance(error, Unauthorized | OutOfFunds):
-                self.ward[name].confirmed(error, now())  # a list costs nothing: it is no one request's
+                self.health[name].record_refusal(error, now())  # a list costs nothing: it is no one request's
         except TimeoutError:
             log.warning("%s did not list its models in time", provider.label)
         except Exception:
@@ -271,7 +273,7 @@ class Catalogue:
         self._answered.add(provider.name)
         self._ask_at[provider.name] = now + FRESH
         if provider.publishes_models:
-            self.ward[provider.name].seen()
+            self.health[provider.name].record_answer()
         if self._saved is not None:
             await self._saved.save(provider, specs, now)
 

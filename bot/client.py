@@ -14,19 +14,17 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.archive import Archive
-from bot.cadence import backoff
-from bot.cards import Card
+from bot.booking import Booking
 from bot.clock import Clock
 from bot.commands import Payload, command_payload, difference
-from bot.delivery import Face
 from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
-from bot.delivery.logs import Logs
+from bot.delivery.log import ModeratorLog
 from bot.delivery.open_replies import OpenReplies
+from bot.engine.cadence import backoff
 from bot.login import DiscordAway, translated
 from bot.moderation import Moderation
 from bot.overview import Overviews
-from bot.studio import Studio
 from bot.tasks import Tasks
 from bot.usage import Reports
 
@@ -44,7 +42,6 @@ SYNC_WITHIN = 10.0
 ANSWERS = 3.0
 """Seconds that answers to commands get to arrive when the bot stops."""
 EXTENSIONS = (
-    "cogs._cards",
     "cogs._errors",
     "cogs.animate",
     "cogs.delivery_admin",
@@ -61,9 +58,9 @@ EXTENSIONS = (
 class Stillmotion(commands.Bot):
     """An unstarted client. `setup_hook` starts everything else, `close` stops it."""
 
-    studio: Studio
+    booking: Booking
     moderation: Moderation
-    logs: Logs
+    logs: ModeratorLog
     reports: Reports
     archive: Archive
     admission: Admission
@@ -73,7 +70,6 @@ class Stillmotion(commands.Bot):
     """Take no more orders; set as soon as any can come."""
     may_be_read: Callable[[discord.Interaction], bool]
     """Whether discord.py may read an interaction; if not, the person is told. Set by an extension."""
-    render: Callable[[Card], Face]
     """How a status card looks; set by the extension that knows."""
 
     def __init__(

@@ -83,7 +83,7 @@ class Intake:
         self._largest = largest
         self._room = FairShare(_ROOM * largest)
         self._decoding = FairShare(DECODED_AT_ONCE)
-        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._limiter: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._prepared: Counter[int] = Counter()
         """By member."""
 
@@ -93,7 +93,7 @@ class Intake:
             check_size(attached.size, self._largest)
 
     @asynccontextmanager
-    async def turn(self, order: Order) -> AsyncGenerator[None]:
+    async def place(self, order: Order) -> AsyncGenerator[None]:
         """A member's orders with files come one after the other, each booked before the next is looked at.
 
         So nobody has more files decoded than they have allowance for. Raises NotNow where too many wait.
@@ -108,7 +108,7 @@ class Intake:
             )
         self._prepared[order.user_id] += 1
         try:
-            async with self._turns.setdefault(order.user_id, asyncio.Lock()):
+            async with self._limiter.setdefault(order.user_id, asyncio.Lock()):
                 yield
         finally:
             self._prepared[order.user_id] -= 1

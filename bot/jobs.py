@@ -158,9 +158,9 @@ class Job:
 
     0 once released: nothing was accepted, or the provider says that it charges nothing.
     """
-    may_fall_over: bool = False
+    may_fall_back: bool = False
     """Another provider may take it, as long as none has accepted it: the member named none."""
-    fell_from: str | None = None
+    fallback_from: str | None = None
     """The provider that it was meant for first, if that one could not take it."""
     advice: Advice | None = None
     """What the provider suggests instead; the member gets to know it."""

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 
 from bot.clock import Clock
-from bot.fitness import Ward
+from bot.provider_health import ProviderHealth
 from providers import AnyProvider
 from providers.errors import OutOfFunds, Unauthorized
 
@@ -18,8 +19,8 @@ CHECK_AGAIN = 10.0
 
 
 class KeyChecks:
-    def __init__(self, ward: Ward) -> None:
-        self._ward = ward
+    def __init__(self, health: Mapping[str, ProviderHealth]) -> None:
+        self._health = health
         self._suspected: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def suspect(self, provider: str) -> None:
@@ -34,7 +35,7 @@ class KeyChecks:
         suspected, never = self._suspected[provider.name], asyncio.Event()
         while True:
             await suspected.wait()
-            if self._ward[provider.name].paused is None:
+            if self._health[provider.name].paused is None:
                 await self._verify(provider, clock)
             suspected.clear()  # what was refused meanwhile has had its answer
             await clock.wait(never, CHECK_AGAIN)
@@ -46,20 +47,20 @@ class KeyChecks:
                 await provider.verify()
         except Exception as error:  # noqa: BLE001 - whatever it is, the key was not shown to work
             log.warning("%s is still paused: %r", provider.label, error)
-            self._ward[provider.name].wait(clock.now())
+            self._health[provider.name].extend_pause(clock.now())
         else:
             log.warning("%s is no longer paused", provider.label)
-            self._ward[provider.name].heard()
+            self._health[provider.name].record_success()
 
     async def _verify(self, provider: AnyProvider, clock: Clock) -> None:
-        fitness = self._ward[provider.name]
+        health = self._health[provider.name]
         words = "refused a request, but its key works: nobody else has to wait"
         try:
             async with asyncio.timeout(ASK_WITHIN):
                 await provider.verify()
         except (Unauthorized, OutOfFunds) as error:
-            fitness.confirmed(error, clock.now())
-            words = f"is paused for everybody ({fitness.paused}): {error.detail}"
+            health.record_refusal(error, clock.now())
+            words = f"is paused for everybody ({health.paused}): {error.detail}"
         except Exception as error:  # noqa: BLE001 - whatever it is, it says nothing of the key
             words = f"refused a request, and cannot be asked about its key: {error!r}"
-        log.log(logging.WARNING if fitness.paused is None else logging.ERROR, "%s %s", provider.name, words)
+        log.log(logging.WARNING if health.paused is None else logging.ERROR, "%s %s", provider.name, words)

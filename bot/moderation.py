@@ -1,4 +1,4 @@
-"""What moderators may decide for their server. Each decision is one act; nothing is changed by bad input."""
+"""What moderators may decide for their server. Bad input changes nothing."""
 
 import logging
 from collections.abc import Callable
@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import available_timezones
 
-from bot import dates
-from bot.amounts import DEFAULT, UNCHANGED, UNLIMITED, allowance_typed, credits_typed, micros_typed
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
-from bot.limits import NO_LIMITS, Limits
-from bot.pauses import PauseServer, ResumeServer
-from bot.quotas import MOST_CREDITS, Allowance, Tariff, WindowKind, within
-from bot.rules import (
-    Act,
+from bot.quota import dates
+from bot.quota.allowances import MOST_CREDITS, Allowance, Tariff, WindowKind, within
+from bot.quota.amounts import DEFAULT, UNCHANGED, UNLIMITED, allowance_typed, credits_typed, micros_typed
+from bot.quota.decisions import (
     BlockMember,
     Change,
+    Decision,
     GiveGrant,
     RevokeGrants,
     ServerRules,
@@ -29,6 +27,8 @@ from bot.rules import (
     SetTimezone,
     UnblockMember,
 )
+from bot.quota.limits import NO_LIMITS, Limits
+from bot.quota.pauses import PauseServer, ResumeServer
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.words import escape
@@ -49,8 +49,8 @@ _NO_PLACES = {"Factory", "localtime"}
 class Moderator:
     """Who decides, where and why."""
 
-    act_id: int
-    """The interaction's id; it becomes the act's."""
+    decision_id: int
+    """The interaction's id; it becomes the decision's."""
     guild_id: int
     user_id: int
     reason: str | None = None
@@ -83,11 +83,13 @@ class Moderation:
         self.limits = limits
         """The operator's."""
 
-    async def decide(self, by: Moderator, change: Change) -> Act:
+    async def decide(self, by: Moderator, change: Change) -> Decision:
         """Write down a change that needs no more checking than its own."""
-        return await self._act(by, change.member_id, lambda _: change)
+        return await self._decide(by, change.member_id, lambda _: change)
 
-    async def set_allowance(self, by: Moderator, target: Target, typed: str, kind: WindowKind | None) -> Act:
+    async def set_allowance(
+        self, by: Moderator, target: Target, typed: str, kind: WindowKind | None
+    ) -> Decision:
         """`typed` is a number of credits, a difference such as +2, `unlimited`, or `default` for no rule."""
 
         def change(rules: ServerRules) -> Change:
@@ -95,9 +97,9 @@ class Moderation:
             allowance = None if typed.strip().casefold() == DEFAULT else allowance_typed(typed, kind, now)
             return SetAllowance(member_id=target.member_id, role_id=target.role_id, allowance=allowance)
 
-        return await self._act(by, target.member_id, change)
+        return await self._decide(by, target.member_id, change)
 
-    async def grant(self, by: Moderator, member_id: int, amount: int, expires: str | None) -> Act:
+    async def grant(self, by: Moderator, member_id: int, amount: int, expires: str | None) -> Decision:
         if not 1 <= amount <= MOST_CREDITS:
             raise BadRequest(f"A grant is 1 to {MOST_CREDITS:,} credits. {UNCHANGED}")
 
@@ -113,9 +115,9 @@ class Moderation:
                 )
             return GiveGrant(member_id=member_id, amount=amount, expires_at=end)
 
-        return await self._act(by, member_id, change)
+        return await self._decide(by, member_id, change)
 
-    async def revoke(self, by: Moderator, member_id: int) -> Act:
+    async def revoke(self, by: Moderator, member_id: int) -> Decision:
         """Take back what is left of a member's grants."""
 
         def change(rules: ServerRules) -> Change:
@@ -123,26 +125,26 @@ class Moderation:
                 raise BadRequest(f"<@{member_id}> has no extra credits. {UNCHANGED}")
             return RevokeGrants(member_id=member_id)
 
-        return await self._act(by, member_id, change)
+        return await self._decide(by, member_id, change)
 
-    async def block(self, by: Moderator, member_id: int, until: str | None) -> Act:
+    async def block(self, by: Moderator, member_id: int, until: str | None) -> Decision:
         def change(rules: ServerRules) -> Change:
             end = None if until is None else dates.until(until, self._clock.now(), rules.zone)
             return BlockMember(member_id=member_id, until=end)
 
-        return await self._act(by, member_id, change)
+        return await self._decide(by, member_id, change)
 
-    async def unblock(self, by: Moderator, member_id: int) -> Act:
+    async def unblock(self, by: Moderator, member_id: int) -> Decision:
         def change(rules: ServerRules) -> Change:
             if rules.block(member_id, self._clock.now()) is None:
                 raise BadRequest(f"<@{member_id}> is not blocked. {UNCHANGED}")
             return UnblockMember(member_id=member_id)
 
-        return await self._act(by, member_id, change)
+        return await self._decide(by, member_id, change)
 
     async def price(
         self, by: Moderator, provider: str, model: str | None, typed: str, per: Per | None
-    ) -> Act:
+    ) -> Decision:
         """`typed` is a number of credits, or `default`."""
         is_default = typed.strip().casefold() == DEFAULT
         if not is_default:  # what is no longer here can be set back
@@ -150,12 +152,12 @@ class Moderation:
         tariff = None if is_default else Tariff(credits=credits_typed(typed), per=per)
         return await self.decide(by, SetPrice(provider=provider, model=model, tariff=tariff))
 
-    async def budget(self, by: Moderator, typed: str) -> Act:
+    async def budget(self, by: Moderator, typed: str) -> Decision:
         """`typed` is an amount of US dollars a month, or `unlimited`."""
         micros = None if typed.strip().casefold() == UNLIMITED else micros_typed(typed)
         return await self.decide(by, SetBudget(micros=micros))
 
-    async def caps(self, by: Moderator, member: int | None, server: int | None) -> Act:
+    async def caps(self, by: Moderator, member: int | None, server: int | None) -> Decision:
         """Jobs at once. A number that is left out stays as it is; without any, the bot's defaults hold."""
         for number in (member, server):
             if number is not None and not 1 <= number <= MOST_JOBS:
@@ -166,46 +168,46 @@ class Moderation:
                 return SetCaps()
             return SetCaps(member=member or rules.member_jobs, server=server or rules.server_jobs)
 
-        return await self._act(by, None, change)
+        return await self._decide(by, None, change)
 
-    async def timezone(self, by: Moderator, typed: str) -> Act:
+    async def timezone(self, by: Moderator, typed: str) -> Decision:
         known = {name.casefold(): name for name in available_timezones() - _NO_PLACES}
         zone = known.get(typed.strip().casefold())
         if zone is None:
             raise BadRequest(f"I know no such time zone. Try `Europe/Berlin` or `UTC`. {UNCHANGED}")
         return await self.decide(by, SetTimezone(zone=zone))
 
-    async def default_provider(self, by: Moderator, provider: str | None) -> Act:
+    async def default_provider(self, by: Moderator, provider: str | None) -> Decision:
         if provider is not None:
             self._check_offer(provider, None)
         return await self.decide(by, SetDefaultProvider(provider=provider))
 
-    async def pause(self, by: Moderator, until: str | None) -> Act:
+    async def pause(self, by: Moderator, until: str | None) -> Decision:
         """Stop new videos in the whole server."""
 
         def change(rules: ServerRules) -> Change:
             end = None if until is None else dates.until(until, self._clock.now(), rules.zone)
             return PauseServer(until=end)
 
-        return await self._act(by, None, change)
+        return await self._decide(by, None, change)
 
-    async def resume(self, by: Moderator) -> Act:
+    async def resume(self, by: Moderator) -> Decision:
         def change(rules: ServerRules) -> Change:
             if rules.paused(self._clock.now()) is None:
                 raise BadRequest(f"Videos are not paused here. {UNCHANGED}")
             return ResumeServer()
 
-        return await self._act(by, None, change)
+        return await self._decide(by, None, change)
 
     def now(self) -> datetime:
         return self._clock.now()
 
     async def rules(self, guild_id: int, member_id: int | None = None) -> ServerRules:
         """What holds in a server now, for everybody and for this member."""
-        return await self._store.acts.rules(guild_id, member_id)
+        return await self._store.decisions.rules(guild_id, member_id)
 
     async def log_channel(self, guild_id: int) -> int | None:
-        """Where decisions are posted. An act that is written down does not fail for want of it."""
+        """Where decisions are posted. A decision that is written down does not fail for want of it."""
         try:
             return (await self.rules(guild_id)).log_channel_id
         except StoreError:
@@ -214,7 +216,7 @@ class Moderation:
 
     async def overrides(self, guild_id: int) -> ServerRules:
         """The members with an allowance or a block of their own, as many as a list holds."""
-        return await self._store.acts.overrides(guild_id, self._clock.now(), MOST_LISTED)
+        return await self._store.decisions.overrides(guild_id, self._clock.now(), MOST_LISTED)
 
     async def history(
         self,
@@ -224,17 +226,19 @@ class Moderation:
         *,
         before: int | None = None,
         after: int | None = None,
-    ) -> list[Act]:
-        """Acts of the server or about one member, newest first."""
-        return await self._store.acts.history(guild_id, member_id, limit, before=before, after=after)
+    ) -> list[Decision]:
+        """Decisions of the server or about one member, newest first."""
+        return await self._store.decisions.history(guild_id, member_id, limit, before=before, after=after)
 
-    async def _act(
+    async def _decide(
         self, by: Moderator, member_id: int | None, change: Callable[[ServerRules], Change]
-    ) -> Act:
-        def make(rules: ServerRules) -> Act:
-            return Act(by.act_id, by.guild_id, by.user_id, self._clock.now(), change(rules), by.reason)
+    ) -> Decision:
+        def make(rules: ServerRules) -> Decision:
+            return Decision(
+                by.decision_id, by.guild_id, by.user_id, self._clock.now(), change(rules), by.reason
+            )
 
-        return await self._store.acts.add(by.act_id, by.guild_id, member_id, make)
+        return await self._store.decisions.add(by.decision_id, by.guild_id, member_id, make)
 
     def _check_offer(self, provider: str, model: str | None) -> None:
         if provider not in self._catalogue.providers:

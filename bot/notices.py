@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from bot.cards import Hold
 from bot.jobs import Failure, Job, JobState, Place
+from bot.messenger import Hold
 from bot.words import code, count, escape, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
 from providers.specs import OPTIONS

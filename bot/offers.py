@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.fitness import Fitness
-from bot.quotas import Tariff
+from bot.provider_health import ProviderHealth
+from bot.quota.allowances import Tariff
 from providers.specs import ModelSpec
 
 
 @dataclass(frozen=True)
-class Offer:
+class ModelOffer:
     """One model as somebody who chooses wants to know it."""
 
     spec: ModelSpec
@@ -21,11 +21,11 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Maker:
+class ProviderOffer:
     """One provider as somebody who chooses wants to know it."""
 
     label: str
-    fitness: Fitness
+    health: ProviderHealth
     fit: bool
-    offers: Sequence[Offer]
+    offers: Sequence[ModelOffer]
     """Its models; none while its list has not loaded."""

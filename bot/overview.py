@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.jobs import Failure, JobState
-from bot.limits import Limits, OperatorBudget
-from bot.pauses import Pauses
-from bot.quotas import Allowance, Budget, Pause, WindowKind, window_at, within
+from bot.quota.allowances import Allowance, Budget, Pause, WindowKind, window_at, within
+from bot.quota.limits import Limits, OperatorBudget
+from bot.quota.pauses import Pauses
 from bot.store import Store
 
 
@@ -50,7 +50,7 @@ class Overviews:
 
     async def of(self, guild_id: int) -> Overview:
         now = self._clock.now()
-        rules = await self._store.acts.rules(guild_id)
+        rules = await self._store.decisions.rules(guild_id)
         pauses = await self._store.pauses.get()
         month = window_at(WindowKind.MONTH, now, rules.zone)
         spent = await self._store.accounts.spent(guild_id, month)
@@ -68,8 +68,8 @@ class Overviews:
             providers=[
                 ProviderState(
                     provider.label,
-                    self._catalogue.ward[name].fit(now),
-                    self._catalogue.ward[name].paused,
+                    self._catalogue.health[name].is_available(now),
+                    self._catalogue.health[name].paused,
                     pauses.providers.get(name),
                 )
                 for name, provider in self._catalogue.providers.items()

@@ -1,9 +1,9 @@
 """Why a video is not booked, in sentences for the person who asked. Pure."""
 
-from bot.limits import OperatorBudget, Period, Scope
 from bot.notices import NOT_CHARGED
-from bot.pauses import LONGEST_REASON
-from bot.quotas import Pause, Refusal, Standing, WindowKind
+from bot.quota.allowances import Pause, Refusal, Standing, WindowKind
+from bot.quota.limits import OperatorBudget, Period, Scope
+from bot.quota.pauses import LONGEST_REASON
 from bot.words import code, count, dollars, escape, full, relative
 
 _IN_WINDOW = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}

@@ -1,5 +1,6 @@
 """Every setting, from the environment and from `.env`. A provider's own are `<PROVIDER>_<FIELD>`."""
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -15,16 +16,20 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from bot.limits import Limits, Period, Scope
-from bot.quotas import MOST_CREDITS, Allowance, WindowKind
+from bot.quota.allowances import MOST_CREDITS, Allowance, WindowKind
+from bot.quota.limits import Limits, Period, Scope
 from providers import discover
 from providers.base import Dollars, ProviderConfig, micros
 from providers.hosts import hosts_of, is_exposed, named_host
+
+log = logging.getLogger(__name__)
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 """A list that people write as `one, two`."""
 
 
+RENAMED = {"fall_over": "fallback"}
+"""Old names of settings, which are read until the next version."""
 _ID = re.compile(r"[0-9]{1,19}")
 
 
@@ -81,7 +86,7 @@ class Settings(BaseSettings):
     """How many videos are made smaller at once, each on a core of its own."""
     card_seconds: float = Field(default=5, gt=0)
     """The shortest time between two edits of one status card."""
-    fall_over: bool = True
+    fallback: bool = True
     """Whether a job whose provider cannot take it may go to another, where the member named none."""
     blocked_words: CommaSeparated = ()
     trusted_hosts: CommaSeparated = ()
@@ -139,6 +144,14 @@ class Settings(BaseSettings):
         """Set the variables of providers apart from our own."""
         known = provider_fields()
         own = {name: value for name, value in values.items() if name not in known}
+        for old, new in RENAMED.items():
+            if old in own:
+                log.warning(
+                    "%s is now called %s. The next version will not read the old name.",
+                    old.upper(),
+                    new.upper(),
+                )
+                own.setdefault(new, own.pop(old))
         return {**own, "providers": {name: value for name, value in values.items() if name in known}}
 
     @field_validator("providers", mode="before")
@@ -228,14 +241,14 @@ def _split(value: object) -> object:
 
 
 class _ProviderVariables(PydanticBaseSettingsSource):
-    """The variables of the environment that belong to providers; pydantic looks for our own fields only."""
+    """The variables that pydantic does not look for: those of providers, and old names of our own."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         raise NotImplementedError  # called for the fields of Settings, of which this source gives none
 
     def __call__(self) -> dict[str, Any]:
         present = {name.lower(): value for name, value in os.environ.items() if value}
-        return {name: present[name] for name in provider_fields() if name in present}
+        return {name: present[name] for name in provider_fields() | RENAMED.keys() if name in present}
 
 
 def provider_fields() -> frozenset[str]:

@@ -15,7 +15,7 @@ from bot.clock import Clock
 from bot.fair import FairShare
 from bot.media.charts import UsageChart, draw
 from bot.media.child import Children
-from bot.quotas import Budget, WindowKind, window_at
+from bot.quota.allowances import Budget, WindowKind, window_at
 from bot.store import Store
 from bot.store.db import Row
 from bot.store.usage import MemberUsage
@@ -90,7 +90,7 @@ class Reports:
         self._clock = clock
 
     async def usage(self, guild_id: int, period: Period) -> UsageReport:
-        rules = await self._store.acts.rules(guild_id)
+        rules = await self._store.decisions.rules(guild_id)
         now = self._clock.now()
         days = days_of(period, now, rules.zone)
         midnights = _midnights(days, rules.zone)
@@ -108,7 +108,7 @@ class Reports:
 
     async def spent(self, guild_id: int) -> int:
         """What a server has spent or reserved this month, in millionths of a US dollar."""
-        rules = await self._store.acts.rules(guild_id)
+        rules = await self._store.decisions.rules(guild_id)
         month = window_at(WindowKind.MONTH, self._clock.now(), rules.zone)
         return await self._store.accounts.spent(guild_id, month)
 
@@ -124,7 +124,7 @@ class Reports:
 
     async def export(self, guild_id: int, period: Period) -> Export:
         """The jobs of the period as CSV, the latest MOST_ROWS of them, in UTF-8."""
-        rules = await self._store.acts.rules(guild_id)
+        rules = await self._store.decisions.rules(guild_id)
         days = days_of(period, self._clock.now(), rules.zone)
         start, *_, end = _midnights(days, rules.zone)
         rows = await self._store.usage.rows(guild_id, start, end, MOST_ROWS)

@@ -6,6 +6,7 @@ from typing import Any, Self
 import discord
 
 from bot.client import stillmotion
+from bot.delivery.look import cancel_button
 from bot.notices import cancelled
 from cogs._answer import CANCELLING, Interaction, answering
 from cogs._ids import ID, known
@@ -16,7 +17,7 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"c
     """Ends a job, for the member who asked for it and for members who may manage messages."""
 
     def __init__(self, job_id: int) -> None:
-        super().__init__(discord.ui.Button(label="Cancel", custom_id=f"cancel:{job_id}"))
+        super().__init__(cancel_button(job_id))
         self.job_id = job_id
 
     @classmethod
@@ -36,9 +37,9 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"c
     async def _cancel(self, interaction: Interaction) -> str:
         known(self.job_id)
         bot, user_id = stillmotion(interaction), interaction.user.id
-        cancelling = bot.studio.cancel(
+        cancelling = bot.booking.cancel(
             self.job_id, interaction.guild_id or 0, user_id, lambda place: moderates(interaction, place)
         )
         job = await bot.tasks.detached(cancelling, f"cancel {self.job_id}")
-        left = await bot.studio.waste.cancels_left(job) if job.held_until else 0
-        return cancelled(job, bot.studio.catalogue.label(job.provider), left)
+        left = await bot.booking.waste.cancels_left(job) if job.held_until else 0
+        return cancelled(job, bot.booking.catalogue.label(job.provider), left)

@@ -10,9 +10,9 @@ from discord import app_commands
 from bot.client import Stillmotion, stillmotion
 from cogs._answer import VIDEO, Interaction, sentence, tell
 from cogs._buttons import CancelButton
-from cogs._history import HistoryButton
-from cogs._member_card import MemberButton, form_of
 from cogs._offered import CHANGED, objection, suggest_nothing
+from cogs.quota_admin._history import HistoryButton
+from cogs.quota_admin._member_card import MemberButton, form_of
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What commands for moderators share: who may use them and on whom, how acts are answered and logged."""
+"""What commands for moderators share: who may use them and on whom, how decisions are answered and logged."""
 
 import logging
 from typing import TypeAlias, TypeVar
@@ -7,15 +7,15 @@ import discord
 from discord import app_commands
 
 from bot.client import Stillmotion
-from bot.delivery.logs import Logged
+from bot.delivery.log import Logged
 from bot.errors import BadRequest, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.outages import outage
-from bot.pauses import LONGEST_REASON
-from bot.rules import Act
-from cogs._acts import still, told
+from bot.quota.decisions import Decision
+from bot.quota.pauses import LONGEST_REASON
 from cogs._answer import Interaction
 from cogs._permissions import knows_server, manages_server, role_ids
+from cogs.quota_admin._sentences import still, told
 
 T = TypeVar("T")
 
@@ -110,25 +110,29 @@ def _check_rank(interaction: Interaction, chosen: discord.Role) -> None:
         raise BadRequest(f"{chosen.mention} is above your own highest role. {UNCHANGED}")
 
 
-async def done(bot: Stillmotion, interaction: Interaction, act: Act, also: int | None = None) -> str:
-    """Log an act where the server wants it, and `also` in another channel, and say that it is done."""
-    words = told(act, bot.studio.catalogue.label)
+async def done(
+    bot: Stillmotion, interaction: Interaction, decision: Decision, also: int | None = None
+) -> str:
+    """Log a decision where the server wants it, and `also` in another channel, and say that it is done."""
+    words = told(decision, bot.booking.catalogue.label)
     text = f"{interaction.user.mention} {words}."
     try:
-        chosen = await bot.moderation.log_channel(act.guild_id)
+        chosen = await bot.moderation.log_channel(decision.guild_id)
     except Exception as error:
         if outage(error) is None:
             raise
-        log.warning("nobody knows where the log of server %d is: %s", act.guild_id, error)
+        log.warning("nobody knows where the log of server %d is: %s", decision.guild_id, error)
         return f"Done: {words}. The log channel may not show it; `/quota-admin history` does."
-    limit = still(act.change, bot.moderation.limits)
-    note = limit + (await _log(bot, act, chosen, text) if chosen is not None else "")
+    limit = still(decision.change, bot.moderation.limits)
+    note = limit + (await _log(bot, decision, chosen, text) if chosen is not None else "")
     if also not in {None, chosen}:
-        await _log(bot, act, also or 0, text)
+        await _log(bot, decision, also or 0, text)
     return f"Done: {words}.{note}"
 
 
-async def _log(bot: Stillmotion, act: Act, channel_id: int, text: str) -> str:
-    """Post an act in a log channel, and say what became of that; the history has it anyway."""
-    logged = await bot.logs.post("act", act.id, act.guild_id, channel_id, text, patience=_PATIENCE)
+async def _log(bot: Stillmotion, decision: Decision, channel_id: int, text: str) -> str:
+    """Post a decision in a log channel, and say what became of that; the history has it anyway."""
+    logged = await bot.logs.post(
+        "decision", decision.id, decision.guild_id, channel_id, text, patience=_PATIENCE
+    )
     return _LOGGED[logged].format(channel=f"<#{channel_id}>")

@@ -1,12 +1,12 @@
 """`/settings status` in words: ten lines. Pure."""
 
 from bot.jobs import Failure
-from bot.limits import OperatorBudget, Scope
 from bot.overview import Overview, ProviderState
-from bot.quotas import Budget
+from bot.quota.allowances import Budget
+from bot.quota.limits import OperatorBudget, Scope
 from bot.refusals import because
 from bot.words import count, dollars, escape, full
-from cogs._acts import amount_of
+from cogs.quota_admin._sentences import amount_of
 
 _PROVIDERS = 8
 """Entries listed before the rest is counted."""

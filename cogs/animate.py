@@ -17,8 +17,8 @@ from providers.specs import Mode
 class Animate(commands.Cog):
     def __init__(self, bot: Stillmotion) -> None:
         self.bot = bot
-        suggest_from(self.animate, Mode.IMAGE_TO_VIDEO, lambda: bot.studio.catalogue)
-        suggest_from(self.video, Mode.TEXT_TO_VIDEO, lambda: bot.studio.catalogue)
+        suggest_from(self.animate, Mode.IMAGE_TO_VIDEO, lambda: bot.booking.catalogue)
+        suggest_from(self.video, Mode.TEXT_TO_VIDEO, lambda: bot.booking.catalogue)
 
     @app_commands.command()
     @app_commands.describe(
@@ -51,7 +51,7 @@ class Animate(commands.Cog):
         return await self._book(await order(interaction, prompt, options, None))
 
     async def _book(self, asked: Order) -> str:
-        job = await self.bot.tasks.detached(self.bot.studio.enqueue(asked), f"order {asked.id}")
+        job = await self.bot.tasks.detached(self.bot.booking.enqueue(asked), f"order {asked.id}")
         price = "" if job.price == 1 else f" and takes {count(job.price, 'credit')}"
         shown = "The card below shows how it goes" if job.card_id else "Its card could not be posted here"
         return f"Your video is in the queue{price}. {shown}; `/jobs list` shows all of yours."

@@ -4,7 +4,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
-from bot.rules import Elsewhere, SetElsewhere
+from bot.quota.decisions import Elsewhere, SetElsewhere
 from cogs._answer import Interaction, deciding
 from cogs._moderators import Reason, done, moderator, reasoned
 
@@ -32,8 +32,8 @@ class DeliveryAdmin(commands.GroupCog, group_name="delivery-admin"):
     async def elsewhere(self, interaction: Interaction, where: str, reason: Reason | None = None) -> str:
         """Where a video may go that its channel does not take, before its member gets it directly."""
         by = moderator(interaction, reason)
-        act = await self.bot.moderation.decide(by, SetElsewhere(where=Elsewhere(where)))
-        return await done(self.bot, interaction, act)
+        decision = await self.bot.moderation.decide(by, SetElsewhere(where=Elsewhere(where)))
+        return await done(self.bot, interaction, decision)
 
 
 async def setup(bot: Stillmotion) -> None:

@@ -11,13 +11,14 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.delivery.calls import call
-from bot.delivery.limits import HIGHEST_TIER, STEP
+from bot.delivery.look import jump
+from bot.delivery.upload_limits import HIGHEST_TIER, STEP
 from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
 from bot.errors import DeliveryFault, NotNow, TooLarge, Undelivered, UserFault
 from bot.jobs import Job, JobState
 from bot.words import count, escape, plain
 from cogs._answer import Interaction, making, privately, suggesting
-from cogs._cards import jump
+from cogs._buttons import CancelButton
 from cogs._ids import read_id
 from cogs._permissions import check_member, moderates, role_ids
 
@@ -48,7 +49,7 @@ class Jobs(commands.GroupCog, group_name="jobs"):
     async def list_(self, interaction: Interaction) -> discord.Embed:
         """Your latest videos in this server."""
         guild_id, user_id = interaction.guild_id or 0, interaction.user.id
-        found = await self.bot.studio.recent(guild_id, user_id, _LISTED)
+        found = await self.bot.booking.recent(guild_id, user_id, _LISTED)
         kept = {job.id for job in await self.bot.archive.of(guild_id, user_id)}
         lines = [_line(job, kept=job.id in kept) for job in found]
         return discord.Embed(
@@ -168,4 +169,5 @@ def _line(job: Job, *, kept: bool) -> str:
 
 
 async def setup(bot: Stillmotion) -> None:
+    bot.add_dynamic_items(CancelButton)
     await bot.add_cog(Jobs(bot))

@@ -4,7 +4,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
-from bot.rules import SetFallOver
+from bot.quota.decisions import SetFallback
 from bot.words import plain
 from cogs._answer import Interaction, deciding, suggesting
 from cogs._moderators import Reason, done, moderator, reasoned
@@ -26,13 +26,13 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
         self, interaction: Interaction, provider: str | None = None, reason: Reason | None = None
     ) -> str:
         """Choose who makes the video when nobody is named."""
-        act = await self.bot.moderation.default_provider(moderator(interaction, reason), provider)
-        return await done(self.bot, interaction, act)
+        decision = await self.bot.moderation.default_provider(moderator(interaction, reason), provider)
+        return await done(self.bot, interaction, decision)
 
     @default.autocomplete("provider")
     @suggesting
     async def _providers(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        found = self.bot.studio.catalogue
+        found = self.bot.booking.catalogue
         names = ((name, found.label(name)) for name in found.providers)
         return [
             app_commands.Choice(name=plain(label), value=name)
@@ -44,13 +44,13 @@ class ProviderAdmin(commands.GroupCog, group_name="provider-admin"):
     @app_commands.describe(allowed="Leave it out for what the bot has by default")
     @reasoned
     @deciding
-    async def fall_over(
+    async def fallback(
         self, interaction: Interaction, *, allowed: bool | None = None, reason: Reason | None = None
     ) -> str:
         """May a job that no provider has accepted go to another one that can do exactly the same?"""
         by = moderator(interaction, reason)
-        act = await self.bot.moderation.decide(by, SetFallOver(allowed=allowed))
-        return await done(self.bot, interaction, act)
+        decision = await self.bot.moderation.decide(by, SetFallback(allowed=allowed))
+        return await done(self.bot, interaction, decision)
 
 
 async def setup(bot: Stillmotion) -> None:

@@ -6,10 +6,10 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.notices import reason
-from bot.offers import Maker, Offer
+from bot.offers import ModelOffer, ProviderOffer
 from bot.words import code, count, dollars, escape, span
-from cogs._acts import tariff_words
 from cogs._answer import Interaction, privately
+from cogs.quota_admin._sentences import tariff_words
 from providers.options import ImageLimits
 from providers.specs import OPTIONS, Mode, ModelSpec
 
@@ -28,7 +28,7 @@ class Providers(commands.Cog):
     @privately
     async def providers(self, interaction: Interaction) -> discord.Embed:
         """Who makes videos here, what they take and cost, and whether they are well."""
-        makers = await self.bot.studio.makers(interaction.guild_id or 0)
+        makers = await self.bot.booking.providers(interaction.guild_id or 0)
         embed = discord.Embed(title="Video providers", colour=discord.Colour.blurple())
         if not makers:
             embed.description = "None is available right now."
@@ -39,7 +39,7 @@ class Providers(commands.Cog):
         return embed
 
 
-def _about(maker: Maker, room: int) -> str:
+def _about(maker: ProviderOffer, room: int) -> str:
     """A provider's health and as many of its models as there is room for, in characters."""
     text = _health(maker)
     if not maker.offers:
@@ -52,7 +52,7 @@ def _about(maker: Maker, room: int) -> str:
     return text
 
 
-def _model(offer: Offer) -> str:
+def _model(offer: ModelOffer) -> str:
     spec = offer.spec
     parts = [f"{_MODES[spec.mode]} **{escape(spec.name, 60)}** {code(spec.id)}", _takes(spec)]
     if spec.price is not None:
@@ -66,9 +66,9 @@ def _model(offer: Offer) -> str:
     return "; ".join(parts)
 
 
-def _health(maker: Maker) -> str:
-    if maker.fitness.paused is not None:
-        return f"🔴 {reason(maker.fitness.paused, maker.label)}"
+def _health(maker: ProviderOffer) -> str:
+    if maker.health.paused is not None:
+        return f"🔴 {reason(maker.health.paused, maker.label)}"
     return "🟢 ready" if maker.fit else "🟠 has trouble right now and is left alone for a moment"
 
 

@@ -5,14 +5,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
+from bot.delivery.look import jump
 from bot.jobs import Job, JobState
 from bot.notices import ending
-from bot.quotas import Block, Grant, Ruling, Source, Standing, WindowKind
+from bot.quota.allowances import Block, Grant, Ruling, Source, Standing, WindowKind
 from bot.words import count, escape, fitting, full, relative
-from cogs._acts import amount_of
 from cogs._answer import Interaction, privately
-from cogs._cards import jump
 from cogs._permissions import role_ids
+from cogs.quota_admin._sentences import amount_of
 
 _LOOKED_AT = 25
 _SHOWN = 5
@@ -28,15 +28,15 @@ class Quota(commands.Cog):
     @privately
     async def quota(self, interaction: Interaction) -> discord.Embed:
         """What you have left, by which rule, when it renews, and what your last videos cost."""
-        studio, guild_id, user = self.bot.studio, interaction.guild_id or 0, interaction.user
-        standing = await studio.standing(guild_id, user.id, role_ids(user))
-        recent = await studio.recent(guild_id, user.id, _LOOKED_AT)
+        booking, guild_id, user = self.bot.booking, interaction.guild_id or 0, interaction.user
+        standing = await booking.standing(guild_id, user.id, role_ids(user))
+        recent = await booking.recent(guild_id, user.id, _LOOKED_AT)
         embed = standing_embed(standing)
         running = [job for job in recent if job.state.is_open]
         told = fitting([_running(job) for job in running]) or "Nothing"
         embed.add_field(name="Under way", value=told, inline=False)
         if over := [job for job in recent if not job.state.is_open][:_SHOWN]:
-            label = studio.catalogue.label
+            label = booking.catalogue.label
             told = fitting([_over(job, label(job.provider)) for job in over])
             embed.add_field(name="Last videos", value=told, inline=False)
         return embed

@@ -6,7 +6,7 @@ from discord.ext import commands
 
 from bot.client import Stillmotion
 from bot.delivery.owner import owner_of
-from bot.pauses import LONGEST_REASON
+from bot.quota.pauses import LONGEST_REASON
 from cogs._answer import Interaction, deciding
 from cogs._moderators import Reason, done, moderator, reasoned
 from cogs._overview import overview
@@ -35,16 +35,16 @@ class ServerSettings(commands.GroupCog, group_name="settings"):
         until: _UNTIL | None = None,
     ) -> str:
         """Stop new videos in this server at once. The queue waits; what is being made goes on."""
-        act = await self.bot.moderation.pause(moderator(interaction, reason), until)
-        return await done(self.bot, interaction, act)
+        decision = await self.bot.moderation.pause(moderator(interaction, reason), until)
+        return await done(self.bot, interaction, decision)
 
     @app_commands.command()
     @reasoned
     @deciding
     async def resume(self, interaction: Interaction, reason: Reason | None = None) -> str:
         """Let videos be made in this server again."""
-        act = await self.bot.moderation.resume(moderator(interaction, reason))
-        return await done(self.bot, interaction, act)
+        decision = await self.bot.moderation.resume(moderator(interaction, reason))
+        return await done(self.bot, interaction, decision)
 
     @app_commands.command()
     @deciding

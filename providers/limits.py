@@ -46,24 +46,24 @@ class Budget:
         self._patience = patience
         self._time = time
         self._sleep = sleep
-        self._turns: list[float] = []
+        self._limiter: list[float] = []
         """When calls were or will be made, in order."""
 
     async def spend(self) -> None:
         """Return as soon as one more call is allowed, and count it."""
         now = self._time()
-        self._turns = [turn for turn in self._turns if turn > now - self._seconds]
-        is_full = len(self._turns) >= self._calls
-        turn = max(now, self._turns[-self._calls] + self._seconds) if is_full else now
+        self._limiter = [turn for turn in self._limiter if turn > now - self._seconds]
+        is_full = len(self._limiter) >= self._calls
+        turn = max(now, self._limiter[-self._calls] + self._seconds) if is_full else now
         wait = turn - now
         if wait > self._patience:
             raise Overloaded(f"our own limit of {self._calls} calls in {self._seconds:g} s", retry_after=wait)
-        insort(self._turns, turn)
+        insort(self._limiter, turn)
         if wait:
             try:
                 await self._sleep(wait)
             except BaseException:
-                self._turns.remove(turn)
+                self._limiter.remove(turn)
                 raise
 
 

@@ -20,16 +20,16 @@ DISCORD = {f"bot/{name}.py" for name in ("app", "client", "commands", "demo", "l
 HTTP = {"bot/delivery/brake.py", "bot/delivery/calls.py", "bot/demo.py", "bot/login.py"}
 PURE = {
     "bot/jobs.py",
-    "bot/cadence.py",
-    "bot/dates.py",
-    "bot/quotas.py",
+    "bot/engine/cadence.py",
+    "bot/quota/dates.py",
+    "bot/quota/allowances.py",
     "bot/safety.py",
     "bot/notices.py",
-    "bot/amounts.py",
-    "bot/limits.py",
-    "bot/pauses.py",
+    "bot/quota/amounts.py",
+    "bot/quota/limits.py",
+    "bot/quota/pauses.py",
     "bot/refusals.py",
-    "bot/cards.py",
+    "bot/messenger.py",
 }
 PROVIDER_LIBRARIES = {"aiohttp", "multidict", "pydantic", "yarl"}
 EXTRA = {"providers/_animation.py": {"av", "PIL"}}

@@ -1,28 +1,24 @@
 """Cards and videos to Discord, by bot token: an interaction's own token dies before a long video is done."""
 
-from collections.abc import Callable
-
 import discord
 
-from bot.cards import Card, Posted
 from bot.clock import Clock
 from bot.delivery.brake import Brake
-from bot.delivery.cards import Cards, Face
-from bot.delivery.ending import Ending
-from bot.delivery.limits import UploadLimits
-from bot.delivery.logs import Logs
+from bot.delivery.cards import Cards
+from bot.delivery.log import ModeratorLog
+from bot.delivery.notifications import Notifications
+from bot.delivery.rate_limit import ChannelRateLimiter
 from bot.delivery.rest import Rest
-from bot.delivery.turns import Turns
+from bot.delivery.upload_limits import UploadLimits
 from bot.delivery.videos import Videos
 from bot.jobs import Job, Place
-from bot.media.jobfiles import JobFiles
+from bot.media.job_files import JobFiles
+from bot.messenger import Card, Posted
 from bot.store import Store
-
-__all__ = ["Delivery", "Face"]
 
 
 class Delivery:
-    """The letter box: cards, videos, the moderators' log, and the turns that they share."""
+    """Everything that is sent to Discord by bot token, with one rate limiter for all of it."""
 
     def __init__(
         self,
@@ -30,19 +26,18 @@ class Delivery:
         store: Store,
         files: JobFiles,
         clock: Clock,
-        render: Callable[[Card], Face],
         *,
         brake: Brake,
         card_seconds: float,
         upload_limit: int,
     ) -> None:
         rest = self.rest = Rest(client, brake)
-        self._turns = Turns(clock)
+        self._limiter = ChannelRateLimiter(clock)
         self._limits = UploadLimits(client, store, clock, upload_limit)
-        self.logs = Logs(rest, store, clock, self._turns)
-        ending = Ending(rest, store, clock, self._turns, self.logs)
-        self._cards = Cards(rest, store, files, clock, self._turns, ending, render, card_seconds)
-        self._videos = Videos(client, rest, store, files, clock, self._turns, self._limits)
+        self.logs = ModeratorLog(rest, store, clock, self._limiter)
+        ending = Notifications(rest, store, clock, self._limiter, self.logs)
+        self._cards = Cards(rest, store, files, clock, self._limiter, ending, card_seconds)
+        self._videos = Videos(client, rest, store, files, clock, self._limiter, self._limits)
 
     async def start(self) -> None:
         """Before anything is shown. Raises StoreError."""
@@ -52,7 +47,7 @@ class Delivery:
     async def close(self) -> None:
         await self._cards.close()
         await self.logs.close()
-        await self._turns.close()
+        await self._limiter.close()
 
     def show(self, card: Card) -> None:
         self._cards.show(card)

@@ -10,7 +10,7 @@ from bot.clock import Clock
 from bot.delivery.calls import call
 from bot.delivery.rest import Rest
 from bot.errors import DeliveryFault
-from bot.limits import Limits
+from bot.quota.limits import Limits
 from bot.store.db import StoreError
 from bot.store.notes import Notes
 

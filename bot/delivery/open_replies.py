@@ -15,9 +15,9 @@ from typing import cast
 
 import discord
 
-from bot.cadence import backoff
 from bot.clock import Clock
 from bot.delivery.calls import call
+from bot.engine.cadence import backoff
 from bot.errors import DeliveryFault, Undelivered
 from bot.outages import DOUBT
 from bot.store import Store

@@ -9,17 +9,17 @@ from weakref import WeakValueDictionary
 
 import discord
 
-from bot.cards import Posted
 from bot.clock import Clock
 from bot.delivery.answers import Message
-from bot.delivery.limits import UploadLimits
+from bot.delivery.rate_limit import CallKind, ChannelRateLimiter, Rank
 from bot.delivery.rest import Rest
-from bot.delivery.turns import Kind, Rank, Turns
+from bot.delivery.upload_limits import UploadLimits
 from bot.errors import Gone, NoReplies, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Job, Place
-from bot.media.jobfiles import JobFiles
+from bot.media.job_files import JobFiles
+from bot.messenger import Posted
 from bot.notices import above, announcement, number
-from bot.rules import Elsewhere
+from bot.quota.decisions import Elsewhere
 from bot.store import Store
 from bot.words import plain
 
@@ -40,7 +40,7 @@ class Videos:
         store: Store,
         files: JobFiles,
         clock: Clock,
-        turns: Turns,
+        limiter: ChannelRateLimiter,
         limits: UploadLimits,
     ) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class Videos:
         self._store = store
         self._files = files
         self._clock = clock
-        self._turns = turns
+        self._limiter = limiter
         self._limits = limits
         self._uploads: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
         self._empty: set[int] = set()
@@ -80,7 +80,7 @@ class Videos:
         channel_id, message_id = await self._channel(job), job.message_id or 0
         async with (
             self._uploads.setdefault(channel_id, asyncio.Semaphore(UPLOADS)),
-            self._turns.take(channel_id, Kind.EDIT, lambda: Rank.END, old=self._is_old(job)),
+            self._limiter.acquire(channel_id, CallKind.EDIT, lambda: Rank.END, old=self._is_old(job)),
         ):
             if message_id not in self._empty and await self._has_arrived(channel_id, message_id):
                 return
@@ -130,7 +130,7 @@ class Videos:
         if job.place is Place.DIRECT:
             return None
         if job.place is Place.CHANNEL and not unwanted:
-            rules = await self._store.acts.rules(job.guild_id)
+            rules = await self._store.decisions.rules(job.guild_id)
             other = self._elsewhere(job, rules.elsewhere)
             if other not in {None, job.channel_id}:
                 return Place.SERVER, other
@@ -165,7 +165,7 @@ class Videos:
             self._rest.create, channel_id, nonce=nonce, content=announcement(job), mentions=requester(job)
         )
         card = job.card_id if job.place is Place.CHANNEL else None
-        async with self._turns.take(channel_id, Kind.CREATE, lambda: Rank.END):
+        async with self._limiter.acquire(channel_id, CallKind.CREATE, lambda: Rank.END):
             if card is not None:
                 with suppress(NoReplies):
                     return await create(answering=card)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 
 HEADER = 8
 
@@ -16,7 +16,7 @@ def check_boxes(path: Path) -> list[str]:
         boxes = list(_walk(file, path.stat().st_size))
     for needed in ("moov", "mdat"):
         if needed not in boxes:
-            raise Refused(f"has no {needed} box: {boxes[:8]}")
+            raise FileRejected(f"has no {needed} box: {boxes[:8]}")
     return boxes
 
 
@@ -37,8 +37,8 @@ def _walk(file: BinaryIO, end: int) -> Iterator[str]:
         elif size == 0:
             size = end - at
         if size < HEADER:
-            raise Refused(f"has a {name!r} box of {size} bytes at {at}")
+            raise FileRejected(f"has a {name!r} box of {size} bytes at {at}")
         if at + size > end:
-            raise Refused(f"is cut off: {name!r} at {at} should have {size} bytes and has {end - at}")
+            raise FileRejected(f"is cut off: {name!r} at {at} should have {size} bytes and has {end - at}")
         yield name
         at += size

@@ -8,7 +8,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from bot.media._picture_header import MIN_SIDE, check_size, readable_kind, webp_size
 from bot.media._picture_parts import check_parts
-from bot.media._wire import Answer, Refused
+from bot.media._wire import Answer, FileRejected
 
 THUMBNAIL_SIDE = 256
 QUALITIES = (95, 90, 82, 74, 66)
@@ -53,7 +53,7 @@ def _load(data: bytes, max_side: int) -> Image.Image:
         check_size(*image.size)
         # Phones keep depth maps and previews as further frames of a JPEG; those do not move.
         if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-            raise Refused(
+            raise FileRejected(
                 "That picture is animated, and I start from a still one. "
                 "Attach a single frame as a JPEG, PNG or WebP image; nothing was charged."
             )
@@ -62,7 +62,7 @@ def _load(data: bytes, max_side: int) -> Image.Image:
         image.load()
         image = _scalable(image)
     except _BROKEN as error:
-        raise Refused(
+        raise FileRejected(
             f"That {kind.replace('WEBP', 'WebP')} image is damaged or cut off. "
             "Open it, save it again and attach the new file; nothing was charged."
         ) from error
@@ -127,7 +127,7 @@ def _fit(image: Image.Image, max_bytes: int) -> tuple[Image.Image, bytes]:
                 return image, encoded
         size = round(image.width * SHRINK), round(image.height * SHRINK)
         if min(size) < MIN_SIDE:
-            raise Refused(
+            raise FileRejected(
                 "I could not make that picture small enough for this model. "
                 "Attach a simpler one or choose another model; nothing was charged."
             )

@@ -6,7 +6,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from bot.media._wire import Answer, Refused
+from bot.media._wire import Answer, FileRejected
 
 _KINDS = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 _NOT_A_SOUND = "That is not a sound file I can use. Attach an MP3 or WAV file; nothing was charged."
@@ -24,7 +24,7 @@ def probe(data: bytes) -> Answer:
             continue
         if seconds > 0:
             return Answer({"media_type": media_type, "seconds": seconds})
-    raise Refused(_NOT_A_SOUND)
+    raise FileRejected(_NOT_A_SOUND)
 
 
 def _begins_as_mp3(data: bytes) -> bool:

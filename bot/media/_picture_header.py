@@ -1,6 +1,6 @@
 """What a file's first bytes say, before anything is decoded; its name and stated type are never believed."""
 
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 16
@@ -38,11 +38,11 @@ def readable_kind(data: bytes) -> str:
     """Pillow's name for the file's kind; raises Refused where it is not one of READABLE."""
     kind = _kind(data)
     if kind is None:
-        raise Refused(
+        raise FileRejected(
             "That file is not a picture I can read. Attach a JPEG, PNG or WebP image; nothing was charged."
         )
     if kind not in READABLE:
-        raise Refused(
+        raise FileRejected(
             f"That is a {kind} file, which I cannot use. "
             "Save it as a JPEG, PNG or WebP image and attach that; nothing was charged."
         )
@@ -51,17 +51,17 @@ def readable_kind(data: bytes) -> str:
 
 def check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise Refused(
+        raise FileRejected(
             f"That picture has {width * height / 1e6:,.1f} million pixels; I take up to "
             f"{MAX_PIXELS / 1e6:.0f} million. Attach a smaller version; nothing was charged."
         )
     if min(width, height) < MIN_SIDE:
-        raise Refused(
+        raise FileRejected(
             f"That picture is too small: {width} x {height} pixels. "
             f"Attach one of at least {MIN_SIDE} x {MIN_SIDE}; nothing was charged."
         )
     if max(width, height) > MAX_RATIO * min(width, height):
-        raise Refused(
+        raise FileRejected(
             f"That picture is too narrow a strip: {width} x {height} pixels. Crop it so that no side is more "
             f"than {MAX_RATIO} times the other and attach that; nothing was charged."
         )

@@ -7,7 +7,7 @@ consist of hardly anything else keep a core busy for minutes, in a few megabytes
 import re
 from collections.abc import Iterator
 
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 
 MAX_SCANS = 100
 """Honest progressive pictures have about ten, and no encoder is known to make more than thirty."""
@@ -65,8 +65,8 @@ def _chunks(data: bytes) -> Iterator[bytes]:
         at += _CHUNK_FRAME + int.from_bytes(data[at : at + 4], "big")
 
 
-def _too_many(kind: str, most: int, parts: str) -> Refused:
-    return Refused(
+def _too_many(kind: str, most: int, parts: str) -> FileRejected:
+    return FileRejected(
         f"That {kind} image is made of more than {most:,} {parts}, which takes too long to decode. "
         "Open it, save it again and attach the new file; nothing was charged."
     )

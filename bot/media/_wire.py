@@ -12,7 +12,7 @@ _LONGEST_HEAD = 64 * 1024
 """Bytes; a child that was taken over may send anything."""
 
 
-class Refused(Exception):
+class FileRejected(Exception):
     """The task understood its input and will not take it; the message says why."""
 
 
@@ -62,7 +62,7 @@ def pack_answer(answer: Answer) -> bytes:
     return _pack(head) + b"".join(answer.blobs)
 
 
-def pack_refusal(refusal: Refused) -> bytes:
+def pack_refusal(refusal: FileRejected) -> bytes:
     return _pack({"refused": str(refusal)})
 
 
@@ -71,7 +71,7 @@ def unpack_answer(message: bytes) -> Answer:
     try:
         head, rest = _unpack(message)
         if "refused" in head:
-            raise Refused(head["refused"])
+            raise FileRejected(head["refused"])
         blobs: list[bytes] = []
         for size in head["sizes"]:
             blobs.append(rest[:size])

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bot.media._wire import Answer, Call, Refused, pack_answer, pack_refusal, unpack_call
+from bot.media._wire import Answer, Call, FileRejected, pack_answer, pack_refusal, unpack_call
 from providers.sandbox import confine, hide
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def answer(job: Call) -> bytes:
     task = load(job)
     try:
         result = task(**job.options) if job.data is None else task(job.data, **job.options)
-    except Refused as refusal:
+    except FileRejected as refusal:
         return pack_refusal(refusal)
     return pack_answer(result)
 

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from bot.errors import BadImage, NotNow
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from bot.media.child import ChildFailed, Children, ChildrenClosed
 from providers.options import ImageLimits, SourceImage
 
@@ -45,7 +45,7 @@ async def prepare(children: Children, data: bytes, limits: ImageLimits) -> Prepa
             max_side=limits.max_side,
             max_bytes=limits.max_bytes,
         )
-    except Refused as refusal:
+    except FileRejected as refusal:
         raise BadImage(str(refusal)) from refusal
     except ChildrenClosed as closed:
         raise NotNow("I am restarting. Try again in a minute; nothing was charged.") from closed

@@ -3,7 +3,7 @@
 import logging
 
 from bot.errors import BadRequest, NotNow
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from bot.media.child import ChildFailed, Children, ChildrenClosed
 from providers.options import SourceAudio
 
@@ -18,7 +18,7 @@ async def prepare(children: Children, data: bytes) -> SourceAudio:
     """The file with its type and length, found by looking into it. Raises BadRequest or NotNow."""
     try:
         answer = await children.run("bot.media._decode_sound:probe", data, seconds=SECONDS, memory=MEMORY)
-    except Refused as refusal:
+    except FileRejected as refusal:
         raise BadRequest(str(refusal)) from refusal
     except ChildrenClosed as closed:
         raise NotNow("I am restarting. Try again in a minute; nothing was charged.") from closed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from bot.media.child import Children
 
 SECONDS = 60
@@ -54,8 +54,8 @@ async def verify(children: Children, path: Path) -> VideoFacts:
     """
     try:
         answer = await children.run(
-            "bot.media._source:verify", seconds=SECONDS, memory=MEMORY, reads=path, path=str(path)
+            "bot.media._probe:verify", seconds=SECONDS, memory=MEMORY, reads=path, path=str(path)
         )
-    except Refused as refusal:
+    except FileRejected as refusal:
         raise BadVideo(f"{path.name} {refusal}") from refusal
     return _FACTS.validate_python(answer.facts)

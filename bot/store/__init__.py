@@ -1,10 +1,10 @@
 """What the bot knows, in SQL. Nothing else in the program speaks it."""
 
 from bot.clock import Clock
-from bot.limits import NO_LIMITS, Limits
+from bot.quota.limits import NO_LIMITS, Limits
 from bot.store.accounts import Accounts
-from bot.store.acts import Acts
 from bot.store.db import Database, migrate
+from bot.store.decisions import Decisions
 from bot.store.jobs import Jobs
 from bot.store.limits import Spending
 from bot.store.log_posts import LogPosts
@@ -20,8 +20,8 @@ class Store:
     def __init__(self, database: Database, clock: Clock, limits: Limits = NO_LIMITS) -> None:
         """The limits are the operator's."""
         self._database = database
-        self.acts = Acts(database)
-        self.accounts = Accounts(database, self.acts, limits)
+        self.decisions = Decisions(database)
+        self.accounts = Accounts(database, self.decisions, limits)
         self.jobs = Jobs(database, clock, limits)
         self.usage = Usage(database)
         self.wasted = WastedJobs(database)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState
-from bot.limits import NO_LIMITS, Limits, OperatorBudget, Period
-from bot.quotas import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
-from bot.rules import ServerRules
-from bot.store.acts import Acts
+from bot.quota.allowances import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
+from bot.quota.decisions import ServerRules
+from bot.quota.limits import NO_LIMITS, Limits, OperatorBudget, Period
 from bot.store.db import Database, Rows, Transaction, Value, to_text
+from bot.store.decisions import Decisions
 from bot.store.draws import drawn_in
 from bot.store.jobs import Objection, insert
 from bot.store.limits import budgets_in, ceiling_in, lock_limits
@@ -18,7 +18,7 @@ from bot.store.snapshots import rules_in
 
 
 @dataclass(frozen=True)
-class Refused:
+class NotBooked:
     """No job was booked; why, and where the member stands."""
 
     why: Refusal
@@ -26,19 +26,19 @@ class Refused:
 
 
 class Accounts:
-    def __init__(self, database: Database, acts: Acts, limits: Limits = NO_LIMITS) -> None:
+    def __init__(self, database: Database, decisions: Decisions, limits: Limits = NO_LIMITS) -> None:
         self._database = database
-        self._acts = acts
+        self._decisions = decisions
         self._limits = limits
         """The operator's."""
 
-    async def reserve(self, job: Job, role_ids: Collection[int], default: Allowance) -> Job | Refused:
+    async def reserve(self, job: Job, role_ids: Collection[int], default: Allowance) -> Job | NotBooked:
         """Book a job if its member may and if it fits into allowance and budget; else say why not.
 
         The row is the reservation. A job whose id is booked already is returned as it stands.
         """
 
-        async def book(transaction: Transaction) -> Job | Refused:
+        async def book(transaction: Transaction) -> Job | NotBooked:
             # Of the server, not of the member: they share its budget.
             await transaction.lock(f"server {job.guild_id}")
             await lock_limits(transaction, self._limits, job.user_id)
@@ -48,7 +48,7 @@ class Accounts:
             member = _Member(job.guild_id, job.user_id, role_ids)
             standing = await _standing(transaction.rows, rules, member, default, job.created_at, self._limits)
             if (why := standing.refusal(job.price, job.cost_micros)) is not None:
-                return Refused(why, standing)
+                return NotBooked(why, standing)
             booked = await insert(transaction, job)
             await _draw(transaction, job, standing)
             return booked
@@ -57,10 +57,10 @@ class Accounts:
 
     async def book_again(
         self, job: Job, role_ids: Collection[int], default: Allowance, now: datetime
-    ) -> Job | Refused | None:
+    ) -> Job | NotBooked | None:
         """Charge a video that could not be posted and is asked for now; None if it is charged already."""
 
-        async def book(transaction: Transaction) -> Job | Refused | None:
+        async def book(transaction: Transaction) -> Job | NotBooked | None:
             await transaction.lock(f"server {job.guild_id}")
             await lock_limits(transaction, self._limits, job.user_id)
             fresh = await _find(transaction.rows, job.id)
@@ -71,7 +71,7 @@ class Accounts:
             standing = await _standing(transaction.rows, rules, member, default, now, self._limits)
             # Its cost is in the budget since the provider has accepted it.
             if (why := standing.refusal(job.price, 0)) is not None:
-                return Refused(why, standing)
+                return NotBooked(why, standing)
             [booked] = await transaction.rows(
                 "UPDATE job SET charged = price, booked_at = :now WHERE id = :id RETURNING *",
                 id=job.id,
@@ -110,7 +110,7 @@ class Accounts:
         self, guild_id: int, user_id: int, role_ids: Collection[int], default: Allowance, now: datetime
     ) -> Standing:
         """Where a member stands now."""
-        rules = await self._acts.rules(guild_id, user_id)
+        rules = await self._decisions.rules(guild_id, user_id)
         member = _Member(guild_id, user_id, role_ids)
         return await _standing(self._database.read, rules, member, default, now, self._limits)
 

@@ -7,7 +7,7 @@ from typing import TypeAlias, TypedDict, Unpack
 
 from bot.clock import Clock
 from bot.jobs import KEPT, MOVES, OPEN, RELEASED, UNDER_WAY, Failure, Job, JobState, Place
-from bot.limits import NO_LIMITS, Limits
+from bot.quota.limits import NO_LIMITS, Limits
 from bot.store.db import Database, Transaction, Value, to_text
 from bot.store.queue import Caps, next_in, queue_in
 from bot.store.rows import Reader, Unreadable, among, job_of, time_of, to_value
@@ -40,7 +40,7 @@ class Changes(TypedDict, total=False):
     provider: str
     model: str
     request: VideoRequest
-    fell_from: str
+    fallback_from: str
     quoted_micros: int | None
     cost_micros: int
     held_until: datetime | None
@@ -75,10 +75,10 @@ async def insert(transaction: Transaction, job: Job) -> Job:
     rows = await transaction.rows(
         """
         INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
-            quoted_micros, cost_micros, may_fall_over, parent_id, is_public, role_ids, created_at, state_at,
+            quoted_micros, cost_micros, may_fall_back, parent_id, is_public, role_ids, created_at, state_at,
             not_before, booked_at)
         VALUES (:id, :guild_id, :channel_id, :user_id, :provider, :model, :request, :state, :price, :price,
-            :quoted_micros, :cost_micros, :may_fall_over, :parent_id, :is_public, :role_ids, :created_at,
+            :quoted_micros, :cost_micros, :may_fall_back, :parent_id, :is_public, :role_ids, :created_at,
             :created_at, :created_at, :created_at)
         RETURNING *
         """,
@@ -93,7 +93,7 @@ async def insert(transaction: Transaction, job: Job) -> Job:
         price=job.price,
         quoted_micros=job.quoted_micros,
         cost_micros=job.cost_micros,
-        may_fall_over=int(job.may_fall_over),
+        may_fall_back=int(job.may_fall_back),
         parent_id=job.parent_id,
         is_public=int(job.is_public),
         role_ids=json.dumps(job.role_ids),

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.jobs import RELEASED, Job, JobState
-from bot.limits import HourlyRoom, Limits, OperatorBudget, Period, Scope, day_of, window_of
-from bot.quotas import Budget, Ceiling, Window
+from bot.quota.allowances import Budget, Ceiling, Window
+from bot.quota.limits import HourlyRoom, Limits, OperatorBudget, Period, Scope, day_of, window_of
 from bot.store.db import Database, Rows, Transaction, to_text
 from bot.store.rows import among
 

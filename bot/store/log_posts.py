@@ -12,7 +12,7 @@ _THIS = "kind = :kind AND about_id = :about_id AND channel_id = :channel_id"
 class LogPost:
     kind: str
     about_id: int
-    """What it tells of, by the id that Discord gave it: an act or a job. It is said once in each channel."""
+    """The id of the decision or job that it tells of. It is told once in each channel."""
     channel_id: int
     guild_id: int
     text: str

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY
-from bot.limits import Limits
-from bot.pauses import Pauses
-from bot.rules import ServerRules
+from bot.quota.decisions import ServerRules
+from bot.quota.limits import Limits
+from bot.quota.pauses import Pauses
 from bot.store.db import Row, Rows, Transaction, to_text
 from bot.store.limits import room_in
 from bot.store.pauses import pauses_in

@@ -1,7 +1,7 @@
-"""A server's rules as its acts have made them, kept so that reading them does not take longer with every act.
+"""A server's present rules, kept so that reading them does not take longer with every decision.
 
-A snapshot names the latest act that is folded in, and whoever reads it compares: one that is older than the
-acts, or of another format, is never believed. The acts are then folded anew, once.
+A snapshot names the latest decision it contains. A reader compares: a snapshot that is older than the
+decisions, or has another format, is not used, and the decisions are folded again, once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from typing import TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
-from bot.rules import Act, Change, ServerRules, rules_of
+from bot.quota.decisions import Change, Decision, ServerRules, rules_of
 from bot.store.db import MIGRATION_LIMIT, Database, Row, Rows, Transaction, Value, to_text
 
 V = TypeVar("V")
 
-FORMAT = 1
-"""Raise it with every change of what a snapshot holds or of how acts are folded."""
+FORMAT = 2
+"""Raise it with every change of what a snapshot holds or of how decisions are folded."""
 _PAGE, _MEMBERS = 500, 100
-"""Acts, and members, that are handled at once: more would keep the event loop."""
+"""Decisions, and members, that are handled at once: more would keep the event loop."""
 _Folded: TypeAlias = tuple[ServerRules, Row | None]
-"""Rules, and the row of the latest act that is folded in."""
+"""Rules, and the row of the latest decision that is folded in."""
 _FOR_GOOD = datetime.max.replace(tzinfo=UTC)
 _RULES = TypeAdapter(ServerRules)
 _ABOUT_MEMBERS = {"members", "grants", "resets", "blocks"}
@@ -29,15 +29,15 @@ _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 
 _READ = """
     SELECT server.snapshot AS server, member.snapshot AS member
-    FROM (SELECT id FROM act WHERE guild_id = :guild_id ORDER BY at DESC, id DESC LIMIT 1) AS latest
+    FROM (SELECT id FROM decision WHERE guild_id = :guild_id ORDER BY at DESC, id DESC LIMIT 1) AS latest
     LEFT JOIN server_rules AS server
-        ON server.guild_id = :guild_id AND server.act_id = latest.id AND server.format = :format
+        ON server.guild_id = :guild_id AND server.decision_id = latest.id AND server.format = :format
     LEFT JOIN member_rules AS member ON member.guild_id = :guild_id AND member.member_id = :member_id
 """
 
 _WAITING = """
-    SELECT waiting.guild_id, server.snapshot AS server, server.act_id,
-        (SELECT id FROM act WHERE act.guild_id = waiting.guild_id
+    SELECT waiting.guild_id, server.snapshot AS server, server.decision_id,
+        (SELECT id FROM decision WHERE decision.guild_id = waiting.guild_id
             ORDER BY at DESC, id DESC LIMIT 1) AS latest_id
     FROM (SELECT DISTINCT guild_id FROM job WHERE state = 'queued') AS waiting
     LEFT JOIN server_rules AS server ON server.guild_id = waiting.guild_id AND server.format = :format
@@ -50,7 +50,7 @@ _LISTED = """
 
 
 async def read(rows: Rows, guild_id: int, member_id: int | None) -> ServerRules | None:
-    """What holds for everybody and for this member; None if the acts have to be folded first."""
+    """What holds for everybody and for this member; None if the decisions have to be folded first."""
     found = await rows(_READ, guild_id=guild_id, member_id=member_id or 0, format=FORMAT)
     if not found:
         return ServerRules()
@@ -62,13 +62,13 @@ async def read(rows: Rows, guild_id: int, member_id: int | None) -> ServerRules 
 
 
 async def rules_in(transaction: Transaction, guild_id: int, member_id: int | None = None) -> ServerRules:
-    """The same within a transaction, where the acts are folded if they have to be."""
+    """The same within a transaction, where the decisions are folded if they have to be."""
     rules = await read(transaction.rows, guild_id, member_id)
     if rules is None:
         await _fold(transaction, guild_id)
         rules = await read(transaction.rows, guild_id, member_id)
     if rules is None:
-        raise AssertionError(f"the acts of server {guild_id} were folded and are not")
+        raise AssertionError(f"the decisions of server {guild_id} were folded and are not")
     return rules
 
 
@@ -77,7 +77,7 @@ async def rules_of_waiting(transaction: Transaction) -> dict[int, ServerRules]:
     known: dict[int, ServerRules] = {}
     for row in await transaction.rows(_WAITING, format=FORMAT):
         guild_id = int(row["guild_id"] or 0)
-        is_current = row["act_id"] is not None and row["act_id"] == row["latest_id"]
+        is_current = row["decision_id"] is not None and row["decision_id"] == row["latest_id"]
         rules = _RULES.validate_json(str(row["server"])) if is_current else None
         known[guild_id] = rules or await rules_in(transaction, guild_id)
     return known
@@ -93,24 +93,24 @@ async def listed(rows: Rows, guild_id: int, now: datetime, limit: int) -> Server
     return rules
 
 
-async def keep(transaction: Transaction, rules: ServerRules, act: Act) -> None:
-    """Write down what holds for everybody, and for the member whom the act is about, now that it is made."""
-    await _keep_server(transaction, act.guild_id, act.id, rules)
-    if act.change.member_id is not None:
-        await _keep_members(transaction, act.guild_id, rules, [act.change.member_id])
+async def keep(transaction: Transaction, rules: ServerRules, decision: Decision) -> None:
+    """Store what holds for everybody, and for the member that the decision is about."""
+    await _keep_server(transaction, decision.guild_id, decision.id, rules)
+    if decision.change.member_id is not None:
+        await _keep_members(transaction, decision.guild_id, rules, [decision.change.member_id])
 
 
-async def _keep_server(transaction: Transaction, guild_id: int, act_id: int, rules: ServerRules) -> None:
+async def _keep_server(transaction: Transaction, guild_id: int, decision_id: int, rules: ServerRules) -> None:
     await transaction.rows(
         """
-        INSERT INTO server_rules (guild_id, format, act_id, snapshot)
-        VALUES (:guild_id, :format, :act_id, :snapshot)
+        INSERT INTO server_rules (guild_id, format, decision_id, snapshot)
+        VALUES (:guild_id, :format, :decision_id, :snapshot)
         ON CONFLICT (guild_id) DO UPDATE
-            SET format = excluded.format, act_id = excluded.act_id, snapshot = excluded.snapshot
+            SET format = excluded.format, decision_id = excluded.decision_id, snapshot = excluded.snapshot
         """,
         guild_id=guild_id,
         format=FORMAT,
-        act_id=act_id,
+        decision_id=decision_id,
         snapshot=_RULES.dump_json(rules, exclude=_ABOUT_MEMBERS).decode(),
     )
 
@@ -138,18 +138,18 @@ async def _keep_members(
 
 
 async def refresh(database: Database, guild_id: int) -> None:
-    """Make a server's snapshots anew from all of its acts; nobody who writes waits while they are read."""
+    """Compute a server's snapshots from all of its decisions. Writers do not wait while these are read."""
     folded = await _folded(database.read, guild_id)
     await database.write(lambda transaction: _fold(transaction, guild_id, folded), limit=MIGRATION_LIMIT)
 
 
 async def _fold(transaction: Transaction, guild_id: int, before: _Folded | None = None) -> None:
-    """The same, from the acts after those that were folded `before`."""
+    """The same, from the decisions after those that were folded `before`."""
     await transaction.lock(f"server {guild_id}")
     rules, last = await _folded(transaction.rows, guild_id, before)
     if last is None:
         return
-    await _keep_server(transaction, guild_id, act_of(last).id, rules)
+    await _keep_server(transaction, guild_id, decision_of(last).id, rules)
     await transaction.rows("DELETE FROM member_rules WHERE guild_id = :guild_id", guild_id=guild_id)
     member_ids = sorted({*rules.members, *rules.grants, *rules.resets, *rules.blocks})
     for first in range(0, len(member_ids), _MEMBERS):
@@ -158,15 +158,15 @@ async def _fold(transaction: Transaction, guild_id: int, before: _Folded | None 
 
 async def _folded(rows: Rows, guild_id: int, before: _Folded | None = None) -> _Folded:
     rules, last = before or (ServerRules(), None)
-    while page := await _acts_after(rows, guild_id, last):
-        rules, last = rules_of(map(act_of, page), rules), page[-1]
+    while page := await _decisions_after(rows, guild_id, last):
+        rules, last = rules_of(map(decision_of, page), rules), page[-1]
     return rules, last
 
 
-async def _acts_after(rows: Rows, guild_id: int, last: Row | None) -> list[Row]:
+async def _decisions_after(rows: Rows, guild_id: int, last: Row | None) -> list[Row]:
     return await rows(
         """
-        SELECT * FROM act WHERE guild_id = :guild_id AND (at, id) > (:at, :id)
+        SELECT * FROM decision WHERE guild_id = :guild_id AND (at, id) > (:at, :id)
         ORDER BY at, id LIMIT :limit
         """,
         guild_id=guild_id,
@@ -176,8 +176,8 @@ async def _acts_after(rows: Rows, guild_id: int, last: Row | None) -> list[Row]:
     )
 
 
-def act_of(row: Row) -> Act:
-    return Act(
+def decision_of(row: Row) -> Decision:
+    return Decision(
         id=int(row["id"] or 0),
         guild_id=int(row["guild_id"] or 0),
         by_id=int(row["by_id"] or 0),

@@ -55,7 +55,7 @@ class SQLite(Database):
         limit: float,
         owner: str | None,  # noqa: ARG002 - the system sees to it that there is no other
     ) -> T:
-        async with self._turn(limit):
+        async with self._alone(limit):
             await self._begin()
             try:
                 result = await work(_SQLiteTransaction(self._writer))
@@ -81,7 +81,7 @@ class SQLite(Database):
                 return
 
     @asynccontextmanager
-    async def _turn(self, limit: float) -> AsyncGenerator[None]:
+    async def _alone(self, limit: float) -> AsyncGenerator[None]:
         """Be the one who writes. Raises StoreError if others take too long."""
         try:
             async with asyncio.timeout(limit):

@@ -46,7 +46,7 @@ Act = Callable[[Scene], Awaitable[None]]
 @dataclass(frozen=True)
 class Scenario:
     name: str
-    act: Act
+    decision: Act
     expected: frozenset[str] = frozenset()
     """Failures, and columns of the table, that this fault excuses."""
     postgres: bool = False
@@ -57,7 +57,7 @@ async def nothing(_: Scene) -> None: ...
 
 
 def vendor_answers(*faults: Fault, routes: tuple[str, ...], seconds: float = 4.0) -> Act:
-    async def act(scene: Scene) -> None:
+    async def decision(scene: Scene) -> None:
         for _ in range(3):
             await scene.a_moment()
             for route in routes:
@@ -65,7 +65,7 @@ def vendor_answers(*faults: Fault, routes: tuple[str, ...], seconds: float = 4.0
             await asyncio.sleep(seconds)
             scene.vendor.forgive()
 
-    return act
+    return decision
 
 
 async def some_submits_are_lost(scene: Scene) -> None:
@@ -114,14 +114,14 @@ async def commits_are_cut(scene: Scene) -> None:
 
 
 def database_is(how: Callable[[PostgresProxy], None]) -> Act:
-    async def act(scene: Scene) -> None:
+    async def decision(scene: Scene) -> None:
         await scene.booked()
         assert scene.proxy is not None
         how(scene.proxy)
         await asyncio.sleep(10)
         scene.proxy.recover()
 
-    return act
+    return decision
 
 
 async def file_is_locked(scene: Scene) -> None:
@@ -171,12 +171,12 @@ async def play(scenario: Scenario, scene: Scene) -> None:
     await eventually(lambda: "animate" in scene.discord.world.commands and scene.rows() is not None)
     booking = asyncio.create_task(book(scene))
 
-    async def act() -> None:
-        scene.is_faulty = scenario.act is not nothing
-        await scenario.act(scene)
+    async def decision() -> None:
+        scene.is_faulty = scenario.decision is not nothing
+        await scenario.decision(scene)
         scene.is_faulty = False
 
-    acting = asyncio.create_task(act())
+    acting = asyncio.create_task(decision())
     began = since = time.monotonic()
     seen = None
     while time.monotonic() < min(since + PATIENCE, began + AT_MOST):

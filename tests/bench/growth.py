@@ -25,10 +25,10 @@ sys.path.insert(0, str(ROOT))
 
 from bot.clock import Clock  # noqa: E402 - it is found from here on
 from bot.jobs import Job, JobState  # noqa: E402
-from bot.quotas import Allowance, WindowKind, window_at  # noqa: E402
-from bot.rules import (  # noqa: E402
-    Act,
+from bot.quota.allowances import Allowance, WindowKind, window_at  # noqa: E402
+from bot.quota.decisions import (  # noqa: E402
     Change,
+    Decision,
     GiveGrant,
     ResetUsage,
     SetAllowance,
@@ -70,7 +70,7 @@ def decisions(number: int) -> Iterator[tuple[int, Change]]:
         yield place, kinds[place % 4] if place % 10 else about[place // 10 % 3]
 
 
-async def fill(store: Store, acts: int, jobs: int) -> None:
+async def fill(store: Store, decisions: int, jobs: int) -> None:
     """Write the history straight into the tables: as decisions and bookings it would take an hour."""
     first = NOW - timedelta(days=40)
     rows = [
@@ -81,7 +81,7 @@ async def fill(store: Store, acts: int, jobs: int) -> None:
             change.member_id,
             change.model_dump_json(),
         ]
-        for number, change in decisions(acts)
+        for number, change in decisions(decisions)
     ]
     request = VideoRequest(model="wan", prompt="x" * 200, seed=0).model_dump_json(exclude_none=True)
     month = timedelta(days=28) / jobs
@@ -92,7 +92,7 @@ async def fill(store: Store, acts: int, jobs: int) -> None:
     async def write(on: Transaction) -> None:
         await on.rows(
             """
-            INSERT INTO act (id, guild_id, by_id, at, kind, member_id, change)
+            INSERT INTO decision (id, guild_id, by_id, at, kind, member_id, change)
             SELECT value ->> 0, :guild_id, 1, value ->> 1, value ->> 2, value ->> 3, value ->> 4
             FROM json_each(:rows)
             """,
@@ -145,12 +145,12 @@ def calls(store: Store) -> dict[str, Callable[[int], Awaitable[object]]]:
     clock = Clock()
 
     def decide(number: int) -> Awaitable[object]:
-        act = Act(10**9 + number, GUILD, 1, clock.now(), SetBudget(micros=10**11 + number))
-        return store.acts.add(act.id, GUILD, None, lambda _: act)
+        decision = Decision(10**9 + number, GUILD, 1, clock.now(), SetBudget(micros=10**11 + number))
+        return store.decisions.add(decision.id, GUILD, None, lambda _: decision)
 
     def grant(number: int) -> Awaitable[object]:
-        act = Act(2 * 10**9 + number, GUILD, 1, clock.now(), GiveGrant(member_id=MEMBER, amount=1))
-        return store.acts.add(act.id, GUILD, MEMBER, lambda _: act)
+        decision = Decision(2 * 10**9 + number, GUILD, 1, clock.now(), GiveGrant(member_id=MEMBER, amount=1))
+        return store.decisions.add(decision.id, GUILD, MEMBER, lambda _: decision)
 
     def book(number: int) -> Awaitable[object]:
         job = Job(
@@ -170,28 +170,28 @@ def calls(store: Store) -> dict[str, Callable[[int], Awaitable[object]]]:
         return store.accounts.reserve(job, (), FREE)
 
     return {
-        "rules": lambda _: store.acts.rules(GUILD, MEMBER),
+        "rules": lambda _: store.decisions.rules(GUILD, MEMBER),
         "standing": lambda _: store.accounts.standing(GUILD, MEMBER, (), FREE, NOW),
         "add, about all": decide,
         "add, about one": grant,
         "reserve": book,
         "promote": lambda _: store.jobs.promote(caps),
-        "history": lambda _: store.acts.history(GUILD, None, 8),
-        "older history": lambda _: store.acts.history(GUILD, None, 8, before=60),
-        "history of one": lambda _: store.acts.history(GUILD, MEMBER, 8),
+        "history": lambda _: store.decisions.history(GUILD, None, 8),
+        "older history": lambda _: store.decisions.history(GUILD, None, 8, before=60),
+        "history of one": lambda _: store.decisions.history(GUILD, MEMBER, 8),
         "spent": lambda _: store.accounts.spent(GUILD, MONTH),
         "recent": lambda _: store.jobs.recent(GUILD, MEMBER, 25),
         "durations": lambda _: store.jobs.durations("eigenai", "wan"),
     }
 
 
-async def server(acts: int, jobs: int) -> dict[str, tuple[float, float]]:
+async def server(decisions: int, jobs: int) -> dict[str, tuple[float, float]]:
     with TemporaryDirectory() as folder:
         store = Store(connect(f"sqlite:///{folder}/bench.db"), Clock())
         await store.open()
         try:
-            await fill(store, acts, jobs)
-            first = await measured(lambda _: store.acts.rules(GUILD, MEMBER), 1)
+            await fill(store, decisions, jobs)
+            first = await measured(lambda _: store.decisions.rules(GUILD, MEMBER), 1)
             rest = {name: await measured(call) for name, call in calls(store).items()}
             return {"the very first": first, **rest}
         finally:
@@ -201,8 +201,8 @@ async def server(acts: int, jobs: int) -> dict[str, tuple[float, float]]:
 async def main() -> None:
     little = await server(LITTLE, LITTLE)
     told = f"{LITTLE:,} decisions and {LITTLE:,} jobs this month"
-    for name, acts, jobs in (("decisions", MUCH, LITTLE), ("jobs this month", LITTLE, MUCH)):
-        much = await server(acts, jobs)
+    for name, decisions, jobs in (("decisions", MUCH, LITTLE), ("jobs this month", LITTLE, MUCH)):
+        much = await server(decisions, jobs)
         print(f"\nA server with {told}, beside one with {MUCH:,} {name}")
         print(f"{'':<18}{'median, ms':>20}{'ratio':>10}{'longest block, ms':>20}")
         for call, (before, block) in little.items():

@@ -38,7 +38,7 @@ def make(path: str, seconds: str, width: str, height: str) -> Numbers:
     """A texture under a camera that turns and drifts, in light that changes."""
     import av
 
-    from bot.media._fit_streams import chain
+    from bot.media._streams import chain
 
     graph = chain(
         av.filter.Graph(),
@@ -77,7 +77,7 @@ def fit(source: str, target: str, limit: str, seconds: str) -> Numbers:
 
 
 async def _fit(source: Path, target: Path, limit: int, within: float) -> Numbers:
-    from bot.media import fitting
+    from bot.media import transcode
     from bot.media.child import Children
     from bot.media.videos import verify
 
@@ -85,7 +85,7 @@ async def _fit(source: Path, target: Path, limit: int, within: float) -> Numbers
     # As in the bot, which has looked at the file before: nothing is imported or started for the first time.
     await verify(children, source)
     before, started = settled(), time.perf_counter()
-    await fitting.fit(children, source, target, limit, lambda _: None, seconds=within)
+    await transcode.transcode(children, source, target, limit, lambda _: None, seconds=within)
     seconds = time.perf_counter() - started
     grown = status("VmHWM") - before
     return {"seconds": seconds, "grown": grown, "child": peak(resource.RUSAGE_CHILDREN)}

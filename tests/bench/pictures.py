@@ -56,7 +56,7 @@ async def one(intake: Intake, server: int, member: int, data: bytes) -> None:
     files = {"image": Attached(len(data), read)}
     order = Order(member, server, 1, member, (), "zoom", files=files)
     try:
-        async with intake.turn(order):
+        async with intake.place(order):
             await intake.read(order, SPEC, order.wish())
     except UserFault:
         return

@@ -1,4 +1,4 @@
-"""The engine with a scripted provider and a letter box that keeps what it gets; time runs fast."""
+"""The engine with a scripted provider and a messenger that keeps what it gets; time runs fast."""
 
 import asyncio
 from collections import deque
@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bot.cards import Card, Posted
 from bot.catalogue import Catalogue
-from bot.engine import Engine
+from bot.engine.context import JobContext
+from bot.engine.engine import Engine
+from bot.engine.runner import Local
 from bot.jobs import Job, JobState, Place
-from bot.limits import NO_LIMITS, Limits
-from bot.media.jobfiles import JobFiles
-from bot.quotas import Allowance, WindowKind
-from bot.runners import Local
-from bot.stages.floor import Floor
+from bot.media.job_files import JobFiles
+from bot.messenger import Card, Posted
+from bot.quota.allowances import Allowance, WindowKind
+from bot.quota.limits import NO_LIMITS, Limits
 from bot.store import Store
 from bot.store.db import connect
 from bot.store.queue import Caps
@@ -84,7 +84,7 @@ class Scripted(Provider[ProviderConfig]):
 
 @dataclass
 class Box:
-    """A letter box that can be told to fail."""
+    """A messenger that can be told to fail."""
 
     cards: list[Card] = field(default_factory=list)
     announced: list[int] = field(default_factory=list)
@@ -221,7 +221,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
         catalogue = Catalogue({"scripted": provider}, None)
         await catalogue.refresh(NOON)
         files = JobFiles(tmp_path / "jobs")
-        engine = Engine(Floor(store, catalogue, box, files, children, children, clock))
+        engine = Engine(JobContext(store, catalogue, box, files, children, children, clock))
         caps = caps or Caps(9, 9, {"scripted": None})
         runner = Local(engine, store, caps, Allowance(amount=100, kind=WindowKind.DAY), clock)
         hall = Hall(store, provider, box, files, engine, clock, runner)

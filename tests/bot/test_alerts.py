@@ -9,11 +9,10 @@ import pytest
 from bot.alerts import CALM, QUIET, Memory, News, Trouble, Watch, budget_trouble, news, provider_troubles
 from bot.catalogue import Catalogue
 from bot.errors import Undeliverable, Undelivered
-from bot.fitness import Fitness
-from bot.funds import MEMBERS, Funds
 from bot.jobs import Failure
-from bot.limits import Limits, OperatorBudget, Period, Scope, window_of
-from bot.quotas import Allowance, WindowKind
+from bot.provider_health import MEMBERS, Funds, ProviderHealth
+from bot.quota.allowances import Allowance, WindowKind
+from bot.quota.limits import Limits, OperatorBudget, Period, Scope, window_of
 from bot.store import Store
 from bot.store.db import connect
 from bot.words import escape
@@ -104,13 +103,16 @@ def test_a_budget_is_told_of_at_four_fifths_and_when_it_is_used_up(
 
 @pytest.mark.parametrize("paused", [None, *Failure])
 def test_a_provider_is_told_of_where_only_the_operator_can_help(paused: Failure | None) -> None:
-    found = list(provider_troubles("eigenai", "EigenAI", Fitness(paused=paused)))
+    found = list(provider_troubles("eigenai", "EigenAI", ProviderHealth(paused=paused)))
     assert len(found) == (paused in {Failure.UNAUTHORIZED, Failure.OUT_OF_FUNDS})
 
 
 def test_a_providers_name_formats_nothing() -> None:
-    for fitness in (Fitness(paused=Failure.UNAUTHORIZED), Fitness(funds=Funds(cost=1, is_empty=True))):
-        for trouble in provider_troubles("x", "[a](b) **loud**", fitness):
+    for health in (
+        ProviderHealth(paused=Failure.UNAUTHORIZED),
+        ProviderHealth(funds=Funds(cost=1, is_empty=True)),
+    ):
+        for trouble in provider_troubles("x", "[a](b) **loud**", health):
             for text in (trouble.text, trouble.over):
                 assert escape("[a](b) **loud**") in text
 
@@ -166,7 +168,7 @@ async def desk(database_url: str, tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_a_restart_repeats_nothing_and_the_end_is_told_once(desk: Desk) -> None:
     watch = await desk.start()
-    desk.catalogue.ward["scripted"].paused = Failure.UNAUTHORIZED
+    desk.catalogue.health["scripted"].paused = Failure.UNAUTHORIZED
     await watch.look()
     assert desk.said == [
         "Scripted does not accept the bot's key any more. No job is sent there until it does."
@@ -177,9 +179,9 @@ async def test_a_restart_repeats_nothing_and_the_end_is_told_once(desk: Desk) ->
         await watch.look()
     assert len(desk.said) == 1
     # What was not well is tried before it is used.
-    fitness = desk.catalogue.ward["scripted"]
-    assert (fitness.paused, fitness.due(desk.clock.now())) == (Failure.UNAUTHORIZED, True)
-    fitness.heard()
+    health = desk.catalogue.health["scripted"]
+    assert (health.paused, health.is_check_due(desk.clock.now())) == (Failure.UNAUTHORIZED, True)
+    health.record_success()
     for _ in range(4):
         desk.clock.time += CALM
         await watch.look()
@@ -188,8 +190,8 @@ async def test_a_restart_repeats_nothing_and_the_end_is_told_once(desk: Desk) ->
 
 async def test_the_trouble_of_a_provider_that_was_switched_off_is_not_over(desk: Desk) -> None:
     watch = await desk.start()
-    desk.catalogue.ward["scripted"].paused = Failure.UNAUTHORIZED
-    desk.catalogue.ward["scripted"].funds.cost = 1
+    desk.catalogue.health["scripted"].paused = Failure.UNAUTHORIZED
+    desk.catalogue.health["scripted"].funds.cost = 1
     await watch.look()
     [told] = desk.said
     watch = await desk.start(enabled=False)
@@ -211,31 +213,31 @@ async def test_an_account_that_nobody_can_ask_about_is_told_of_at_the_first_refu
             desk.clock.time += CALM
             await watch.look()
 
-    def fitness() -> Fitness:
-        return desk.catalogue.ward["scripted"]
+    def health() -> ProviderHealth:
+        return desk.catalogue.health["scripted"]
 
     for _ in range(5):
-        fitness().unpaid(1, 500, desk.clock.now())
-        fitness().funds.take(100)
+        health().record_unpaid(1, 500, desk.clock.now())
+        health().funds.take(100)
         await pass_by()
     assert desk.said == [dear]
-    assert fitness().paused is None
+    assert health().paused is None
     watch = await desk.start()
     await pass_by()
     assert desk.said == [dear], "a restart tells nothing new"
     for member in range(MEMBERS):
-        assert fitness().paused is None
-        fitness().unpaid(member, 100, desk.clock.now())
+        assert health().paused is None
+        health().record_unpaid(member, 100, desk.clock.now())
     await pass_by()
-    assert (desk.said, fitness().paused) == ([dear, empty], Failure.OUT_OF_FUNDS)
+    assert (desk.said, health().paused) == ([dear, empty], Failure.OUT_OF_FUNDS)
     watch = await desk.start()
-    fitness().heard()  # a free call that says nothing of money
+    health().record_success()  # a free call that says nothing of money
     await pass_by()
     assert desk.said == [dear, empty]
-    fitness().unpaid(1, 100, desk.clock.now())
-    assert fitness().paused is Failure.OUT_OF_FUNDS, "the next one is enough"
-    fitness().heard()
-    fitness().funds.take(100)
+    health().record_unpaid(1, 100, desk.clock.now())
+    assert health().paused is Failure.OUT_OF_FUNDS, "the next one is enough"
+    health().record_success()
+    health().funds.take(100)
     await pass_by()
     [over] = desk.said[2:]
     assert sorted(over.splitlines()) == [
@@ -253,7 +255,7 @@ async def test_who_cannot_be_told_now_is_told_later_and_who_never_can_is_not_tri
     await watch.look()
     assert desk.said == ["The disk is nearly full: 0 MB are free for videos."]
 
-    desk.catalogue.ward["scripted"].paused = Failure.OUT_OF_FUNDS
+    desk.catalogue.health["scripted"].paused = Failure.OUT_OF_FUNDS
     desk.clock.time += QUIET
     desk.faults = [Undeliverable("closed to direct messages")]
     await watch.look()

@@ -178,7 +178,7 @@ async def test_while_nobody_can_be_reached_people_are_told_so() -> None:
     with pytest.raises(NotNow) as caught:
         made.choose(wish(), None, NOON)
     assert str(caught.value) == AWAY
-    made.ward["beta"].paused = Failure.UNAUTHORIZED
+    made.health["beta"].paused = Failure.UNAUTHORIZED
     with pytest.raises(NotNow, match=r"beta did not accept this bot's key.*Nothing was charged"):
         made.choose(wish(), "beta", NOON)
 
@@ -237,11 +237,11 @@ async def test_a_last_resort_comes_last_unless_it_is_the_default() -> None:
 
 
 def test_whoever_is_fit_goes_first_and_whoever_can_do_it_before_whoever_cannot(three: Catalogue) -> None:
-    three.ward["beta"].paused = Failure.OUT_OF_FUNDS
+    three.health["beta"].paused = Failure.OUT_OF_FUNDS
     assert names([three.choose(wish(), None, NOON)]) == [("alpha", "swift")]
     picky = wish().model_copy(update={"prompt": "Swift"})
     assert names([three.choose(picky, None, NOON)]) == [("alpha", "fine")]
-    three.ward["alpha"].paused = Failure.OUT_OF_FUNDS
+    three.health["alpha"].paused = Failure.OUT_OF_FUNDS
     assert names([three.choose(picky, None, NOON)]) == [("alpha", "fine")], "able, if nobody is fit"
     assert names([three.choose(picky, "beta", NOON)]) == [("beta", "swift")], "to be told what is wrong"
 
@@ -306,7 +306,7 @@ async def test_a_refused_key_is_noticed_with_the_list() -> None:
             raise Unauthorized("401")
 
     made = await catalogue(Strange("alpha"))
-    assert made.ward["alpha"].paused is Failure.UNAUTHORIZED
+    assert made.health["alpha"].paused is Failure.UNAUTHORIZED
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -314,12 +314,12 @@ async def test_a_list_that_comes_from_the_vendor_ends_a_rest_and_no_pause(*, ask
     alpha = Shop("alpha", spec("a"))
     alpha.publishes_models = asks  # type: ignore[misc] # this one alone
     made = await catalogue(alpha)
-    made.ward["alpha"].rests_until = NOON + timedelta(days=1)
+    made.health["alpha"].resting_until = NOON + timedelta(days=1)
     await made.refresh(NOON)
-    assert made.ward["alpha"].fit(NOON) is asks
-    made.ward["alpha"].paused = Failure.OUT_OF_FUNDS
+    assert made.health["alpha"].is_available(NOON) is asks
+    made.health["alpha"].paused = Failure.OUT_OF_FUNDS
     await made.refresh(NOON)
-    assert made.ward["alpha"].paused
+    assert made.health["alpha"].paused
 
 
 async def test_a_list_that_cannot_be_had_is_no_outage_for_videos() -> None:
@@ -328,7 +328,7 @@ async def test_a_list_that_cannot_be_had_is_no_outage_for_videos() -> None:
     alpha.closed = True
     for minute in range(10):
         await made.refresh(NOON + timedelta(minutes=minute))
-    assert made.ward["alpha"].fit(NOON + timedelta(minutes=10))
+    assert made.health["alpha"].is_available(NOON + timedelta(minutes=10))
 
 
 async def test_a_list_that_nobody_can_read_keeps_no_other_from_being_read() -> None:

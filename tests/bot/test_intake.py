@@ -61,7 +61,7 @@ def order(server: int, member: int, *, size: int = 10, comes: asyncio.Event | No
 
 def ask(intake: Intake, orders: Sequence[Order]) -> "list[asyncio.Task[None]]":
     async def one(order: Order) -> None:
-        async with intake.turn(order):
+        async with intake.place(order):
             await intake.read(order, SPEC, order.wish())
 
     return [asyncio.create_task(one(order)) for order in orders]
@@ -103,11 +103,11 @@ async def test_who_asks_again_and_again_is_told_to_wait(intake: Intake, decoders
     waiting = ask(intake, [order(1, 7)] * PREPARED)
     await settled()
     with pytest.raises(NotNow, match=r"still preparing 5 pictures of yours.*Nothing was charged"):
-        async with intake.turn(order(1, 7)):
+        async with intake.place(order(1, 7)):
             pass
     decoders.done.set()
     await asyncio.gather(*waiting)
-    async with intake.turn(order(1, 7)):
+    async with intake.place(order(1, 7)):
         assert len(decoders.working) == PREPARED
     assert not intake._prepared
 
@@ -116,5 +116,5 @@ async def test_orders_without_files_wait_for_nothing(intake: Intake) -> None:
     bare = Order(id=1, guild_id=1, channel_id=1, user_id=7, role_ids=(), prompt="zoom")
     ask(intake, [order(1, 7)] * PREPARED)
     await settled()
-    async with intake.turn(bare):
+    async with intake.place(bare):
         pass

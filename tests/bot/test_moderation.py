@@ -14,8 +14,8 @@ import pytest
 from bot.catalogue import Catalogue
 from bot.errors import BadRequest
 from bot.moderation import MOST_GRANTS, Moderation, Moderator, Target
-from bot.quotas import Allowance, Tariff, WindowKind
-from bot.rules import Act, ResetUsage, ServerRules, SetAllowance, SetFallOver, SetLog
+from bot.quota.allowances import Allowance, Tariff, WindowKind
+from bot.quota.decisions import Decision, ResetUsage, ServerRules, SetAllowance, SetFallback, SetLog
 from bot.store import Store
 from bot.store.db import connect
 from providers.specs import Per
@@ -29,7 +29,7 @@ BY = Moderator(1, 10, 99, "because")
 MEMBER = Target(member_id=30, role_ids=frozenset({7, 8}))
 ROLE = Target(role_id=7)
 EVERYONE = Target()
-Decide: TypeAlias = Callable[[Moderation], Awaitable[Act]]
+Decide: TypeAlias = Callable[[Moderation], Awaitable[Decision]]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def moderation(store: Store, clock: StillClock, tmp_path: Path) -> Moderat
 
 
 def by(number: int, user_id: int = 99) -> Moderator:
-    return replace(BY, act_id=number, user_id=user_id)
+    return replace(BY, decision_id=number, user_id=user_id)
 
 
 def allowed(amount: int | None, kind: WindowKind = DAY) -> Allowance:
@@ -93,9 +93,9 @@ async def test_an_allowance_is_what_was_typed(
     kind: WindowKind | None,
     allowance: Allowance | None,
 ) -> None:
-    act = await moderation.set_allowance(BY, target, typed, kind)
+    decision = await moderation.set_allowance(BY, target, typed, kind)
     change = SetAllowance(member_id=target.member_id, role_id=target.role_id, allowance=allowance)
-    assert act == Act(1, 10, 99, NOON, change, "because")
+    assert decision == Decision(1, 10, 99, NOON, change, "because")
     assert await of(moderation, target) == allowance
 
 
@@ -235,10 +235,10 @@ async def test_the_default_provider_can_be_chosen_and_left_to_the_bot(moderation
 @on_both
 async def test_what_needs_no_checking_is_written_down(moderation: Moderation) -> None:
     await moderation.decide(by(1), SetLog(channel_id=20))
-    await moderation.decide(by(2), SetFallOver(allowed=False))
+    await moderation.decide(by(2), SetFallback(allowed=False))
     await moderation.decide(by(3), ResetUsage(member_id=30))
     rules = await moderation.rules(10, 30)
-    assert (rules.log_channel_id, rules.fall_over, rules.resets) == (20, False, {30: NOON})
+    assert (rules.log_channel_id, rules.fallback, rules.resets) == (20, False, {30: NOON})
 
 
 def allowance(typed: str, target: Target = MEMBER) -> Decide:
@@ -334,7 +334,7 @@ async def test_bad_input_is_answered_with_what_to_do_and_changes_nothing(
             await decide(moderation)
         assert holds in str(refused.value)
         assert len(str(refused.value)) < 200
-    assert await store.acts.history(10, None, 9) == []
+    assert await store.decisions.history(10, None, 9) == []
     assert await moderation.rules(10, 30) == ServerRules()
 
 
@@ -346,7 +346,7 @@ async def test_nothing_is_added_to_or_taken_from_no_limit(
     await moderation.set_allowance(by(1), EVERYONE, "unlimited", None)
     with pytest.raises(BadRequest, match=r"^There is no limit .*Nothing was changed\.$"):
         await moderation.set_allowance(by(2), target, typed, None)
-    assert [act.id for act in await moderation.history(10, None, 9)] == [1]
+    assert [decision.id for decision in await moderation.history(10, None, 9)] == [1]
 
 
 async def test_a_member_has_so_many_grants_at_once_and_no_more(
@@ -381,7 +381,7 @@ async def test_a_block_that_has_ended_cannot_be_lifted(moderation: Moderation, c
         lambda moderation: moderation.decide(BY, ResetUsage(member_id=30)),
     ],
 )
-async def test_a_repeated_interaction_is_one_act(
+async def test_a_repeated_interaction_is_one_decision(
     moderation: Moderation, clock: StillClock, decide: Decide
 ) -> None:
     first = await decide(moderation)
@@ -413,7 +413,7 @@ async def test_five_more_from_each_of_two_moderators_are_ten_more(
         *(moderation.set_allowance(by(number, number), target, "+5", None) for number in numbers)
     )
     assert await of(moderation, target) == allowed(15)
-    assert {act.by_id for act in await moderation.history(10, None, 9)} == {1, 2}
+    assert {decision.by_id for decision in await moderation.history(10, None, 9)} == {1, 2}
 
 
 @on_both
@@ -427,6 +427,6 @@ async def test_twenty_at_once_are_all_heard(moderation: Moderation) -> None:
 
 @on_both
 async def test_whatever_is_given_as_a_reason_can_be_stored(moderation: Moderation) -> None:
-    act = await moderation.budget(replace(BY, reason="a\0b \ud800 🎬"), "5")
-    assert act.reason == "a\N{REPLACEMENT CHARACTER}b ? 🎬"
-    assert await moderation.history(10, None, 9) == [act]
+    decision = await moderation.budget(replace(BY, reason="a\0b \ud800 🎬"), "5")
+    assert decision.reason == "a\N{REPLACEMENT CHARACTER}b ? 🎬"
+    assert await moderation.history(10, None, 9) == [decision]

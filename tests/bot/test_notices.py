@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bot.cards import Hold
 from bot.jobs import OPEN, Failure, Job, JobState, Place
+from bot.messenger import Hold
 from bot.notices import NOT_CHARGED, above, announcement, ending, note, number, phase
-from bot.quotas import (
+from bot.quota.allowances import (
     Allowance,
     Block,
     Budget,

@@ -13,7 +13,7 @@ from bot.clock import Clock
 from bot.delivery.brake import Brake
 from bot.jobs import JobState
 from bot.ownership import AlreadyRunning, Ownership
-from bot.quotas import Allowance, WindowKind
+from bot.quota.allowances import Allowance, WindowKind
 from bot.store import Store, db
 from bot.store.db import StoreError, connect
 from bot.store.postgres_lock import PostgreSQLDatabaseLock

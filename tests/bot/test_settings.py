@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bot.quotas import Allowance, WindowKind
+from bot.quota.allowances import Allowance, WindowKind
 from bot.settings import Settings, complaints, provider_fields
 from providers import discover
 
@@ -99,6 +99,16 @@ def test_a_secret_read_from_a_file_may_end_in_a_newline(load: Load) -> None:
     token = load(environment={"DISCORD_TOKEN": "token\n"}).discord_token
     assert token is not None
     assert token.get_secret_value() == "token"
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_an_old_name_is_read_and_said_to_be_old(
+    load: Load, caplog: pytest.LogCaptureFixture, *, in_file: bool
+) -> None:
+    settings = load("FALL_OVER=no") if in_file else load(environment={"FALL_OVER": "no"})
+    assert not settings.fallback
+    assert "FALL_OVER is now called FALLBACK" in caplog.text
+    assert load("FALL_OVER=no", "FALLBACK=yes").fallback, "the new name wins"
 
 
 def test_lists_are_written_with_commas(load: Load) -> None:

@@ -8,15 +8,15 @@ import pytest
 from bot.archive import Archive
 from bot.errors import NotNow
 from bot.jobs import Failure, Job, JobState
-from bot.quotas import Allowance, Refusal, WindowKind
-from bot.rules import Act, BlockMember, Change, SetAllowance, SetBudget
-from bot.store.accounts import Refused
+from bot.quota.allowances import Allowance, Refusal, WindowKind
+from bot.quota.decisions import BlockMember, Change, Decision, SetAllowance, SetBudget
+from bot.store.accounts import NotBooked
 from bot.store.queue import Caps
 from bot.waste import LATE_CANCELS, REFUSALS, UNDELIVERED, Waste
 from providers.base import Failed, Pending, Succeeded
 from providers.errors import Advice, InvalidRequest, Uncertain, Unreachable
 from tests.bot.conftest import Hall
-from tests.bot.test_engine import in_state
+from tests.bot.engine.test_engine import in_state
 from tests.helpers import AtHome, eventually, on_both
 
 S = JobState
@@ -34,8 +34,8 @@ async def running(hall: Hall, job_id: int = 1, guild_id: int = 1) -> Job:
 
 
 async def decide(hall: Hall, change: Change) -> None:
-    act = Act(id=1, guild_id=1, by_id=9, at=hall.clock.now(), change=change)
-    await hall.store.acts.add(1, 1, change.member_id, lambda _: act)
+    decision = Decision(id=1, guild_id=1, by_id=9, at=hall.clock.now(), change=change)
+    await hall.store.decisions.add(1, 1, change.member_id, lambda _: decision)
 
 
 # ---- what it costs ----------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ async def test_it_has_to_fit_into_the_allowance(hall: Hall) -> None:
     job = await undelivered(hall, 2)
     none = Allowance(amount=0, kind=WindowKind.DAY)
     refused = await hall.store.accounts.book_again(job, (), none, hall.clock.now())
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, NotBooked)
     assert refused.why is Refusal.NOTHING_LEFT
 
 

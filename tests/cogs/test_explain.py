@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bot.quotas import Allowance, Block, Budget, Grant, Ruling, Source, Standing, Window, WindowKind
-from bot.rules import ServerRules
-from cogs._explain import explain
+from bot.quota.allowances import Allowance, Block, Budget, Grant, Ruling, Source, Standing, Window, WindowKind
+from bot.quota.decisions import ServerRules
+from cogs.quota_admin._explain import explain
 
 START = datetime(2024, 2, 29, tzinfo=UTC)
 LATER = START + timedelta(hours=6)

@@ -1,6 +1,6 @@
 import pytest
 
-from bot.offers import Offer
+from bot.offers import ModelOffer
 from cogs.providers import _model, _takes
 from providers.options import ImageLimits, Span
 from providers.specs import Mode, ModelSpec, Per, Price
@@ -25,5 +25,5 @@ def test_a_models_options_come_with_what_they_allow() -> None:
 def test_a_price_that_is_a_minimum_is_told_as_one(words: str, *, at_least: bool) -> None:
     price = Price(usd_micros=42_000, per=Per.SECOND, at_least=at_least)
     spec = ModelSpec(id="m", name="Model", mode=Mode.TEXT_TO_VIDEO, price=price)
-    offer = Offer(spec, tariff=None, typical_seconds=None, measured=False)
+    offer = ModelOffer(spec, tariff=None, typical_seconds=None, measured=False)
     assert _model(offer).endswith(f"; {words}")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cogs import _quota_reports
-from cogs._quota_reports import _name
+from cogs.quota_admin import _reports as _quota_reports
+from cogs.quota_admin._reports import _name
 
 
 def asked(fetch: Any) -> Any:

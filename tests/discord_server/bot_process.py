@@ -23,11 +23,11 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
 
-from bot import app, client, engine, runners, uptime
+from bot import app, client
 from bot.__main__ import main as command_line
-from bot.delivery import turns
+from bot.delivery import rate_limit
+from bot.engine import context, download, engine, runner, uptime
 from bot.jobs import Job, JobState, TimeLimits, deadline
-from bot.stages import fetch, floor
 from bot.store import db, sqlite
 from providers import discover
 from tests.discord_server.server import DiscordServer
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 PATIENCE: dict[Any, tuple[str, ...]] = {
     uptime: ("LATE", "GRACE"),
     engine: ("AWAY", "GRACE"),
-    fetch: ("BELIEVED_AFTER",),
-    floor: ("GRACE", "SHORT_WAIT", "LONG_WAIT"),
-    runners: ("ROUND", "RECONCILE", "AFTER_TROUBLE", "LONGEST_AFTER_TROUBLE"),
+    download: ("BELIEVED_AFTER",),
+    context: ("GRACE", "SHORT_WAIT", "LONG_WAIT"),
+    runner: ("ROUND", "RECONCILE", "AFTER_TROUBLE", "LONGEST_AFTER_TROUBLE"),
 }
 """What `SHORTER` divides, beside the time limits of jobs."""
 FORKS = mp.get_context("forkserver")
@@ -171,7 +171,7 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
     sqlite.BUSY_LIMIT = float(environment.get("BUSY_LIMIT", sqlite.BUSY_LIMIT))
     if "WITHOUT_CHILDREN" in environment:
         app.Children = AtHome
-    turns.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
+    rate_limit.WINDOW = float(environment.get("DISCORD_WINDOW", "0.1"))
     command_line(["run"])
 
 

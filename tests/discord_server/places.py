@@ -112,19 +112,19 @@ class Places:
         self.upload_page = False
         """Whether what is too large is refused by an HTML page instead of JSON."""
 
-    def check(self, place: int, *acts: Act, uploads: Mapping[str, Upload] | None = None) -> None:
+    def check(self, place: int, *decisions: Act, uploads: Mapping[str, Upload] | None = None) -> None:
         """Raise Refused where this place does not take that from the bot."""
         self._check_size(uploads or {})
         if place not in {*self.channels, THREAD} and place <= _DIRECT:
             raise Refused(404, 10003, "Unknown Channel")
         if not self.bot_is_member:
-            self._check_membership(place, acts)
-        if Act.CREATE in acts and self.kinds.get(place) == FORUM:
+            self._check_membership(place, decisions)
+        if Act.CREATE in decisions and self.kinds.get(place) == FORUM:
             raise Refused(400, 50008, "Cannot send messages in a non-text channel")
         refusals: _Refusals = _REFUSALS[self.fates[place]] if place in self.fates else {}
-        for act in (*acts, *((Act.UPLOAD,) if uploads else ())):
-            if act in refusals:
-                raise Refused(*refusals[act])
+        for decision in (*decisions, *((Act.UPLOAD,) if uploads else ())):
+            if decision in refusals:
+                raise Refused(*refusals[decision])
 
     def permissions(self, place: int) -> str:
         """The bot's own, in this place."""
@@ -158,10 +158,10 @@ class Places:
         if self.upload_limit is not None and largest > self.upload_limit:
             raise Refused(413, 40005, "Request entity too large", page=self.upload_page)
 
-    def _check_membership(self, place: int, acts: tuple[Act, ...]) -> None:
+    def _check_membership(self, place: int, decisions: tuple[Act, ...]) -> None:
         if place <= _DIRECT:
             raise Refused(403, 50001, "Missing Access")
-        if Act.CREATE in acts:
+        if Act.CREATE in decisions:
             raise Refused(403, 50278, "Cannot send messages to this user due to having no mutual guilds")
 
 

@@ -40,14 +40,16 @@ def file(size: int = 3) -> discord.File:
     return discord.File(io.BytesIO(b"x" * size), "video.mp4")
 
 
-async def refusal(client: discord.Client, channel: int, message: int, act: str) -> tuple[int, int] | None:
+async def refusal(
+    client: discord.Client, channel: int, message: int, decision: str
+) -> tuple[int, int] | None:
     where = place(client, channel)
     try:
-        if act == EDIT:
+        if decision == EDIT:
             await where.get_partial_message(message).edit(content="later")
-        elif act == FILE:
+        elif decision == FILE:
             await where.send(file=file())
-        elif act == REPLY:
+        elif decision == REPLY:
             await where.send(
                 "yes", reference=discord.MessageReference(message_id=message, channel_id=channel)
             )
@@ -64,10 +66,10 @@ async def test_a_place_refuses_what_its_fate_says_and_nothing_else(
 ) -> None:
     message = await place(client, THREAD).send("hello")
     server.world.fates[THREAD] = fate
-    answers = {act: await refusal(client, THREAD, message.id, act) for act in (CREATE, EDIT)}
-    answers |= {act: await refusal(client, THREAD, message.id, act) for act in REFUSALS[fate]}
+    answers = {decision: await refusal(client, THREAD, message.id, decision) for decision in (CREATE, EDIT)}
+    answers |= {decision: await refusal(client, THREAD, message.id, decision) for decision in REFUSALS[fate]}
 
-    assert {act: no for act, no in answers.items() if no} == REFUSALS[fate]
+    assert {decision: no for decision, no in answers.items() if no} == REFUSALS[fate]
 
 
 async def test_a_message_wakes_an_archived_thread_and_an_edit_does_not(

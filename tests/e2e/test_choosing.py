@@ -63,15 +63,15 @@ async def test_a_job_that_nobody_accepted_falls_over_and_the_card_says_so(
 async def test_what_waits_for_a_resting_provider_goes_to_another_at_once(
     both: World, vendor: EigenAIServer
 ) -> None:
-    ward, never = both.bot.studio.catalogue.ward, datetime.max.replace(tzinfo=UTC)
-    ward["local"].rests_until = never
+    health, never = both.bot.booking.catalogue.health, datetime.max.replace(tzinfo=UTC)
+    health["local"].resting_until = never
     vendor.next("submit", status(429, Retry_After="3000"))
     await both.animate()
     await both.card_says("number 1")
-    ward["eigenai"].rests_until, ward["local"].rests_until = never, None
-    asked = both.bot.studio._clock.now()
+    health["eigenai"].resting_until, health["local"].resting_until = never, None
+    asked = both.bot.booking._clock.now()
     await both.video()
-    assert both.bot.studio._clock.now() - asked < timedelta(minutes=40), "whatever the first has asked for"
+    assert both.bot.booking._clock.now() - asked < timedelta(minutes=40), "whatever the first has asked for"
     assert maker(both) == "This machine, Pan and zoom (instead of EigenAI, which could not take it)"
 
 
@@ -100,12 +100,12 @@ async def test_a_full_house_is_waited_for_and_is_nobody_elses(both: World, vendo
         async def spend(self) -> None:
             raise Overloaded("our own limit", retry_after=1)
 
-    provider = both.bot.studio.catalogue.providers["eigenai"]
-    turns = [Full(1), Budget(9)]
+    provider = both.bot.booking.catalogue.providers["eigenai"]
+    limiter = [Full(1), Budget(9)]
 
     @asynccontextmanager
     async def turn() -> AsyncIterator[None]:
-        await turns.pop(0).spend()
+        await limiter.pop(0).spend()
         yield
 
     provider.turn = turn  # type: ignore[method-assign] # the vendor has no limits of its own
@@ -122,12 +122,12 @@ async def test_a_server_that_forbids_it_keeps_what_is_queued_already(
     await world.animate()
     await world.animate()
     await world.administer("provider-admin fall-over", allowed=False)
-    world.bot.studio.catalogue.ward["eigenai"].paused = Failure.OUT_OF_FUNDS
+    world.bot.booking.catalogue.health["eigenai"].paused = Failure.OUT_OF_FUNDS
     assert "has no credit left" in await world.card_says("No video this time", 1)
 
 
 async def test_falling_over_can_be_switched_off(start: Start, vendor: EigenAIServer) -> None:
-    world = await start(local_on=True, fall_over=False)
+    world = await start(local_on=True, fallback=False)
     vendor.next("submit", status(402))
     await world.animate()
     assert "no credit left" in await world.card_says("No video this time")
@@ -161,7 +161,7 @@ async def test_what_waits_for_a_paused_provider_is_not_kept_waiting(
     await world.animate()
     await world.animate()
     await vendor.arrived("submit", 1)
-    world.bot.studio.catalogue.ward["eigenai"].paused = Failure.UNAUTHORIZED
+    world.bot.booking.catalogue.health["eigenai"].paused = Failure.UNAUTHORIZED
     assert "did not accept this bot's key" in await world.card_says("No video this time", 1)
 
 
@@ -172,7 +172,7 @@ async def test_outages_in_a_row_rest_the_provider_while_others_work(
     await both.animate(provider="eigenai")
     await both.card_says("is making")
     vendor.next("poll", *[cut] * 40)
-    await eventually(lambda: not both.bot.studio._engine.fit_providers() >= {"eigenai"})
+    await eventually(lambda: not both.bot.booking._engine.available_providers() >= {"eigenai"})
     await both.animate()
     await both.video()
     assert maker(both, 1).startswith("This machine")

@@ -142,7 +142,7 @@ class Client:
     async def shows(self, words: str) -> bool:
         return words in json.dumps(await self.get("state"), ensure_ascii=False)
 
-    async def act(self, kind: str, upload: bytes | None = None, **values: Any) -> dict[str, Any]:
+    async def decision(self, kind: str, upload: bytes | None = None, **values: Any) -> dict[str, Any]:
         """Act on the page as it was first shown, however old that is."""
         self.done += 1
         body = {
@@ -172,7 +172,7 @@ class Client:
             "path": command["path"],
             "schema_fingerprint": command["schemaFingerprint"],
         }
-        return await self.act("run_command", upload, options=options, **chosen)
+        return await self.decision("run_command", upload, options=options, **chosen)
 
 
 async def test_the_page_is_only_for_who_has_its_address(folder: Path) -> None:
@@ -214,7 +214,7 @@ async def test_the_dates_are_those_of_today() -> None:
 
 async def test_the_page_can_end_the_demo(folder: Path) -> None:
     async with started() as shown, Client.opened(shown.url) as client:
-        await client.act("close")
+        await client.decision("close")
         async with asyncio.timeout(10):
             await asyncio.wait([shown.running])
 

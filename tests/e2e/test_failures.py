@@ -49,7 +49,7 @@ async def test_a_submit_that_fails_is_explained_not_charged_and_never_repeated(
         assert await world.quota() == "5 of 5 credits left today", index
         assert len(vendor.seen("submit")) == index + 1
         assert not world.card(index).components, index
-        world.bot.studio.catalogue.ward["eigenai"].heard()
+        world.bot.booking.catalogue.health["eigenai"].record_success()
 
 
 async def test_a_submit_without_an_answer_ends_as_unknown_and_is_not_repeated(

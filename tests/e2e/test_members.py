@@ -78,10 +78,10 @@ async def test_what_is_over_cannot_be_cancelled(world: World, vendor: EigenAISer
     button = world.card().components[0].children[0]
     vendor.finish_after(0)
     await world.card_says("Video ready")
-    world.bot.studio.catalogue.spec("eigenai", "")
+    world.bot.booking.catalogue.spec("eigenai", "")
     job_id = int(button.custom_id.removeprefix("cancel:"))
     with pytest.raises(Exception, match="over already"):
-        await world.bot.studio.cancel(job_id, world.guild.id, world.alice.id, bool)
+        await world.bot.booking.cancel(job_id, world.guild.id, world.alice.id, bool)
 
 
 async def test_quota_shows_what_is_left_when_it_renews_and_what_is_running(running: World) -> None:

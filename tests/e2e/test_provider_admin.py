@@ -74,7 +74,7 @@ async def test_a_job_falls_over_if_the_server_allows_it(
 async def test_a_server_may_allow_what_the_bot_does_not_do_by_default(
     start: Callable[..., Awaitable[World]], vendor: EigenAIServer
 ) -> None:
-    world = await start(local_on=True, local_resolutions=("288p",), fall_over=False)
+    world = await start(local_on=True, local_resolutions=("288p",), fallback=False)
     await world.administer("provider-admin fall-over", allowed=True)
     vendor.next("submit", status(402))
     await world.animate()

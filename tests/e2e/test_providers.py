@@ -529,7 +529,7 @@ async def test_whatever_a_vendor_answers_the_member_reads_what_happened_and_pays
         assert words in text
         assert text.endswith("Nothing was charged.")
         assert VendorServer.KEY not in text
-        shop.world.bot.studio.catalogue.ward[flow.provider].heard()
+        shop.world.bot.booking.catalogue.health[flow.provider].record_success()
     assert await shop.world.quota() == "20 of 20 credits left today"
     assert len(shop.vendor.seen("submit")) == len(SAYS), "none is sent twice"
 

@@ -348,7 +348,7 @@ async def test_show_has_all_rules_of_the_server(world: World) -> None:
     assert shown["Prices"] == "EigenAI: 2 credits a video"
     assert shown["Budget"] == "no limit; $0.00 spent or reserved"
     assert shown["At once"] == "the default a member, the default in all"
-    assert shown["Provider"] == "the default; jobs fall over as by default"
+    assert shown["Provider"] == "the default; fallback to another provider as by default"
     assert shown["Time zone"] == "`UTC`"
     assert (await show(world, "show", target=role)).response.content == f"<@&{role.id}> has 8 credits a week."
 
@@ -356,7 +356,7 @@ async def test_show_has_all_rules_of_the_server(world: World) -> None:
 async def test_show_says_so_where_more_members_have_rules_than_are_listed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("bot.moderation", "cogs._server_card"):
+    for module in ("bot.moderation", "cogs.quota_admin._server_card"):
         monkeypatch.setattr(f"{module}.MOST_LISTED", 1)
     await world.administer("quota-admin block", member=world.alice, until="1d")
     await world.administer("quota-admin set", target=world.bob, amount="1")

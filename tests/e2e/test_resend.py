@@ -13,7 +13,7 @@ from simcord.results import InteractionResult
 
 from bot.errors import NotNow, TooLarge, Undeliverable
 from bot.jobs import Job
-from bot.media.jobfiles import JobFiles
+from bot.media.job_files import JobFiles
 from bot.settings import Settings
 from tests.e2e.conftest import World
 from tests.vendors.eigenai import EigenAIServer
@@ -38,7 +38,7 @@ async def resend(world: World, actor: MemberActor | None = None, **options: obje
 
 
 async def latest(world: World) -> Job:
-    (job,) = await world.bot.studio.recent(world.guild.id, world.alice.id, 1)
+    (job,) = await world.bot.booking.recent(world.guild.id, world.alice.id, 1)
     return job
 
 
@@ -186,7 +186,7 @@ async def test_two_who_want_the_same_smaller_file_wait_for_each_other(
             pass
 
     job = await latest(made)
-    monkeypatch.setattr("bot.archive.fit", fit)
+    monkeypatch.setattr("bot.archive.transcode", fit)
     await asyncio.gather(get(1), get(2))
     assert most == 1
     with pytest.raises(NotNow):
@@ -215,7 +215,7 @@ async def test_what_discord_finds_too_large_is_made_smaller(
         await send(*given, **named)
 
     monkeypatch.setattr(module, "_send", refused)
-    monkeypatch.setattr("bot.archive.fit", filling)
+    monkeypatch.setattr("bot.archive.transcode", filling)
     reply = await resend(made)
     assert reply.response.content == "Here it is, made to fit here."
     assert reply.response.attachments[0].size == int(int(len(sample_video()) * 0.8) * 0.8)

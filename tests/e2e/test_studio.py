@@ -38,7 +38,7 @@ def order(world: World, number: int = 1) -> Order:
 
 
 async def booked(world: World, *, number: int = 1) -> Job:
-    return await world.bot.tasks.detached(world.bot.studio.enqueue(order(world, number)), "order")
+    return await world.bot.tasks.detached(world.bot.booking.enqueue(order(world, number)), "order")
 
 
 async def test_a_repeated_event_is_one_job(world: World, vendor: EigenAIServer) -> None:
@@ -62,7 +62,7 @@ async def test_ten_at_once_against_an_allowance_of_three_are_three(
     assert sum(isinstance(answer, OverAllowance) for answer in answers) == 7
     assert await world.quota() == "0 of 3 credits left today"
     await world.video(3)
-    kept = {path.name for path in world.bot.studio._files._folder.iterdir()}
+    kept = {path.name for path in world.bot.booking._files._folder.iterdir()}
     assert len(kept) == 3, "those that were refused leave nothing behind"
 
 
@@ -86,17 +86,17 @@ async def test_an_order_counts_in_the_window_in_which_it_is_booked(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = await start(default_allowance=1)
-    studio = world.bot.studio
-    clock, other = studio._clock, order(world, 2)
-    prepared = await studio._prepare(other)
+    booking = world.bot.booking
+    clock, other = booking._clock, order(world, 2)
+    prepared = await booking._prepare(other)
 
     async def overnight() -> bytes:
         monkeypatch.setattr(clock, "_start", clock.now() + timedelta(days=1))
-        await studio._book(other, replace(prepared, created_at=clock.now()))
+        await booking._book(other, replace(prepared, created_at=clock.now()))
         return picture()
 
     with pytest.raises(OverAllowance):
-        await world.bot.studio.enqueue(replace(order(world), files={"image": Attached(1000, overnight)}))
+        await world.bot.booking.enqueue(replace(order(world), files={"image": Attached(1000, overnight)}))
     assert await world.quota() == "0 of 1 credit left today"
 
 
@@ -110,19 +110,19 @@ async def test_a_file_that_is_too_large_is_never_read(world: World, name: str) -
 
     files = order(world).files | {name: Attached(60_000_000, read)}
     with pytest.raises(BadImage, match="60"):
-        await world.bot.studio.enqueue(replace(order(world), files=files))
+        await world.bot.booking.enqueue(replace(order(world), files=files))
     assert reads == []
 
 
 async def test_nothing_is_taken_while_the_bot_stops(world: World) -> None:
-    world.bot.studio._engine.stopping.set()
+    world.bot.booking._engine.stopping.set()
     with pytest.raises(NotNow, match="being restarted"):
         await booked(world)
 
 
 async def test_a_job_nobody_knows_cannot_be_cancelled(world: World) -> None:
     with pytest.raises(NotNow, match="do not know this job"):
-        await world.bot.studio.cancel(404, world.guild.id, world.alice.id, bool)
+        await world.bot.booking.cancel(404, world.guild.id, world.alice.id, bool)
 
 
 async def test_what_is_being_posted_cannot_be_cancelled(world: World, vendor: EigenAIServer) -> None:
@@ -133,7 +133,7 @@ async def test_what_is_being_posted_cannot_be_cancelled(world: World, vendor: Ei
     vendor.finish_after(0)
     job = await eventually(lambda: in_state(world, JobState.DELIVERING))
     with pytest.raises(NotNow, match="Too late to cancel"):
-        await world.bot.studio.cancel(job.id, world.guild.id, world.alice.id, bool)
+        await world.bot.booking.cancel(job.id, world.guild.id, world.alice.id, bool)
 
 
 async def test_a_cancel_that_meets_a_job_on_its_way_is_tried_again(
@@ -142,19 +142,19 @@ async def test_a_cancel_that_meets_a_job_on_its_way_is_tried_again(
     vendor.finish_after(1000)
     job = await booked(world)
     await eventually(lambda: in_state(world, JobState.RUNNING))
-    get, stale = world.bot.studio._store.jobs.get, [replace(job, state=JobState.SUBMITTING)]
+    get, stale = world.bot.booking._store.jobs.get, [replace(job, state=JobState.SUBMITTING)]
 
     async def late(job_id: int) -> Job | None:
         return stale.pop() if stale else await get(job_id)
 
-    monkeypatch.setattr(world.bot.studio._store.jobs, "get", late)
+    monkeypatch.setattr(world.bot.booking._store.jobs, "get", late)
     assert (
-        await world.bot.studio.cancel(job.id, world.guild.id, world.alice.id, bool)
+        await world.bot.booking.cancel(job.id, world.guild.id, world.alice.id, bool)
     ).state is JobState.CANCELLED
 
 
 async def in_state(world: World, state: JobState) -> Job | None:
-    job = await world.bot.studio._store.jobs.get(1)
+    job = await world.bot.booking._store.jobs.get(1)
     return job if job is not None and job.state is state else None
 
 
@@ -164,7 +164,7 @@ async def test_a_mistake_of_ours_gets_a_sentence_and_a_line_in_the_log(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(world.bot.studio, "standing", broken)
+    monkeypatch.setattr(world.bot.booking, "standing", broken)
     reply = await world.alice.slash(world.channel, "quota")
     assert "Something went wrong on our side" in reply.response.content
     assert "never charged" in reply.response.content
@@ -179,13 +179,13 @@ async def test_a_sentence_that_discord_would_not_take_is_cut(
     async def wordy(*_: object) -> None:
         raise UserFault("x" * 3000)
 
-    monkeypatch.setattr(world.bot.studio, "standing", wordy)
+    monkeypatch.setattr(world.bot.booking, "standing", wordy)
     reply = await world.alice.slash(world.channel, "quota")
     assert reply.response.content == "x" * 2000
 
 
 async def test_an_order_cut_by_a_restart_says_so(world: World) -> None:
-    intake = world.bot.studio._intake
+    intake = world.bot.booking._intake
     taken = [intake._decoding.take(number, number) for number in range(DECODED_AT_ONCE)]
     for place in taken:
         await place.__aenter__()
@@ -208,24 +208,24 @@ async def test_every_fault_says_what_was_charged(world: World) -> None:
         replace(order(world), options={"duration": 9}),
     ):
         with pytest.raises(UserFault, match=r"(?i)nothing was charged"):
-            await world.bot.studio.enqueue(asked)
+            await world.bot.booking.enqueue(asked)
 
 
 async def test_a_job_that_is_on_its_way_is_never_said_to_be_off(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def too_late(_: Job) -> None:
-        world.bot.studio._wake()
+        world.bot.booking._wake()
         await eventually(lambda: past_the_queue(world))
 
-    monkeypatch.setattr(world.bot.studio._engine, "open", too_late)
+    monkeypatch.setattr(world.bot.booking._engine, "open", too_late)
     assert (await booked(world)).state.is_open
     await world.video()
     assert await world.quota() == "4 of 5 credits left today"
 
 
 async def past_the_queue(world: World) -> bool:
-    job = await world.bot.studio._store.jobs.get(1)
+    job = await world.bot.booking._store.jobs.get(1)
     return job is not None and job.state is not JobState.QUEUED
 
 
@@ -238,7 +238,7 @@ async def test_pictures_that_do_not_come_keep_nobody_else_waiting(world: World) 
 
     stuck = [
         asyncio.create_task(
-            world.bot.studio.enqueue(
+            world.bot.booking.enqueue(
                 replace(order(world, number), user_id=number, files={"image": Attached(25_000_000, hang)})
             )
         )
@@ -249,7 +249,7 @@ async def test_pictures_that_do_not_come_keep_nobody_else_waiting(world: World) 
     for task in stuck:
         task.cancel()
     await asyncio.gather(*stuck, return_exceptions=True)
-    room = world.bot.studio._intake._room
+    room = world.bot.booking._intake._room
     async with room.take(1, 1, 10**9), room.take(2, 2, 10**9):
         waiting = asyncio.create_task(booked(world, number=2))
         await asyncio.sleep(0)
@@ -262,7 +262,7 @@ async def test_a_file_larger_than_discord_stated_is_not_used(world: World) -> No
         return bytes(60_000_000)
 
     with pytest.raises(BadImage, match="60"):
-        await world.bot.studio.enqueue(replace(order(world), files={"image": Attached(1000, read)}))
+        await world.bot.booking.enqueue(replace(order(world), files={"image": Attached(1000, read)}))
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def lossy(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Let bookings be written, or not, without an answer."""
 
     def arrange(*written: bool) -> None:
-        reserve, script = world.bot.studio._store.accounts.reserve, list(written)
+        reserve, script = world.bot.booking._store.accounts.reserve, list(written)
 
         async def unanswered(*values: Any) -> Any:
             if script:
@@ -279,7 +279,7 @@ def lossy(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 raise Unanswered("cut")
             return await reserve(*values)
 
-        monkeypatch.setattr(world.bot.studio._store.accounts, "reserve", unanswered)
+        monkeypatch.setattr(world.bot.booking._store.accounts, "reserve", unanswered)
 
     return arrange
 
@@ -311,10 +311,10 @@ async def test_a_booking_that_the_database_refuses_is_not_charged(
     async def refuse(*_: Any) -> Any:
         raise StoreError("disk full")
 
-    monkeypatch.setattr(world.bot.studio._store.accounts, "reserve", refuse)
+    monkeypatch.setattr(world.bot.booking._store.accounts, "reserve", refuse)
     with pytest.raises(NotNow, match="Nothing was charged"):
         await booked(world)
-    assert not list(world.bot.studio._files._folder.iterdir())
+    assert not list(world.bot.booking._files._folder.iterdir())
 
 
 async def test_late_cancels_at_once_are_counted_one_by_one(start: Start, vendor: EigenAIServer) -> None:
@@ -324,9 +324,9 @@ async def test_late_cancels_at_once_are_counted_one_by_one(start: Start, vendor:
     for number in numbers:
         await booked(world, number=number)
     await eventually(lambda: len(vendor.seen("poll")) > 0 and len(vendor.seen("submit")) == len(numbers))
-    studio, guild, alice = world.bot.studio, world.guild.id, world.alice.id
+    booking, guild, alice = world.bot.booking, world.guild.id, world.alice.id
     answers = await asyncio.gather(
-        *(studio.cancel(number, guild, alice, lambda _: False) for number in numbers), return_exceptions=True
+        *(booking.cancel(number, guild, alice, lambda _: False) for number in numbers), return_exceptions=True
     )
     assert sum(isinstance(answer, Job) for answer in answers) == LATE_CANCELS
     assert sum(isinstance(answer, NotNow) for answer in answers) == 3

@@ -179,7 +179,7 @@ async def test_before_the_bot_has_started_nothing_is_suggested(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, option: str
 ) -> None:
     with monkeypatch.context() as starting:
-        starting.delattr(world.bot, "studio")
+        starting.delattr(world.bot, "booking")
         assert await offered(world, option) == []
     assert world.env.http_requests[-1].json["data"] == {"choices": []}, "Discord got an answer"
     caplog.clear()

@@ -118,9 +118,9 @@ async def test_the_budget_holds_whoever_stops_waiting(time: Time, cancelled: int
         await tasks[cancelled]
     line.waits.clear()
     tasks += await waiting(line, *[budget.spend] * 2)
-    turns = budget._turns
-    assert turns == sorted(turns)
-    assert all(later - earlier >= 60 for earlier, later in zip(turns, turns[2:], strict=False))
+    limiter = budget._limiter
+    assert limiter == sorted(limiter)
+    assert all(later - earlier >= 60 for earlier, later in zip(limiter, limiter[2:], strict=False))
     for task in tasks:
         task.cancel()
 

@@ -1,4 +1,4 @@
-"""The letter box with discord.py's real HTTP client, against Discord on loopback."""
+"""Delivery with discord.py's real HTTP client, against Discord on loopback."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,15 +13,14 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 from yarl import URL
 
-from bot.cards import Card
 from bot.delivery import Delivery
 from bot.delivery.brake import Brake
 from bot.jobs import Job, JobState
-from bot.media.jobfiles import JobFiles
-from bot.quotas import Allowance, WindowKind
+from bot.media.job_files import JobFiles
+from bot.messenger import Card
+from bot.quota.allowances import Allowance, WindowKind
 from bot.store import Store
 from bot.store.db import connect
-from cogs._cards import render
 from providers.specs import VideoRequest
 from tests import openapi
 from tests.clock import NOON, FastClock
@@ -32,7 +31,7 @@ from tests.vendors.faults import Exchange, sample_video
 
 MEGABYTE = 1024 * 1024
 LIMIT = 20 * MEGABYTE
-MakeLetterbox = Callable[..., Delivery]
+MakeDelivery = Callable[..., Delivery]
 """Takes the seconds between two edits of a card."""
 
 
@@ -87,15 +86,15 @@ async def store(tmp_path: Path, clock: FastClock) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def make_letterbox(
+async def make_delivery(
     client: discord.Client, store: Store, clock: FastClock, brake: Brake, tmp_path: Path
-) -> AsyncIterator[MakeLetterbox]:
+) -> AsyncIterator[MakeDelivery]:
     boxes: list[Delivery] = []
 
     def make(card_seconds: float = 0.5) -> Delivery:
         files = JobFiles(tmp_path / "jobs")
         box = Delivery(
-            client, store, files, clock, render, brake=brake, card_seconds=card_seconds, upload_limit=LIMIT
+            client, store, files, clock, brake=brake, card_seconds=card_seconds, upload_limit=LIMIT
         )
         boxes.append(box)
         return box
@@ -106,8 +105,8 @@ async def make_letterbox(
 
 
 @pytest.fixture
-def letterbox(make_letterbox: MakeLetterbox) -> Delivery:
-    return make_letterbox()
+def messenger(make_delivery: MakeDelivery) -> Delivery:
+    return make_delivery()
 
 
 @pytest.fixture
@@ -150,9 +149,9 @@ def at(job: Job, state: JobState, **changes: object) -> Job:
     return replace(job, state=state, **changes)  # type: ignore[arg-type]
 
 
-async def announced(letterbox: Delivery, job: Job) -> Job:
+async def announced(messenger: Delivery, job: Job) -> Job:
     """The job with the message that is to carry its video."""
-    posted = await letterbox.announce(job, again=False)
+    posted = await messenger.announce(job, again=False)
     return replace(job, message_id=posted.message_id, place_id=posted.channel_id)
 
 

@@ -97,19 +97,19 @@ def clock() -> FastClock:
 
 async def test_behind_a_block_cards_wait_and_are_there_when_it_is_over(
     server: DiscordServer,
-    letterbox: Delivery,
+    messenger: Delivery,
     job: Job,
     clock: FastClock,
     time: Still,
     brake: Brake,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     server.next("edit", *[html(403)] * 3)
-    letterbox.show(card(at(job, JobState.RUNNING)))
+    messenger.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: len(server.seen("edit")) == 3 and brake.is_on)
-    opening = asyncio.create_task(letterbox.open(card(at(job, JobState.QUEUED, id=43))))
-    posting = asyncio.create_task(letterbox.announce(job, again=False))
+    opening = asyncio.create_task(messenger.open(card(at(job, JobState.QUEUED, id=43))))
+    posting = asyncio.create_task(messenger.announce(job, again=False))
     await clock.wait(asyncio.Event(), CALL_TIMEOUT + 10)
 
     assert len(server.seen("edit")) == 3

@@ -7,8 +7,8 @@ import discord
 import pytest
 
 from bot.delivery.calls import call
-from bot.delivery.keeper import Keeper
-from bot.delivery.turns import Rank
+from bot.delivery.cards import CardState
+from bot.delivery.rate_limit import Rank
 from bot.errors import (
     Archived,
     DeliveryFault,
@@ -70,9 +70,9 @@ async def test_each_failure_is_one_kind_of_fault(error: Exception, fault: type[D
 
 
 def test_a_card_that_is_not_there_goes_before_an_end_and_that_before_news(job: Job) -> None:
-    posted, new = Keeper(1, None), Keeper(None, None)
-    for keeper in (posted, new):
-        keeper.take(card(at(job, JobState.RUNNING)))
+    posted, new = CardState(1, None), CardState(None, None)
+    for state in (posted, new):
+        state.take(card(at(job, JobState.RUNNING)))
     assert (posted.rank, new.rank) == (Rank.NEWS, Rank.FIRST)
     posted.take(card(at(job, JobState.CANCELLED)))
     assert posted.rank is Rank.END

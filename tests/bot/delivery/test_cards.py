@@ -8,11 +8,11 @@ from itertools import pairwise
 import pytest
 
 from bot.delivery import Delivery
-from bot.delivery.keeper import Keeper
+from bot.delivery.cards import CardState
 from bot.jobs import Failure, Job, JobState
 from bot.store import Store
 from bot.store.db import StoreError
-from tests.bot.delivery.conftest import MakeLetterbox, at, card, cut_answer, shown
+from tests.bot.delivery.conftest import MakeDelivery, at, card, cut_answer, shown
 from tests.clock import FastClock
 from tests.discord_server.faults import after_accepting, cut, late, refusal
 from tests.discord_server.places import Fate
@@ -22,15 +22,15 @@ from tests.helpers import eventually
 from tests.vendors.faults import Fault
 
 
-async def test_the_newest_card_wins(server: DiscordServer, letterbox: Delivery, job: Job) -> None:
-    await letterbox.open(card(job))
+async def test_the_newest_card_wins(server: DiscordServer, messenger: Delivery, job: Job) -> None:
+    await messenger.open(card(job))
     release = asyncio.Event()
     server.next("edit", late(release))
-    letterbox.show(card(job, position=3))
+    messenger.show(card(job, position=3))
     await eventually(lambda: server.seen("edit"))
     for position in (2, 1):
-        letterbox.show(card(job, position=position))
-    letterbox.show(card(at(job, JobState.SUBMITTING)))
+        messenger.show(card(job, position=position))
+    messenger.show(card(at(job, JobState.SUBMITTING)))
     release.set()
     await eventually(lambda: "Sending it to EigenAI" in shown(server))
 
@@ -38,9 +38,9 @@ async def test_the_newest_card_wins(server: DiscordServer, letterbox: Delivery, 
 
 
 async def test_the_end_does_not_wait_its_turn(
-    server: DiscordServer, make_letterbox: MakeLetterbox, job: Job
+    server: DiscordServer, make_delivery: MakeDelivery, job: Job
 ) -> None:
-    unhurried = make_letterbox(100_000)
+    unhurried = make_delivery(100_000)
     await unhurried.open(card(job))
     unhurried.show(card(at(job, JobState.RUNNING)))
     unhurried.show(card(at(job, JobState.CANCELLED)))
@@ -50,36 +50,36 @@ async def test_the_end_does_not_wait_its_turn(
     assert len(server.seen("edit")) == 1
 
 
-async def test_a_deleted_card_is_left_alone(server: DiscordServer, letterbox: Delivery, job: Job) -> None:
-    card_id = await letterbox.open(card(job))
+async def test_a_deleted_card_is_left_alone(server: DiscordServer, messenger: Delivery, job: Job) -> None:
+    card_id = await messenger.open(card(job))
     assert card_id is not None
     booked = replace(job, card_id=card_id)
     server.world.delete(CHANNEL, card_id)
-    letterbox.show(card(at(booked, JobState.SUBMITTING)))
+    messenger.show(card(at(booked, JobState.SUBMITTING)))
     await eventually(lambda: server.seen("edit"))
     for progress in (0.1, 0.2, 0.3):
-        letterbox.show(card(at(booked, JobState.RUNNING), progress=progress))
-        await _quiet(letterbox, server, booked)
+        messenger.show(card(at(booked, JobState.RUNNING), progress=progress))
+        await _quiet(messenger, server, booked)
 
     assert len(server.seen("edit")) == 1
     assert card_id not in server.world.messages
 
 
 async def test_an_unchanged_card_is_not_sent_again(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await letterbox.open(card(job))
-    letterbox.show(card(job))
-    await letterbox.close()
+    await messenger.open(card(job))
+    messenger.show(card(job))
+    await messenger.close()
 
     assert server.seen("edit") == []
 
 
 async def test_a_card_keeps_its_picture_and_nothing_beside_it(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await letterbox.open(card(job))
-    letterbox.show(card(at(job, JobState.RUNNING)))
+    await messenger.open(card(job))
+    messenger.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: "is making the video" in shown(server))
     (message,) = server.world.cards()
 
@@ -89,11 +89,11 @@ async def test_a_card_keeps_its_picture_and_nothing_beside_it(
 
 @pytest.mark.parametrize("fault", [refusal(503), cut])
 async def test_an_end_that_discord_does_not_take_is_tried_again_with_growing_pauses(
-    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+    server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     server.next("edit", *[fault] * 3)
-    letterbox.show(card(at(job, JobState.CANCELLED)))
+    messenger.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
     pauses = [later.at - sooner.at for sooner, later in pairwise(server.seen("edit"))]
 
@@ -101,12 +101,12 @@ async def test_an_end_that_discord_does_not_take_is_tried_again_with_growing_pau
 
 
 async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.next("create", after_accepting(cut))
-    opening = asyncio.create_task(letterbox.open(card(job)))
+    opening = asyncio.create_task(messenger.open(card(job)))
     await eventually(server.world.cards)
-    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.OUTCOME_UNKNOWN)))
+    messenger.show(card(at(job, JobState.FAILED, failure=Failure.OUTCOME_UNKNOWN)))
     await eventually(lambda: "nobody can tell" in shown(server))
     await opening
 
@@ -114,22 +114,22 @@ async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
 
 
 async def test_a_card_that_cannot_be_posted_does_not_hold_up_the_job(
-    server: DiscordServer, letterbox: Delivery, job: Job, clock: FastClock
+    server: DiscordServer, messenger: Delivery, job: Job, clock: FastClock
 ) -> None:
     server.next("create", *[refusal(403, 50013)] * 2)
     started = clock.now()
 
-    assert await letterbox.open(card(job)) is None
+    assert await messenger.open(card(job)) is None
     assert clock.now() - started < timedelta(minutes=1)
 
 
 async def test_where_the_card_is_gone_a_failure_is_told_in_a_message_of_its_own(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await letterbox.open(card(job))
+    card_id = await messenger.open(card(job))
     assert card_id is not None
     server.world.delete(CHANNEL, card_id)
-    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.PROVIDER_FAILED)))
+    messenger.show(card(at(job, JobState.FAILED, failure=Failure.PROVIDER_FAILED)))
     await eventually(server.world.replies)
     (told,) = server.seen("create", lambda asked: not asked.json.get("embeds"))
 
@@ -139,69 +139,69 @@ async def test_where_the_card_is_gone_a_failure_is_told_in_a_message_of_its_own(
 
 
 async def test_where_no_card_could_be_posted_nothing_is_said_of_a_job_that_was_taken_back(
-    server: DiscordServer, letterbox: Delivery, store: Store, job: Job
+    server: DiscordServer, messenger: Delivery, store: Store, job: Job
 ) -> None:
     server.next("create", *[refusal(403, 50013)] * 2)
-    assert await letterbox.open(card(job)) is None
-    letterbox.show(card(await store.jobs.move(job, JobState.CANCELLED)))
+    assert await messenger.open(card(job)) is None
+    messenger.show(card(await store.jobs.move(job, JobState.CANCELLED)))
     await eventually(lambda: closed(store))
 
     assert server.world.messages == {}
 
 
 async def test_a_card_that_may_carry_no_picture_any_more_goes_on_without(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     server.world.fates[CHANNEL] = Fate.FILELESS
-    letterbox.show(card(at(job, JobState.RUNNING)))
+    messenger.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: "is making the video" in shown(server))
 
     assert "thumbnail" not in server.world.cards()[0]["embeds"][0]
 
 
 async def test_a_card_that_was_out_of_reach_for_a_while_shows_the_end(
-    server: DiscordServer, letterbox: Delivery, store: Store, job: Job
+    server: DiscordServer, messenger: Delivery, store: Store, job: Job
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     server.world.fates[CHANNEL] = Fate.HIDDEN
-    letterbox.show(card(at(job, JobState.RUNNING)))
+    messenger.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: len(server.seen("edit")) == 2)
     server.world.fates.clear()
-    letterbox.show(card(await store.jobs.move(job, JobState.CANCELLED)))
+    messenger.show(card(await store.jobs.move(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
 
 
 async def test_an_answer_that_nobody_can_read_does_not_end_a_card(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     server.next("edit", cut_answer)
-    letterbox.show(card(at(job, JobState.CANCELLED)))
+    messenger.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
 
 
 async def test_the_end_of_a_card_stays_the_end_while_the_bot_stops(job: Job) -> None:
-    keeper = Keeper(1, None)
-    keeper.take(card(at(job, JobState.RUNNING)))
-    keeper.hurry()
-    keeper.take(card(at(job, JobState.CANCELLED)))
-    keeper.take(card(at(job, JobState.RUNNING), progress=0.5))
+    state = CardState(1, None)
+    state.take(card(at(job, JobState.RUNNING)))
+    state.hurry()
+    state.take(card(at(job, JobState.CANCELLED)))
+    state.take(card(at(job, JobState.RUNNING), progress=0.5))
 
-    assert keeper.card.job.state is JobState.CANCELLED
+    assert state.card.job.state is JobState.CANCELLED
 
 
 async def test_what_is_over_is_not_shown_as_it_was_before(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     release = asyncio.Event()
     server.next("edit", late(release))
-    letterbox.show(card(at(job, JobState.CANCELLED)))
+    messenger.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: server.seen("edit"))
-    letterbox.show(card(at(job, JobState.RUNNING)))
+    messenger.show(card(at(job, JobState.RUNNING)))
     release.set()
-    await letterbox.close()
+    await messenger.close()
 
     assert "Cancelled" in shown(server)
     assert len(server.seen("edit")) == 1
@@ -210,7 +210,7 @@ async def test_what_is_over_is_not_shown_as_it_was_before(
 @pytest.mark.parametrize("trouble", ["record_card", "close_card"])
 async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
     server: DiscordServer,
-    letterbox: Delivery,
+    messenger: Delivery,
     store: Store,
     job: Job,
     monkeypatch: pytest.MonkeyPatch,
@@ -223,14 +223,14 @@ async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
     cancelled = await store.jobs.move(job, JobState.CANCELLED)
     with monkeypatch.context() as broken:
         broken.setattr(store.jobs, trouble, failing)
-        letterbox.show(card(cancelled))
+        messenger.show(card(cancelled))
         await eventually(lambda: "is shown again within minutes" in caplog.text)
     (unshown,) = await store.jobs.unshown()
     assert unshown.id == job.id
 
     # What the runner does when it starts.
-    await eventually(lambda: not letterbox._cards._keepers)
-    letterbox.show(card(unshown))
+    await eventually(lambda: not messenger._cards._states)
+    messenger.show(card(unshown))
     await eventually(lambda: closed(store))
     assert "Cancelled" in shown(server)
     assert len(server.world.messages) == 1
@@ -238,15 +238,15 @@ async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
 
 @pytest.mark.parametrize("stop", ["SIGTERM", "SIGKILL"])
 async def test_after_a_stop_only_what_is_no_longer_true_is_edited(
-    server: DiscordServer, letterbox: Delivery, make_letterbox: MakeLetterbox, job: Job, stop: str
+    server: DiscordServer, messenger: Delivery, make_delivery: MakeDelivery, job: Job, stop: str
 ) -> None:
-    card_id = await letterbox.open(card(job, position=1))
-    await letterbox.close()
+    card_id = await messenger.open(card(job, position=1))
+    await messenger.close()
     running = replace(job, card_id=card_id)
     if stop == "SIGKILL":
-        killed = make_letterbox()
+        killed = make_delivery()
         await killed.start()  # and from here on nobody knows what it has edited
-    next_one = make_letterbox()
+    next_one = make_delivery()
     await next_one.start()
     next_one.show(card(running, position=1))
     next_one.show(card(replace(running, id=43, card_id=None)))
@@ -263,18 +263,18 @@ async def closed(store: Store) -> bool:
     return not await store.jobs.unshown()
 
 
-async def _quiet(letterbox: Delivery, server: DiscordServer, job: Job) -> None:
+async def _quiet(messenger: Delivery, server: DiscordServer, job: Job) -> None:
     """Returns once the card had its chance to be sent: another job's card, shown later, has arrived."""
     cards = len(server.seen("create"))
-    await letterbox.open(card(replace(job, id=job.id + cards, card_id=None)))
+    await messenger.open(card(replace(job, id=job.id + cards, card_id=None)))
 
 
 async def test_who_has_waited_beyond_the_usual_time_is_told_once_that_no_video_comes(
-    server: DiscordServer, letterbox: Delivery, store: Store, job: Job, clock: FastClock
+    server: DiscordServer, messenger: Delivery, store: Store, job: Job, clock: FastClock
 ) -> None:
-    await letterbox.open(card(job))
+    await messenger.open(card(job))
     lost = replace(at(job, JobState.FAILED), failure=Failure.LOST, overdue_at=clock.now())
-    letterbox.show(card(lost))
+    messenger.show(card(lost))
     told = await eventually(
         lambda: [post for post in server.world.replies() if f"<@{ALICE}>" in post["content"]]
     )

@@ -9,10 +9,10 @@ import pytest
 
 from bot.delivery import Delivery
 from bot.delivery.calls import CALL_TIMEOUT
-from bot.delivery.turns import WRITES
+from bot.delivery.rate_limit import WRITES
 from bot.jobs import Failure, Job, JobState
 from bot.store import Store
-from tests.bot.delivery.conftest import MakeLetterbox, announced, book, card
+from tests.bot.delivery.conftest import MakeDelivery, announced, book, card
 from tests.clock import FastClock
 from tests.discord_server.faults import late
 from tests.discord_server.server import DiscordServer, carries_video
@@ -20,21 +20,21 @@ from tests.helpers import eventually
 
 
 @pytest.fixture
-def letterbox(server: DiscordServer, make_letterbox: MakeLetterbox) -> Delivery:
+def messenger(server: DiscordServer, make_delivery: MakeDelivery) -> Delivery:
     server.enforce()
-    return make_letterbox(5)
+    return make_delivery(5)
 
 
-async def live(letterbox: Delivery, store: Store, job: Job, ready: asyncio.Event) -> Job:
+async def live(messenger: Delivery, store: Store, job: Job, ready: asyncio.Event) -> Job:
     """The job's life as its channel sees it: card, progress, video, end."""
-    job = replace(job, card_id=await letterbox.open(card(job)))
+    job = replace(job, card_id=await messenger.open(card(job)))
     for step in range(1, 9):
-        letterbox.show(card(replace(job, state=JobState.RUNNING), progress=step / 10))
+        messenger.show(card(replace(job, state=JobState.RUNNING), progress=step / 10))
     await ready.wait()
-    posted = await letterbox.announce(job, again=False)
+    posted = await messenger.announce(job, again=False)
     job = replace(job, message_id=posted.message_id, state=JobState.DELIVERED)
-    await letterbox.attach(job)
-    letterbox.show(card(job))
+    await messenger.attach(job)
+    messenger.show(card(job))
     return job
 
 
@@ -43,7 +43,7 @@ async def live(letterbox: Delivery, store: Store, job: Job, ready: asyncio.Event
 )
 async def test_every_card_in_a_crowded_channel_reaches_its_end_and_no_limit_is_broken(
     server: DiscordServer,
-    letterbox: Delivery,
+    messenger: Delivery,
     store: Store,
     tmp_path: Path,
     clock: FastClock,
@@ -53,7 +53,7 @@ async def test_every_card_in_a_crowded_channel_reaches_its_end_and_no_limit_is_b
     begun = clock.now() - age
     jobs = [await book(store, tmp_path, id=1000 + n, created_at=begun) for n in range(many)]
     ready = asyncio.Event()
-    lives = [asyncio.create_task(live(letterbox, store, job, ready)) for job in jobs]
+    lives = [asyncio.create_task(live(messenger, store, job, ready)) for job in jobs]
     await eventually(lambda: len(server.world.cards()) == many)
     if age:
         server.world.old |= {int(found["id"]) for found in server.world.cards()}
@@ -68,14 +68,14 @@ async def test_every_card_in_a_crowded_channel_reaches_its_end_and_no_limit_is_b
 
 
 async def test_a_job_waits_for_its_card_as_long_as_others_have_their_turns(
-    server: DiscordServer, letterbox: Delivery, job: Job, clock: FastClock
+    server: DiscordServer, messenger: Delivery, job: Job, clock: FastClock
 ) -> None:
     release = asyncio.Event()
     server.next("create", *[late(release)] * WRITES)
     for number in range(WRITES):
-        letterbox.show(card(replace(job, id=100 + number)))
+        messenger.show(card(replace(job, id=100 + number)))
     await eventually(lambda: server.seen("create"))
-    opening = asyncio.create_task(letterbox.open(card(job)))
+    opening = asyncio.create_task(messenger.open(card(job)))
     await clock.wait(asyncio.Event(), 3 * CALL_TIMEOUT)
     assert not opening.done()
     release.set()
@@ -84,14 +84,14 @@ async def test_a_job_waits_for_its_card_as_long_as_others_have_their_turns(
 
 
 async def test_announcements_of_long_ago_are_taken_back_at_the_pace_of_old_messages(
-    server: DiscordServer, letterbox: Delivery, store: Store, tmp_path: Path, clock: FastClock
+    server: DiscordServer, messenger: Delivery, store: Store, tmp_path: Path, clock: FastClock
 ) -> None:
     begun = clock.now() - timedelta(hours=2)
     jobs = [await book(store, tmp_path, id=1000 + n, card_id=1, created_at=begun) for n in range(9)]
-    jobs = [await announced(letterbox, job) for job in jobs]
+    jobs = [await announced(messenger, job) for job in jobs]
     server.world.old |= {job.message_id or 0 for job in jobs}
     gone = {"state": JobState.FAILED, "failure": Failure.UNDELIVERABLE, "announcing_at": begun}
-    await asyncio.gather(*(letterbox._cards._ending.retract(card(replace(job, **gone))) for job in jobs))
+    await asyncio.gather(*(messenger._cards._ending.retract(card(replace(job, **gone))) for job in jobs))
 
     assert all("could not be posted" in str(found["content"]) for found in server.world.replies())
     assert server.too_many == 0

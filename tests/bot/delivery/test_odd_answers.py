@@ -24,62 +24,62 @@ async def half(exchange: Exchange) -> web.StreamResponse:
 
 
 async def test_a_card_whose_answer_is_odd_is_there(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.next("create", NULLS)
-    card_id = await letterbox.open(card(job))
+    card_id = await messenger.open(card(job))
     assert [int(message["id"]) for message in server.world.cards()] == [card_id]
 
 
 @pytest.mark.parametrize("fault", [NULLS, half, after_accepting(cut)], ids=["nulls", "half", "cut"])
 async def test_a_video_is_uploaded_once_whatever_the_answer_is(
-    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+    server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
-    job = await announced(letterbox, job)
+    job = await announced(messenger, job)
     server.next("edit", fault)
     try:
-        await letterbox.attach(job)
+        await messenger.attach(job)
     except Undelivered:
-        await letterbox.attach(job)
+        await messenger.attach(job)
     assert len(server.seen("edit", carries_video)) == len(server.world.videos()) == 1
 
 
 async def test_a_video_that_an_earlier_process_has_uploaded_is_not_uploaded_again(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    job = await announced(letterbox, job)
-    await letterbox.attach(job)
-    await letterbox.attach(job)
+    job = await announced(messenger, job)
+    await messenger.attach(job)
+    await messenger.attach(job)
     assert len(server.seen("edit", carries_video)) == 1
 
 
 @pytest.mark.parametrize("change", [{"author": None}, {"mentions": None}, {"type": None}])
 async def test_the_video_of_an_odd_message_is_there(
-    server: DiscordServer, letterbox: Delivery, job: Job, change: dict[str, None]
+    server: DiscordServer, messenger: Delivery, job: Job, change: dict[str, None]
 ) -> None:
-    job = await announced(letterbox, job)
-    await letterbox.attach(job)
+    job = await announced(messenger, job)
+    await messenger.attach(job)
     server.next("look", altered(**change))
-    assert await letterbox.is_there(job)
+    assert await messenger.is_there(job)
 
 
 async def test_whether_a_message_has_its_video_is_not_guessed(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    job = await announced(letterbox, job)
+    job = await announced(messenger, job)
     server.next("look", altered(attachments=None))
     with pytest.raises(Undelivered):
-        await letterbox.is_there(job)
+        await messenger.is_there(job)
 
 
 async def test_one_message_that_nobody_can_read_hides_no_other(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.world.nonce_seconds = 0
     odd = server.world._new_message(job.channel_id) | {"author": None, "mentions": None, "embeds": None}
     server.world.messages[int(odd["id"])] = odd
-    first = await letterbox.announce(job, again=False)
-    assert await letterbox.announce(job, again=True) == first
+    first = await messenger.announce(job, again=False)
+    assert await messenger.announce(job, again=True) == first
 
 
 @pytest.mark.parametrize("answer", [None, "", [], {}, {"id": None}, {"id": "x"}, {"id": True}, {"id": {}}])
@@ -100,9 +100,9 @@ def test_everything_else_is_read_as_far_as_it_goes() -> None:
 
 
 async def test_a_message_posted_before_the_clock_was_put_back_is_found(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.world.nonce_seconds = 0
     ahead = replace(job, announcing_at=job.created_at.replace(year=job.created_at.year + 10))
-    first = await letterbox.announce(ahead, again=False)
-    assert await letterbox.announce(ahead, again=True) == first
+    first = await messenger.announce(ahead, again=False)
+    assert await messenger.announce(ahead, again=True) == first

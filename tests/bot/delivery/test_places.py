@@ -14,11 +14,11 @@ from aiohttp import web
 
 from bot.catalogue import Catalogue
 from bot.delivery import Delivery
+from bot.engine.context import JobContext
+from bot.engine.deliver import deliver
 from bot.jobs import Failure, Job, JobState, Place
-from bot.media.jobfiles import JobFiles
-from bot.rules import Act, Change, Elsewhere, SetElsewhere, SetLog
-from bot.stages.deliver import deliver
-from bot.stages.floor import Floor
+from bot.media.job_files import JobFiles
+from bot.quota.decisions import Change, Decision, Elsewhere, SetElsewhere, SetLog
 from bot.store import Store
 from providers.base import Succeeded
 from tests.bot.delivery.conftest import announced, book, card, connected, cut_answer
@@ -50,16 +50,18 @@ async def client(server: DiscordServer, monkeypatch: pytest.MonkeyPatch) -> Asyn
 
 
 @pytest.fixture
-async def floor(store: Store, letterbox: Delivery, clock: FastClock, tmp_path: Path) -> AsyncIterator[Floor]:
+async def context(
+    store: Store, messenger: Delivery, clock: FastClock, tmp_path: Path
+) -> AsyncIterator[JobContext]:
     children = AtHome()
     files = JobFiles(tmp_path / "jobs")
-    yield Floor(store, Catalogue({}, None), letterbox, files, children, children, clock)
+    yield JobContext(store, Catalogue({}, None), messenger, files, children, children, clock)
     await children.close()
 
 
-async def finished(store: Store, letterbox: Delivery, job: Job) -> Job:
+async def finished(store: Store, messenger: Delivery, job: Job) -> Job:
     """The job with its card in the channel, about to be delivered."""
-    card_id = await letterbox.open(card(job))
+    card_id = await messenger.open(card(job))
     assert card_id is not None
     moved = await store.jobs.move(job, S.SUBMITTING)
     moved = await store.jobs.move(moved, S.RUNNING, operation={}, submitted_at=NOON)
@@ -68,20 +70,20 @@ async def finished(store: Store, letterbox: Delivery, job: Job) -> Job:
 
 
 @pytest.fixture
-async def waiting(store: Store, letterbox: Delivery, job: Job) -> Job:
-    return await finished(store, letterbox, job)
+async def waiting(store: Store, messenger: Delivery, job: Job) -> Job:
+    return await finished(store, messenger, job)
 
 
 @pytest.fixture
-def send(floor: Floor, clock: FastClock) -> Send:
+def send(context: JobContext, clock: FastClock) -> Send:
     """Deliver it within ten minutes, which pass in half a minute."""
-    return lambda job: deliver(floor, job, clock.now() + timedelta(minutes=10))
+    return lambda job: deliver(context, job, clock.now() + timedelta(minutes=10))
 
 
 async def decide(store: Store, *changes: Change) -> None:
     for number, change in enumerate(changes, start=1):
-        act = Act(number, GUILD, OWNER, NOON, change)
-        await store.acts.add(number, GUILD, None, lambda _, act=act: act)
+        decision = Decision(number, GUILD, OWNER, NOON, change)
+        await store.decisions.add(number, GUILD, None, lambda _, decision=decision: decision)
 
 
 def where(server: DiscordServer) -> list[int]:
@@ -120,19 +122,19 @@ async def test_a_server_may_have_it_in_its_system_channel(
 
 
 async def test_the_system_channel_gets_nothing_that_was_not_for_everybody(
-    server: DiscordServer, store: Store, letterbox: Delivery, tmp_path: Path, send: Send
+    server: DiscordServer, store: Store, messenger: Delivery, tmp_path: Path, send: Send
 ) -> None:
     await decide(store, SetElsewhere(where=Elsewhere.SYSTEM))
     server.world.fates[CHANNEL] = Fate.FILELESS
-    await send(await finished(store, letterbox, await book(store, tmp_path, is_public=False)))
+    await send(await finished(store, messenger, await book(store, tmp_path, is_public=False)))
 
     assert where(server) == [direct(ALICE)]
 
 
 async def test_what_a_moderator_deletes_while_it_arrives_comes_directly_and_to_no_other_channel(
-    server: DiscordServer, store: Store, threaded: Job, letterbox: Delivery, send: Send
+    server: DiscordServer, store: Store, threaded: Job, messenger: Delivery, send: Send
 ) -> None:
-    job = await announced(letterbox, threaded)
+    job = await announced(messenger, threaded)
     server.world.delete(THREAD, job.message_id or 0)
     job = await send(job)
 
@@ -151,9 +153,9 @@ async def test_where_the_system_channel_does_not_take_it_either_it_comes_directl
 
 
 @pytest.fixture
-async def threaded(store: Store, letterbox: Delivery, tmp_path: Path) -> Job:
+async def threaded(store: Store, messenger: Delivery, tmp_path: Path) -> Job:
     """As `waiting`, in a public thread."""
-    return await finished(store, letterbox, await book(store, tmp_path, channel_id=THREAD, parent_id=CHANNEL))
+    return await finished(store, messenger, await book(store, tmp_path, channel_id=THREAD, parent_id=CHANNEL))
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ async def test_a_forum_takes_no_video_of_its_threads(
 
 @pytest.mark.parametrize("gone", ["removed", "closed"])
 async def test_what_no_place_takes_is_kept_and_not_charged_and_the_row_says_why(
-    server: DiscordServer, store: Store, floor: Floor, waiting: Job, send: Send, gone: str
+    server: DiscordServer, store: Store, context: JobContext, waiting: Job, send: Send, gone: str
 ) -> None:
     if gone == "removed":
         await server.remove_bot()
@@ -221,7 +223,7 @@ async def test_what_no_place_takes_is_kept_and_not_charged_and_the_row_says_why(
 
     assert (job.state, job.failure, job.charged) == (S.FAILED, Failure.UNDELIVERABLE, 0)
     assert [part.split(":")[0] for part in (job.detail or "").split("; ")] == ["channel", "direct"]
-    assert floor.files.video(42).read_bytes() == sample_video()
+    assert context.files.video(42).read_bytes() == sample_video()
     assert where(server) == []
 
 
@@ -238,24 +240,29 @@ async def test_direct_messages_that_cannot_even_be_opened_are_the_end_of_the_way
 
 
 async def test_a_server_that_is_not_known_until_the_time_is_up_is_passed_over(
-    server: DiscordServer, store: Store, floor: Floor, waiting: Job, clock: FastClock, client: discord.Client
+    server: DiscordServer,
+    store: Store,
+    context: JobContext,
+    waiting: Job,
+    clock: FastClock,
+    client: discord.Client,
 ) -> None:
     await decide(store, SetElsewhere(where=Elsewhere.SYSTEM))
     server.world.fates[CHANNEL] = Fate.MUTE
     await server.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
     await eventually(lambda: (known := client.get_guild(GUILD)) is None or known.unavailable)
-    job = await deliver(floor, waiting, clock.now())
+    job = await deliver(context, waiting, clock.now())
 
     assert (job.state, where(server)) == (S.DELIVERED, [direct(ALICE)])
 
 
 async def test_the_moderators_log_tells_of_what_no_place_takes(
-    server: DiscordServer, store: Store, letterbox: Delivery, waiting: Job, send: Send
+    server: DiscordServer, store: Store, messenger: Delivery, waiting: Job, send: Send
 ) -> None:
     await decide(store, SetLog(channel_id=OTHER_CHANNEL))
     server.world.fates |= {CHANNEL: Fate.MUTE, direct(ALICE): Fate.CLOSED}
     server.next("create", refusal(503), when=lambda asked: asked.names["channel"] == str(OTHER_CHANNEL))
-    letterbox.show(card(await send(waiting)))
+    messenger.show(card(await send(waiting)))
     (note,) = await eventually(
         lambda: [m for m in server.world.messages.values() if m["channel_id"] == str(OTHER_CHANNEL)]
     )
@@ -269,10 +276,10 @@ async def test_the_moderators_log_tells_of_what_no_place_takes(
 
 @pytest.mark.parametrize("place", [Place.CHANNEL, Place.DIRECT])
 async def test_an_announcement_whose_video_does_not_come_says_so_wherever_it_is(
-    server: DiscordServer, letterbox: Delivery, waiting: Job, place: Place
+    server: DiscordServer, messenger: Delivery, waiting: Job, place: Place
 ) -> None:
-    job = await announced(letterbox, replace(waiting, place=place))
-    letterbox.show(card(replace(job, state=S.FAILED, failure=Failure.TOO_LARGE)))
+    job = await announced(messenger, replace(waiting, place=place))
+    messenger.show(card(replace(job, state=S.FAILED, failure=Failure.TOO_LARGE)))
     (reply,) = server.world.replies()
     await eventually(lambda: "larger than this server" in reply["content"])
     assert len(server.world.replies()) == 1
@@ -309,11 +316,11 @@ async def test_no_outage_sends_the_video_elsewhere_or_makes_a_second_post(
 
 
 async def test_when_the_time_is_up_each_place_is_tried_once_more_and_the_video_is_kept(
-    server: DiscordServer, store: Store, floor: Floor, waiting: Job, clock: FastClock
+    server: DiscordServer, store: Store, context: JobContext, waiting: Job, clock: FastClock
 ) -> None:
     await decide(store, SetElsewhere(where=Elsewhere.SYSTEM))
     server.next("create", *[refusal(503)] * 999)
-    job = await deliver(floor, waiting, clock.now())
+    job = await deliver(context, waiting, clock.now())
 
     assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
     *first, system, last = [asked.names["channel"] for asked in server.seen("create")]
@@ -321,10 +328,10 @@ async def test_when_the_time_is_up_each_place_is_tried_once_more_and_the_video_i
 
 
 async def test_a_post_whose_answer_was_lost_is_found_before_another_place_is_tried(
-    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock
+    server: DiscordServer, context: JobContext, waiting: Job, clock: FastClock
 ) -> None:
     server.next("edit", after_accepting(cut), when=carries_video)
-    job = await deliver(floor, waiting, clock.now())
+    job = await deliver(context, waiting, clock.now())
 
     assert (job.state, job.place, where(server)) == (S.DELIVERED, Place.CHANNEL, [CHANNEL])
 
@@ -360,55 +367,63 @@ async def test_a_post_that_is_out_of_sight_is_not_made_a_second_time(
 
 
 async def test_where_nobody_can_tell_whether_it_was_posted_it_is_not_posted_elsewhere(
-    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock
+    server: DiscordServer, context: JobContext, waiting: Job, clock: FastClock
 ) -> None:
     server.next("edit", after_accepting(cut), *[refusal(503)] * 999, when=carries_video)
     server.next("look", *[refusal(403, 50001)] * 9)
     server.next("delete", *[refusal(403, 50001)] * 9)
-    job = await deliver(floor, waiting, clock.now())
+    job = await deliver(context, waiting, clock.now())
 
     assert (job.failure, job.charged, where(server)) == (Failure.UNDELIVERABLE, 0, [CHANNEL])
 
 
 async def test_whether_it_was_posted_is_asked_until_discord_answers(
-    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock
+    server: DiscordServer, context: JobContext, waiting: Job, clock: FastClock
 ) -> None:
     server.next("edit", after_accepting(cut), *[refusal(503)] * 999, when=carries_video)
     server.next("look", *[refusal(503)] * 30)
-    job = await deliver(floor, waiting, clock.now())
+    job = await deliver(context, waiting, clock.now())
 
     assert (job.state, job.charged, where(server)) == (S.DELIVERED, 1, [CHANNEL])
 
 
 async def test_a_full_disk_loses_no_video(
-    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+    server: DiscordServer,
+    context: JobContext,
+    waiting: Job,
+    clock: FastClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def full(*_: object) -> None:
         raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("bot.stages.deliver.pack", full)
-    job = await deliver(floor, waiting, clock.now())
+    monkeypatch.setattr("bot.engine.deliver.fit", full)
+    job = await deliver(context, waiting, clock.now())
 
     assert (job.failure, job.charged) == (Failure.UNDELIVERABLE, 0)
 
 
 async def test_waiting_for_others_to_be_encoded_is_no_reason_to_give_up(
-    server: DiscordServer, floor: Floor, waiting: Job, clock: FastClock, monkeypatch: pytest.MonkeyPatch
+    server: DiscordServer,
+    context: JobContext,
+    waiting: Job,
+    clock: FastClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def waits(*_: object) -> None:
         await clock.wait(asyncio.Event(), 10)
 
-    monkeypatch.setattr("bot.stages.deliver.pack", waits)
+    monkeypatch.setattr("bot.engine.deliver.fit", waits)
     server.next("create", refusal(400, 20028), when=lambda asked: not asked.json.get("embeds"))
-    job = await deliver(floor, waiting, clock.now() + timedelta(seconds=5))
+    job = await deliver(context, waiting, clock.now() + timedelta(seconds=5))
 
     assert (job.state, where(server)) == (S.DELIVERED, [CHANNEL])
 
 
 async def test_a_channel_that_takes_less_than_thought_gets_a_smaller_file(
-    server: DiscordServer, floor: Floor, waiting: Job, send: Send
+    server: DiscordServer, context: JobContext, waiting: Job, send: Send
 ) -> None:
-    size = floor.files.video(42).stat().st_size
+    size = context.files.video(42).stat().st_size
     server.world.upload_limit, server.world.upload_page = size - 1, True
     job = await send(waiting)
 
@@ -421,7 +436,7 @@ async def test_a_channel_that_takes_less_than_thought_gets_a_smaller_file(
 @pytest.mark.parametrize("place", [Place.CHANNEL, Place.SERVER, Place.DIRECT])
 async def test_a_message_whose_id_was_lost_is_found_when_discord_has_forgotten_its_nonce(
     server: DiscordServer,
-    letterbox: Delivery,
+    messenger: Delivery,
     store: Store,
     tmp_path: Path,
     waiting: Job,
@@ -434,16 +449,16 @@ async def test_a_message_whose_id_was_lost_is_found_when_discord_has_forgotten_i
         server.world.delete(CHANNEL, job.card_id or 0)
     elif card_is == "never posted":
         job = replace(job, card_id=None)
-    first = await letterbox.announce(job, again=False)
+    first = await messenger.announce(job, again=False)
     another = replace(await book(store, tmp_path, id=142), place=place, place_id=job.place_id)
-    await letterbox.announce(another, again=False)
+    await messenger.announce(another, again=False)
 
-    assert await letterbox.announce(job, again=True) == first
+    assert await messenger.announce(job, again=True) == first
     assert len(server.world.replies()) == 2
 
 
 async def test_a_lost_message_is_found_among_hundreds_that_came_before_it(
-    server: DiscordServer, store: Store, letterbox: Delivery, waiting: Job, send: Send, clock: FastClock
+    server: DiscordServer, store: Store, messenger: Delivery, waiting: Job, send: Send, clock: FastClock
 ) -> None:
     server.world.nonce_seconds = 0
     chatter(server, 320)
@@ -467,25 +482,25 @@ def is_own(message: Message) -> bool:
 
 
 async def test_a_card_whose_id_was_lost_is_found_when_discord_has_forgotten_its_nonce(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.world.nonce_seconds = 0
     old = replace(job, created_at=job.created_at - timedelta(minutes=2))
     chatter(server, 5)
-    card_id = await letterbox.open(card(old))
-    await letterbox.close()
-    letterbox.show(card(replace(old, state=S.RUNNING)))
+    card_id = await messenger.open(card(old))
+    await messenger.close()
+    messenger.show(card(replace(old, state=S.RUNNING)))
     await eventually(lambda: server.seen("edit"))
 
     assert [int(message["id"]) for message in server.world.cards()] == [card_id]
 
 
 async def test_a_card_in_a_sleeping_thread_shows_the_end(
-    server: DiscordServer, letterbox: Delivery, threaded: Job
+    server: DiscordServer, messenger: Delivery, threaded: Job
 ) -> None:
     server.world.fates[THREAD] = Fate.ARCHIVED
-    letterbox.show(card(replace(threaded, state=S.RUNNING), progress=0.5))
+    messenger.show(card(replace(threaded, state=S.RUNNING), progress=0.5))
     await eventually(lambda: server.seen("edit"))
-    letterbox.show(card(replace(threaded, state=S.FAILED, failure=Failure.PROVIDER_FAILED)))
+    messenger.show(card(replace(threaded, state=S.FAILED, failure=Failure.PROVIDER_FAILED)))
     await eventually(lambda: "could not make this video" in str(server.world.cards()[0]["embeds"]))
     assert [m["channel_id"] for m in server.world.replies()] == [str(THREAD)]

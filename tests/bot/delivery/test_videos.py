@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.delivery import Delivery
-from bot.delivery.limits import HIGHEST_TIER
+from bot.delivery.upload_limits import HIGHEST_TIER
 from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
 from tests.bot.delivery.conftest import announced, at, card
@@ -20,31 +20,31 @@ from tests.vendors.faults import Fault, sample_video
 
 @pytest.mark.parametrize("status", [500, 502, 504])
 async def test_a_short_outage_is_sat_out(
-    server: DiscordServer, letterbox: Delivery, job: Job, status: int
+    server: DiscordServer, messenger: Delivery, job: Job, status: int
 ) -> None:
     server.next("create", refusal(status))
-    await letterbox.announce(job, again=False)
+    await messenger.announce(job, again=False)
 
     assert len(server.world.messages) == 1
 
 
 @pytest.mark.parametrize("fault", [refusal(503), html(520), cut, after_accepting(cut), html(429)])
 async def test_what_may_pass_is_worth_another_try_and_never_a_second_message(
-    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+    server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
     server.next("create", fault)
     with pytest.raises(Undelivered):
-        await letterbox.announce(job, again=False)
-    first = await letterbox.announce(job, again=False)
-    again = await letterbox.announce(job, again=False)
+        await messenger.announce(job, again=False)
+    first = await messenger.announce(job, again=False)
+    again = await messenger.announce(job, again=False)
 
     assert first == again
     assert list(server.world.messages) == [first.message_id]
 
 
-async def test_a_rate_limit_is_waited_for(server: DiscordServer, letterbox: Delivery, job: Job) -> None:
+async def test_a_rate_limit_is_waited_for(server: DiscordServer, messenger: Delivery, job: Job) -> None:
     server.next("create", too_many(0.2))
-    await letterbox.announce(job, again=False)
+    await messenger.announce(job, again=False)
     first, second = server.seen("create")
 
     assert second.at - first.at >= 0.2
@@ -53,13 +53,13 @@ async def test_a_rate_limit_is_waited_for(server: DiscordServer, letterbox: Deli
 
 @pytest.mark.parametrize("fault", [refusal(503), cut, after_accepting(cut), after_accepting(refusal(503))])
 async def test_an_upload_can_be_repeated_and_leaves_one_file(
-    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+    server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
-    job = await announced(letterbox, job)
+    job = await announced(messenger, job)
     server.next("edit", fault)
     with pytest.raises(Undelivered):
-        await letterbox.attach(job)
-    await letterbox.attach(job)
+        await messenger.attach(job)
+    await messenger.attach(job)
     (attachment,) = server.world.messages[job.message_id or 0]["attachments"]
 
     assert [video.data for video in server.world.videos()] == [sample_video()]
@@ -71,46 +71,46 @@ async def test_an_upload_can_be_repeated_and_leaves_one_file(
     "fault", [refusal(413, 40005), refusal(400, 50045), html(413)], ids=["40005", "50045", "a page"]
 )
 async def test_what_discord_finds_too_large_is_not_sent_again(
-    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+    server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
-    job = await announced(letterbox, job)
+    job = await announced(messenger, job)
     server.next("edit", fault)
     with pytest.raises(TooLarge):
-        await letterbox.attach(job)
+        await messenger.attach(job)
 
     assert len(server.seen("edit")) == 1
 
 
 async def test_a_video_that_no_server_takes_is_neither_announced_nor_sent(
-    server: DiscordServer, letterbox: Delivery, job: Job, tmp_path: Path
+    server: DiscordServer, messenger: Delivery, job: Job, tmp_path: Path
 ) -> None:
     os.truncate(tmp_path / "jobs" / "42" / "video.mp4", HIGHEST_TIER + 1)
     with pytest.raises(TooLarge):
-        await letterbox.announce(job, again=False)
+        await messenger.announce(job, again=False)
     with pytest.raises(TooLarge):
-        await letterbox.attach(replace(job, message_id=1))
+        await messenger.attach(replace(job, message_id=1))
 
     assert server.seen("create") == server.seen("edit") == []
 
 
 @pytest.mark.parametrize("reason", [(403, 50013), (403, 50001), (404, 10008), (404, 10003), (400, 50035)])
 async def test_what_will_not_pass_ends_the_delivery(
-    server: DiscordServer, letterbox: Delivery, job: Job, reason: tuple[int, int]
+    server: DiscordServer, messenger: Delivery, job: Job, reason: tuple[int, int]
 ) -> None:
-    job = await announced(letterbox, job)
+    job = await announced(messenger, job)
     server.next("create", refusal(*reason))
     server.next("edit", refusal(*reason))
     with pytest.raises(Undeliverable):
-        await letterbox.announce(job, again=False)
+        await messenger.announce(job, again=False)
     with pytest.raises(Undeliverable):
-        await letterbox.attach(job)
+        await messenger.attach(job)
 
 
 async def test_the_reply_names_the_requester_and_nobody_else(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await letterbox.open(card(job))
-    await letterbox.announce(replace(job, card_id=card_id), again=False)
+    card_id = await messenger.open(card(job))
+    await messenger.announce(replace(job, card_id=card_id), again=False)
     (sent,) = server.seen("create", is_reply)
 
     assert sent.json["allowed_mentions"] == {"parse": [], "users": [ALICE]}
@@ -119,36 +119,36 @@ async def test_the_reply_names_the_requester_and_nobody_else(
 
 
 async def test_a_deleted_card_does_not_keep_the_video_back(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await letterbox.open(card(job))
+    card_id = await messenger.open(card(job))
     assert card_id is not None
     server.world.delete(CHANNEL, card_id)
-    await letterbox.announce(replace(job, card_id=card_id), again=False)
+    await messenger.announce(replace(job, card_id=card_id), again=False)
 
     assert len(server.world.replies()) == 1
 
 
 @pytest.mark.parametrize("fault", [refusal(503), cut])
 async def test_an_announcement_without_a_video_is_taken_back_even_after_an_outage(
-    server: DiscordServer, letterbox: Delivery, job: Job, fault: Fault
+    server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
-    job = await announced(letterbox, job)
+    job = await announced(messenger, job)
     server.next("edit", fault, when=lambda asked: asked.path.endswith(str(job.message_id)))
-    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.UNDELIVERABLE)))
+    messenger.show(card(at(job, JobState.FAILED, failure=Failure.UNDELIVERABLE)))
     await eventually(
         lambda: "could not be posted" in str(server.world.messages[job.message_id or 0]["content"])
     )
 
 
 async def test_an_announcement_without_a_video_is_taken_back_where_the_card_is_gone(
-    server: DiscordServer, letterbox: Delivery, job: Job
+    server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await letterbox.open(card(job))
+    card_id = await messenger.open(card(job))
     assert card_id is not None
-    job = await announced(letterbox, replace(job, card_id=card_id))
+    job = await announced(messenger, replace(job, card_id=card_id))
     server.world.delete(CHANNEL, card_id)
-    letterbox.show(card(at(job, JobState.FAILED, failure=Failure.TOO_LARGE)))
+    messenger.show(card(at(job, JobState.FAILED, failure=Failure.TOO_LARGE)))
     await eventually(
         lambda: "larger than this server" in str(server.world.messages[job.message_id or 0]["content"])
     )

@@ -11,7 +11,7 @@ from bot.media import _worker, child
 from bot.media._wire import (
     Answer,
     Call,
-    Refused,
+    FileRejected,
     pack_answer,
     pack_call,
     pack_refusal,
@@ -154,7 +154,7 @@ async def test_a_child_that_answers_nonsense_fails(children: Children) -> None:
 
 
 async def test_a_refusal_in_the_child_is_raised_here(children: Children) -> None:
-    with pytest.raises(Refused, match="not a picture"):
+    with pytest.raises(FileRejected, match="not a picture"):
         await children.run(
             "bot.media._decode_picture:prepare", b"", seconds=30, memory=MEMORY, max_side=64, max_bytes=1000
         )
@@ -207,8 +207,8 @@ def test_a_job_survives_the_pipe(data: bytes | None) -> None:
 def test_answers_and_refusals_survive_the_pipe() -> None:
     answer = Answer({"width": 3, "seconds": 0.5, "codec": None}, (b"one", b"", b"three"))
     assert unpack_answer(pack_answer(answer)) == answer
-    with pytest.raises(Refused, match="too small"):
-        unpack_answer(pack_refusal(Refused("too small")))
+    with pytest.raises(FileRejected, match="too small"):
+        unpack_answer(pack_refusal(FileRejected("too small")))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_the_worker_calls_the_task_with_data_or_without() -> None:
 
 def test_the_worker_answers_with_a_refusal() -> None:
     job = Call("bot.media._decode_picture:prepare", 1, 1, {"max_side": 64, "max_bytes": 1000}, b"")
-    with pytest.raises(Refused, match="not a picture"):
+    with pytest.raises(FileRejected, match="not a picture"):
         unpack_answer(_worker.answer(job))
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from bot.errors import BadImage, NotNow
 from bot.media import _decode_picture, images
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from bot.media.child import ChildFailed, Children
 from bot.media.images import PreparedImage, check_size, prepare
 from providers.options import ImageLimits, SourceImage
@@ -114,7 +114,7 @@ async def test_while_the_bot_stops_it_is_not_the_picture_s_fault(children: Child
 
 @pytest.mark.parametrize("data", [b"", b"\x89", b"GIF", b"hello, world", bytes(500), b"RIFF\0\0\0\0WAVEfmt "])
 def test_no_picture(data: bytes) -> None:
-    with pytest.raises(Refused, match="not a picture I can read"):
+    with pytest.raises(FileRejected, match="not a picture I can read"):
         work(data)
 
 
@@ -132,13 +132,13 @@ def test_no_picture(data: bytes) -> None:
     ],
 )
 def test_a_type_that_is_not_taken_is_named(data: bytes, name: str) -> None:
-    with pytest.raises(Refused, match=rf"That is a {name} file.*JPEG, PNG or WebP.*nothing was charged"):
+    with pytest.raises(FileRejected, match=rf"That is a {name} file.*JPEG, PNG or WebP.*nothing was charged"):
         work(data)
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
 def test_animated(kind: str) -> None:
-    with pytest.raises(Refused, match=r"is animated.*nothing was charged"):
+    with pytest.raises(FileRejected, match=r"is animated.*nothing was charged"):
         work(encoded(frames()[0], kind, save_all=True, append_images=frames()[1:]))
 
 
@@ -149,18 +149,18 @@ def test_animated(kind: str) -> None:
 )
 def test_cut_off(kind: str, options: dict[str, object], share: float) -> None:
     data = encoded(noise(96, 64), kind, **options)
-    with pytest.raises(Refused, match=r"is damaged or cut off.*nothing was charged"):
+    with pytest.raises(FileRejected, match=r"is damaged or cut off.*nothing was charged"):
         work(data[: int(len(data) * share)])
 
 
 def test_the_first_bytes_of_a_picture_and_nothing_else() -> None:
     for start in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP"):
-        with pytest.raises(Refused, match="is damaged or cut off"):
+        with pytest.raises(FileRejected, match="is damaged or cut off"):
             work(start)
 
 
 def test_a_palette_picture_without_its_palette() -> None:
-    with pytest.raises(Refused, match="PNG image is damaged or cut off"):
+    with pytest.raises(FileRejected, match="PNG image is damaged or cut off"):
         work(png((b"\0" + bytes(40)) * 40, colours=3))
 
 
@@ -174,24 +174,24 @@ def test_a_palette_picture_without_its_palette() -> None:
     ids=["claimed", "claimed webp", "real"],
 )
 def test_too_many_pixels(data: bytes, said: str) -> None:
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(FileRejected, match=said):
         work(data)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (15, 40)])
 def test_too_small(size: tuple[int, int]) -> None:
-    with pytest.raises(Refused, match=rf"too small: {size[0]} x {size[1]} pixels.*at least 16 x 16"):
+    with pytest.raises(FileRejected, match=rf"too small: {size[0]} x {size[1]} pixels.*at least 16 x 16"):
         work(encoded(Image.new("RGB", size), "PNG"))
 
 
 def test_too_narrow() -> None:
     assert work(encoded(Image.new("RGB", (200, 20)), "PNG"))
-    with pytest.raises(Refused, match="too narrow a strip: 201 x 20 pixels"):
+    with pytest.raises(FileRejected, match="too narrow a strip: 201 x 20 pixels"):
         work(encoded(Image.new("RGB", (201, 20)), "PNG"))
 
 
 def test_what_cannot_be_made_to_fit() -> None:
-    with pytest.raises(Refused, match="could not make that picture small enough"):
+    with pytest.raises(FileRejected, match="could not make that picture small enough"):
         work(encoded(noise(64, 64), "PNG"), max_bytes=100)
 
 

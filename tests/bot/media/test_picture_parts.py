@@ -6,7 +6,7 @@ from PIL import Image
 
 from bot.media import _decode_picture, _picture_parts
 from bot.media._picture_parts import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, check_parts
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from tests.bot.media.bombs import encoded, many_chunks, many_frames, many_scans, many_segments, split_pixels
 
 
@@ -31,7 +31,7 @@ def test_what_is_more_work_than_any_picture_is_refused_before_it_is_decoded(
     data: bytes, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image.Image, "load", lambda _: pytest.fail("it was decoded"))
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(FileRejected, match=words):
         prepare(data)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from bot.errors import BadRequest, NotNow
 from bot.media import _decode_sound, sounds
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from bot.media.child import Children
 from providers.options import AudioLimits, SourceAudio
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
@@ -86,7 +86,7 @@ def test_what_is_missing_of_a_cut_wav_does_not_count() -> None:
     ],
 )
 def test_whatever_is_no_sound_file_is_refused(data: bytes) -> None:
-    with pytest.raises(Refused, match=r"Attach an MP3 or WAV file; nothing was charged\."):
+    with pytest.raises(FileRejected, match=r"Attach an MP3 or WAV file; nothing was charged\."):
         _decode_sound.probe(data)
 
 

@@ -12,9 +12,9 @@ import pytest
 from av.error import MemoryError as AvMemoryError
 from PIL import Image
 
-from bot.media import _source, videos
+from bot.media import _probe, videos
 from bot.media._boxes import check_boxes
-from bot.media._wire import Refused
+from bot.media._wire import FileRejected
 from bot.media.child import ChildFailed, Children
 from bot.media.videos import BadVideo, VideoFacts, recall, remember
 
@@ -78,7 +78,7 @@ def look(tmp_path: Path, data: bytes) -> VideoFacts:
     """What the child would find, without a child."""
     path = tmp_path / "video.mp4"
     path.write_bytes(data)
-    return VideoFacts(**_source.verify(path=str(path)).facts)
+    return VideoFacts(**_probe.verify(path=str(path)).facts)
 
 
 async def test_the_facts_of_a_good_video(children: Children, tmp_path: Path) -> None:
@@ -160,19 +160,19 @@ async def test_facts_are_remembered_whole_or_not_at_all(children: Children, tmp_
     ids=["empty", "a few bytes", "html", "json", "text", "bytes", "headless", "no ftyp"],
 )
 def test_what_is_neither_mp4_nor_webm(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(Refused, match=r"is neither MP4 nor WebM|is empty"):
+    with pytest.raises(FileRejected, match=r"is neither MP4 nor WebM|is empty"):
         look(tmp_path, data)
 
 
 def test_a_picture_with_another_name(tmp_path: Path) -> None:
     target = io.BytesIO()
     Image.new("RGB", (64, 64)).save(target, "PNG")
-    with pytest.raises(Refused, match="is neither MP4 nor WebM"):
+    with pytest.raises(FileRejected, match="is neither MP4 nor WebM"):
         look(tmp_path, target.getvalue())
 
 
 def test_sound_alone(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no video stream"):
+    with pytest.raises(FileRejected, match="no video stream"):
         look(tmp_path, mp4(picture=False, sound=True))
 
 
@@ -180,9 +180,9 @@ def test_sound_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.9, 0.99])
 def test_a_file_that_was_cut_off(tmp_path: Path, movflags: str, share: float) -> None:
     data = mp4(movflags)
-    with pytest.raises(Refused, match=r"is cut off|has no"):
+    with pytest.raises(FileRejected, match=r"is cut off|has no"):
         look(tmp_path, data[: int(len(data) * share)])
-    with pytest.raises(Refused, match="is cut off"):
+    with pytest.raises(FileRejected, match="is cut off"):
         look(tmp_path, data[:-1])
 
 
@@ -191,7 +191,7 @@ def test_a_file_cut_between_two_boxes(tmp_path: Path, name: bytes) -> None:
     data = mp4("faststart" if name == b"mdat" else "")
     start, _ = top_level(data)[name]
     for more in (0, 4):
-        with pytest.raises(Refused, match=f"has no {name.decode()} box"):
+        with pytest.raises(FileRejected, match=f"has no {name.decode()} box"):
             look(tmp_path, data[: start + more])
 
 
@@ -202,7 +202,7 @@ def test_cut_off_where_the_last_box_states_no_size(tmp_path: Path, share: float)
     start, size = top_level(data)[b"mdat"]
     data[start : start + 4] = bytes(4)
     assert look(tmp_path, bytes(data)).seconds == pytest.approx(1.0, abs=0.02)
-    with pytest.raises(Refused, match=r"is cut off|damaged packet|does not play"):
+    with pytest.raises(FileRejected, match=r"is cut off|damaged packet|does not play"):
         look(tmp_path, bytes(data[: start + int(size * share)]))
 
 
@@ -214,12 +214,12 @@ def test_sizes_of_64_bits_and_padding_are_fine(tmp_path: Path) -> None:
 
 
 def test_a_box_smaller_than_its_own_header(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="'free' box of 3 bytes"):
+    with pytest.raises(FileRejected, match="'free' box of 3 bytes"):
         look(tmp_path, box(b"ftyp", b"isom") + struct.pack(">I4s", 3, b"free") + bytes(40))
 
 
 def test_boxes_with_nothing_in_them(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no video stream"):
+    with pytest.raises(FileRejected, match="no video stream"):
         look(tmp_path, box(b"ftyp", b"isom\0\0\0\0isom") + box(b"moov", b"") + box(b"mdat", b"x" * 99))
 
 
@@ -227,7 +227,7 @@ def test_frames_that_are_noise(tmp_path: Path) -> None:
     data = bytearray(mp4())
     start, size = top_level(data)[b"mdat"]
     data[start + 8 : start + size] = b"\xa5" * (size - 8)
-    with pytest.raises(Refused, match=r"does not play|no frame|damaged"):
+    with pytest.raises(FileRejected, match=r"does not play|no frame|damaged"):
         look(tmp_path, bytes(data))
 
 
@@ -235,7 +235,7 @@ def test_a_frame_with_a_hole(tmp_path: Path) -> None:
     data = bytearray(mp4(frames=1))
     start, size = top_level(data)[b"mdat"]
     data[start + size // 2 : start + size] = bytes(size - size // 2)
-    with pytest.raises(Refused, match="damaged first frame"):
+    with pytest.raises(FileRejected, match="damaged first frame"):
         look(tmp_path, bytes(data))
 
 
@@ -244,8 +244,8 @@ def test_a_stream_that_gives_nothing(frames: int, said: str) -> None:
     """FFmpeg guesses what it can, so that no small file gets this far; another version may guess less."""
     video = SimpleNamespace(index=0, decode=lambda _: [SimpleNamespace(is_corrupt=False)] * frames)
     packet = SimpleNamespace(is_corrupt=False, pts=None, size=9, stream=video)
-    with pytest.raises(Refused, match=said):
-        _source._read(SimpleNamespace(demux=lambda _: [packet, packet]), video, None)
+    with pytest.raises(FileRejected, match=said):
+        _probe._read(SimpleNamespace(demux=lambda _: [packet, packet]), video, None)
 
 
 def with_frame_time(data: bytes, ticks: int) -> bytes:
@@ -255,13 +255,13 @@ def with_frame_time(data: bytes, ticks: int) -> bytes:
 
 
 def test_frames_that_do_not_last_as_long_as_stated(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"is cut off: it states 1\.00 s and has 0\."):
+    with pytest.raises(FileRejected, match=r"is cut off: it states 1\.00 s and has 0\."):
         look(tmp_path, with_frame_time(mp4(), 0))
 
 
 def test_absurd_dimensions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_source, "MAX_SIDE", 90)
-    with pytest.raises(Refused, match="96 x 64 pixels"):
+    monkeypatch.setattr(_probe, "MAX_SIDE", 90)
+    with pytest.raises(FileRejected, match="96 x 64 pixels"):
         look(tmp_path, mp4())
 
 
@@ -269,6 +269,6 @@ def test_memory_that_runs_out_is_no_verdict(tmp_path: Path, monkeypatch: pytest.
     def full(*_: object, **__: object) -> None:
         raise AvMemoryError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr(_source.av, "open", full)
+    monkeypatch.setattr(_probe.av, "open", full)
     with pytest.raises(MemoryError):
         look(tmp_path, mp4())

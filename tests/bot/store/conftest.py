@@ -8,7 +8,7 @@ import pytest
 
 from bot.clock import Clock
 from bot.jobs import Job, JobState
-from bot.quotas import Allowance, WindowKind
+from bot.quota.allowances import Allowance, WindowKind
 from bot.store import Store
 from bot.store.db import Database, connect
 from bot.store.jobs import Jobs

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.jobs import RELEASED, Job, JobState
-from bot.quotas import Allowance, Budget, Refusal, Source, Standing, Window, WindowKind, window_at
-from bot.rules import (
-    Act,
+from bot.quota.allowances import Allowance, Budget, Refusal, Source, Standing, Window, WindowKind, window_at
+from bot.quota.decisions import (
     BlockMember,
     Change,
+    Decision,
     GiveGrant,
     ResetUsage,
     SetAllowance,
@@ -24,7 +24,7 @@ from bot.rules import (
     UnblockMember,
 )
 from bot.store import Store
-from bot.store.accounts import Refused
+from bot.store.accounts import NotBooked
 from bot.store.jobs import Jobs, Moved
 from bot.store.queue import Caps
 from providers.options import SourceImage
@@ -33,7 +33,7 @@ from tests.bot.store.conftest import NOON, Reserve, StillClock, new_job
 
 Used = Callable[..., Awaitable[int]]
 Book = Callable[..., Any]
-Decide = Callable[..., Awaitable[Act]]
+Decide = Callable[..., Awaitable[Decision]]
 Stands = Callable[..., Awaitable[Standing]]
 DAY, WEEK, MONTH = WindowKind
 MIDNIGHT = NOON + timedelta(hours=12)
@@ -42,12 +42,12 @@ TICK = timedelta(microseconds=1)
 
 @pytest.fixture
 def decide(store: Store, clock: StillClock) -> Decide:
-    """Write an act down, as if at the present of the clock."""
+    """Write a decision down, as if at the present of the clock."""
     numbers = itertools.count(1)
 
-    async def decided(change: Change, guild_id: int = 10) -> Act:
-        act = Act(next(numbers), guild_id, 99, clock.now(), change)
-        return await store.acts.add(act.id, guild_id, change.member_id, lambda _: act)
+    async def decided(change: Change, guild_id: int = 10) -> Decision:
+        decision = Decision(next(numbers), guild_id, 99, clock.now(), change)
+        return await store.decisions.add(decision.id, guild_id, change.member_id, lambda _: decision)
 
     return decided
 
@@ -261,7 +261,7 @@ async def test_who_is_blocked_books_nothing_until_it_ends(
     await decide(GiveGrant(member_id=30, amount=3))
     await decide(BlockMember(member_id=30, until=MIDNIGHT))
     refused = await store.accounts.reserve(new_job(1), (), allowed(None))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, NotBooked)
     assert (refused.why, refused.standing.block) == (Refusal.BLOCKED, (await stands()).block)
     assert isinstance(await store.accounts.reserve(new_job(2, user_id=31), (), allowed(1)), Job)
     assert isinstance(await store.accounts.reserve(new_job(3, created_at=MIDNIGHT), (), allowed(1)), Job)
@@ -278,17 +278,17 @@ async def test_who_is_unblocked_has_what_they_had(reserve: Reserve, decide: Deci
 async def test_a_budget_is_the_servers_and_is_reserved_with_the_job(store: Store, decide: Decide) -> None:
     await decide(SetBudget(micros=10))
 
-    async def book(number: int, cost: int, **values: Any) -> Job | Refused:
+    async def book(number: int, cost: int, **values: Any) -> Job | NotBooked:
         return await store.accounts.reserve(new_job(number, cost_micros=cost, **values), (), allowed(99))
 
     assert isinstance(await book(1, 6), Job)
     refused = await book(2, 5, user_id=31)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, NotBooked)
     assert refused.why is Refusal.BUDGET_SPENT
     assert refused.standing.budget == Budget(10, 6, Window(utc("2024-02-01"), utc("2024-03-01")))
     assert isinstance(await book(3, 5, guild_id=11), Job)
     assert isinstance(await book(4, 4, user_id=31), Job)
-    assert isinstance(await book(5, 1), Refused)
+    assert isinstance(await book(5, 1), NotBooked)
     assert isinstance(await book(5, 0), Job), "what has no price costs nothing"
 
 

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from bot.jobs import Job, JobState
-from bot.quotas import Allowance, Refusal, WindowKind
-from bot.rules import Act, Change, GiveGrant, SetAllowance, SetBudget, SetCaps
+from bot.quota.allowances import Allowance, Refusal, WindowKind
+from bot.quota.decisions import Change, Decision, GiveGrant, SetAllowance, SetBudget, SetCaps
 from bot.store import Store
-from bot.store.accounts import Refused
+from bot.store.accounts import NotBooked
 from bot.store.queue import Caps
 from tests.bot.store.conftest import NOON, new_job, path_to
 
@@ -42,8 +42,8 @@ def most(user_id: int) -> int:
 
 async def decide(store: Store, changes: Sequence[Change]) -> None:
     for number, change in enumerate(changes, start=1):
-        act = Act(number, 10, 99, NOON, change)
-        await store.acts.add(act.id, 10, change.member_id, lambda _, act=act: act)
+        decision = Decision(number, 10, 99, NOON, change)
+        await store.decisions.add(decision.id, 10, change.member_id, lambda _, decision=decision: decision)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ async def crowd(store: Store) -> Sequence[Job]:
     return jobs
 
 
-async def book(stores: Sequence[Store], jobs: Sequence[Job]) -> list[Job | Refused]:
+async def book(stores: Sequence[Store], jobs: Sequence[Job]) -> list[Job | NotBooked]:
     """Reserve all of them at the same time, in turn by one program and the next."""
     return await asyncio.gather(
         *(
@@ -74,7 +74,7 @@ async def book(stores: Sequence[Store], jobs: Sequence[Job]) -> list[Job | Refus
     )
 
 
-def by_member(jobs: Sequence[Job | Refused]) -> Counter[int]:
+def by_member(jobs: Sequence[Job | NotBooked]) -> Counter[int]:
     return Counter(job.user_id for job in jobs if isinstance(job, Job))
 
 
@@ -83,7 +83,7 @@ async def test_everybody_gets_their_allowance_and_grants_and_no_more(
 ) -> None:
     booked = await book([store, await another()], crowd)
     assert by_member(booked) == {user_id: most(user_id) for user_id in MEMBERS}
-    assert {end.why for end in booked if isinstance(end, Refused)} == {Refusal.NOTHING_LEFT}
+    assert {end.why for end in booked if isinstance(end, NotBooked)} == {Refusal.NOTHING_LEFT}
     assert len(await store.jobs.open()) == sum(map(most, MEMBERS))
     for user_id in MEMBERS:
         standing = await store.accounts.standing(10, user_id, roles(user_id), BOT, NOON)
@@ -93,8 +93,8 @@ async def test_everybody_gets_their_allowance_and_grants_and_no_more(
 async def test_a_budget_is_spent_to_its_end_and_no_further(
     store: Store, another: Another, crowd: Sequence[Job]
 ) -> None:
-    budget = Act(1000, 10, 99, NOON, SetBudget(micros=205))
-    await store.acts.add(1000, 10, None, lambda _: budget)
+    budget = Decision(1000, 10, 99, NOON, SetBudget(micros=205))
+    await store.decisions.add(1000, 10, None, lambda _: budget)
     booked = await book([store, await another()], crowd)
     counts = by_member(booked)
     assert counts.total() == 20
@@ -140,8 +140,8 @@ async def test_round_after_round_the_caps_hold_until_everything_is_made(
     server: int,
 ) -> None:
     if decided is not None:
-        caps = Act(1000, 10, 99, NOON, decided)
-        await store.acts.add(1000, 10, None, lambda _: caps)
+        caps = Decision(1000, 10, 99, NOON, decided)
+        await store.decisions.add(1000, 10, None, lambda _: caps)
     stores = [store, await another()]
     waiting = sum(isinstance(job, Job) for job in await book(stores, crowd))
     limits = Caps(2, 9, {"eigenai": None})

@@ -7,7 +7,7 @@ from bot.store import Store
 from bot.store.log_posts import LogPost
 from tests.bot.store.conftest import NOON
 
-ACT = LogPost("act", 5, 70, 1, "gives <@9> 3 credits", NOON)
+ACT = LogPost("decision", 5, 70, 1, "gives <@9> 3 credits", NOON)
 KEY = (ACT.kind, ACT.about_id, ACT.channel_id)
 
 

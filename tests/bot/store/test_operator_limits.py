@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from bot.jobs import Failure, Job, JobState
-from bot.limits import Limits, Period, Scope
-from bot.quotas import Allowance, Refusal, WindowKind
-from bot.rules import Act, Change, GiveGrant, ResetUsage, SetAllowance, SetTimezone
+from bot.quota.allowances import Allowance, Refusal, WindowKind
+from bot.quota.decisions import Change, Decision, GiveGrant, ResetUsage, SetAllowance, SetTimezone
+from bot.quota.limits import Limits, Period, Scope
 from bot.store import Store
-from bot.store.accounts import Refused
+from bot.store.accounts import NotBooked
 from bot.store.db import Database
 from tests.bot.store.conftest import NOON, StillClock, new_job, path_to
 
@@ -37,14 +37,14 @@ def with_limits(database_url: str, clock: StillClock, connect_to: Callable[[str]
 
 
 async def decide(store: Store, number: int, change: Change, guild_id: int = 10) -> None:
-    act = Act(number, guild_id, 99, NOON - timedelta(hours=1), change)
-    await store.acts.add(act.id, guild_id, change.member_id, lambda _: act)
+    decision = Decision(number, guild_id, 99, NOON - timedelta(hours=1), change)
+    await store.decisions.add(decision.id, guild_id, change.member_id, lambda _: decision)
 
 
 async def book(store: Store, number: int, *, cost: int = 0, **values: Any) -> Refusal | None:
     """Ask for a job; why it was not booked, if it was not."""
     booked = await store.accounts.reserve(new_job(number, cost_micros=cost, **values), (), FIVE)
-    return booked.why if isinstance(booked, Refused) else None
+    return booked.why if isinstance(booked, NotBooked) else None
 
 
 async def end(store: Store, number: int, state: JobState) -> None:

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import pytest
 
 from bot.jobs import Job, JobState
-from bot.limits import Limits, Period, Scope
-from bot.quotas import Allowance, WindowKind, window_at
-from bot.rules import Act, BlockMember, GiveGrant, ServerRules, SetBudget, SetCaps
+from bot.quota.allowances import Allowance, WindowKind, window_at
+from bot.quota.decisions import BlockMember, Decision, GiveGrant, ServerRules, SetBudget, SetCaps
+from bot.quota.limits import Limits, Period, Scope
 from bot.store import Store
 from bot.store.db import Database, Row
 from bot.store.log_posts import LogPost
@@ -20,7 +20,7 @@ from tests.bot.store.conftest import NOON, StillClock, new_job, path_to
 FIVE = Allowance(amount=5, kind=WindowKind.DAY)
 NONE = Allowance(amount=0, kind=WindowKind.DAY)
 GROWING = re.compile(
-    r"SCAN (job|act|draw|log_post|note|server_rules|member_rules)\b"
+    r"SCAN (job|decision|draw|log_post|note|server_rules|member_rules)\b"
     r"(?! USING (COVERING )?INDEX (log_post_open|job_unshown))"
 )
 """What is still to be posted or shown is all of a small index."""
@@ -83,17 +83,17 @@ async def decide(store: Store) -> None:
         BlockMember(member_id=31),
     )
     for number, change in enumerate(changes, start=1):
-        act = Act(number, 10, 99, NOON, change)
-        await store.acts.add(number, 10, change.member_id, lambda _, act=act: act)
+        decision = Decision(number, 10, 99, NOON, change)
+        await store.decisions.add(number, 10, change.member_id, lambda _, decision=decision: decision)
 
 
 async def ask(store: Store) -> None:
     """Everything that commands, decisions, jobs and the log ask for."""
-    await store.acts.rules(10, 30)
-    await store.acts.overrides(10, NOON, 9)
+    await store.decisions.rules(10, 30)
+    await store.decisions.overrides(10, NOON, 9)
     for place in ({}, {"before": 3}, {"after": 2}):
-        await store.acts.history(10, None, 8, **place)
-        await store.acts.history(10, 30, 8, **place)
+        await store.decisions.history(10, None, 8, **place)
+        await store.decisions.history(10, 30, 8, **place)
     await store.accounts.standing(10, 30, (), FIVE, NOON)
     await store.accounts.spent(10, MONTH)
     job = await store.accounts.reserve(new_job(1), (), NONE)
@@ -127,9 +127,9 @@ async def ask(store: Store) -> None:
 
 
 async def log(store: Store) -> None:
-    post = LogPost("act", 1, 20, 10, "text", NOON)
+    post = LogPost("decision", 1, 20, 10, "text", NOON)
     await store.log_posts.add(post)
-    await store.log_posts.get("act", 1, 20)
+    await store.log_posts.get("decision", 1, 20)
     await store.log_posts.first(20)
     await store.log_posts.channels()
     await store.log_posts.messages(20)
@@ -182,7 +182,7 @@ async def test_what_counts_now_is_found_by_its_own_index(
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_page_of_history_is_not_sorted_out_of_all_of_it(store: Store, plans: Plans) -> None:
     for place in ({}, {"before": 3}, {"after": 2}):
-        await store.acts.history(10, None, 8, **place)
-        await store.acts.history(10, 30, 8, **place)
+        await store.decisions.history(10, None, 8, **place)
+        await store.decisions.history(10, 30, 8, **place)
     assert len(plans) == 6
     assert not [step for plan in plans.values() for step in plan if "TEMP B-TREE" in step]

@@ -18,11 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.jobs import Job, JobState
-from bot.quotas import Allowance, Refusal, Standing, WindowKind
-from bot.rules import (
-    Act,
+from bot.quota.allowances import Allowance, Refusal, Standing, WindowKind
+from bot.quota.decisions import (
     BlockMember,
     Change,
+    Decision,
     GiveGrant,
     ResetUsage,
     ServerRules,
@@ -33,7 +33,7 @@ from bot.rules import (
     rules_of,
 )
 from bot.store import Store
-from bot.store.accounts import Refused
+from bot.store.accounts import NotBooked
 from bot.store.db import connect
 from bot.store.jobs import Moved
 from tests.bot.store.conftest import StillClock, new_job, path_to
@@ -82,17 +82,17 @@ class Model:
     zone: str = "UTC"
     bookings: list[Booking] = field(default_factory=list)
 
-    def learn(self, act: Act) -> None:
-        match act.change:
+    def learn(self, decision: Decision) -> None:
+        match decision.change:
             case SetAllowance(member_id=member_id, role_id=role_id, allowance=allowance):
                 whose = f"role {role_id}" if role_id else f"member {member_id}" if member_id else "everyone"
                 self.allowances.pop(whose, None)
                 if allowance is not None:
                     self.allowances[whose] = allowance
             case GiveGrant(member_id=member_id, amount=amount, expires_at=end):
-                self.grants.append((act.id, member_id, amount, end))
+                self.grants.append((decision.id, member_id, amount, end))
             case ResetUsage(member_id=member_id):
-                self.resets[member_id] = act.at
+                self.resets[member_id] = decision.at
             case BlockMember(member_id=member_id, until=until):
                 self.blocks[member_id] = until
             case UnblockMember(member_id=member_id):
@@ -190,8 +190,8 @@ class Story:
         self.roles = dict(zip(MEMBERS, map(sorted, roles), strict=True))
         self.model = Model()
         self.open: list[Job] = []
-        self.told: list[Callable[[Store, Mapping[int, Act]], Awaitable[object]]] = []
-        """What has happened, to happen again in another store, with the acts as the first has them."""
+        self.told: list[Callable[[Store, Mapping[int, Decision]], Awaitable[object]]] = []
+        """What has happened, to happen again in another store, with the decisions as the first has them."""
 
     async def live(self, step: Step) -> None:
         self.clock.time += timedelta(seconds=1)
@@ -213,12 +213,15 @@ class Story:
 
     async def decide(self, change: Change) -> None:
         number = next(NUMBERS)
-        act = Act(number, self.guild_id, 1, self.clock.time, change)
-        assert await self.store.acts.add(number, self.guild_id, change.member_id, lambda _: act) == act
-        self.model.learn(act)
+        decision = Decision(number, self.guild_id, 1, self.clock.time, change)
+        assert (
+            await self.store.decisions.add(number, self.guild_id, change.member_id, lambda _: decision)
+            == decision
+        )
+        self.model.learn(decision)
         self.told.append(
-            lambda store, acts: store.acts.add(
-                number, self.guild_id, change.member_id, lambda _: acts[number]
+            lambda store, decisions: store.decisions.add(
+                number, self.guild_id, change.member_id, lambda _: decisions[number]
             )
         )
 
@@ -239,7 +242,7 @@ class Story:
             assert price == after.used - before.used + before.granted - after.granted
             assert before.budget is None or cost <= before.budget.left
         else:
-            assert isinstance(found, Refused), f"{found} and not {expected}"
+            assert isinstance(found, NotBooked), f"{found} and not {expected}"
             assert (found.why, found.standing) == (expected, before)
             assert after == before
 
@@ -280,16 +283,18 @@ class Story:
 
     async def check_history(self, empty: Store) -> None:
         """The history is the state, and told again from the start it ends the same way."""
-        acts = (await self.store.acts.history(self.guild_id, None, 999))[::-1]
+        decisions = (await self.store.decisions.history(self.guild_id, None, 999))[::-1]
         for happen in self.told:
-            await happen(empty, {act.id: act for act in acts})
+            await happen(empty, {decision.id: decision for decision in decisions})
         for user_id in self.roles:
-            rules = await self.store.acts.rules(self.guild_id, user_id)
-            everything = rules_of(act for act in acts if act.change.member_id in {None, user_id})
+            rules = await self.store.decisions.rules(self.guild_id, user_id)
+            everything = rules_of(
+                decision for decision in decisions if decision.change.member_id in {None, user_id}
+            )
             assert self.unused(everything) == self.unused(rules)
-            assert await empty.acts.rules(self.guild_id, user_id) == rules
+            assert await empty.decisions.rules(self.guild_id, user_id) == rules
             assert await self.standing(user_id, empty) == await self.standing(user_id, self.store)
-        assert await empty.acts.history(self.guild_id, None, 999) == acts[::-1]
+        assert await empty.decisions.history(self.guild_id, None, 999) == decisions[::-1]
 
     def unused(self, rules: ServerRules) -> ServerRules:
         """Without grants that are used up: those are not kept for ever."""
@@ -300,7 +305,7 @@ class Story:
         return replace(rules, grants={user_id: given for user_id, given in grants if given})
 
 
-async def move_again(job: Job, state: JobState, cost: int, store: Store, _: Mapping[int, Act]) -> None:
+async def move_again(job: Job, state: JobState, cost: int, store: Store, _: Mapping[int, Decision]) -> None:
     await store.jobs.move(job, state, cost_micros=cost)
 
 

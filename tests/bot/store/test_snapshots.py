@@ -1,4 +1,4 @@
-"""What is kept of the acts follows from reading all of them, and what is read does not grow with them."""
+"""A snapshot equals what reading all decisions gives, and reading it does not grow with them."""
 
 import asyncio
 import itertools
@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.jobs import Job, JobState
-from bot.quotas import Allowance, Block, Tariff, WindowKind
-from bot.rules import (
-    Act,
+from bot.quota.allowances import Allowance, Block, Tariff, WindowKind
+from bot.quota.decisions import (
     BlockMember,
     Change,
+    Decision,
     Elsewhere,
     GiveGrant,
     ResetUsage,
@@ -28,7 +28,7 @@ from bot.rules import (
     SetCaps,
     SetDefaultProvider,
     SetElsewhere,
-    SetFallOver,
+    SetFallback,
     SetLog,
     SetPrice,
     SetTimezone,
@@ -42,7 +42,7 @@ from tests.bot.store.conftest import NOON, StillClock, new_job, path_to
 from tests.bot.store.test_properties import profile
 
 Another = Callable[[], Awaitable[Store]]
-Decide = Callable[..., Awaitable[Act]]
+Decide = Callable[..., Awaitable[Decision]]
 FIVE = Allowance(amount=5, kind=WindowKind.DAY)
 NONE = Allowance(amount=0, kind=WindowKind.DAY)
 MEMBERS = (30, 31)
@@ -52,19 +52,21 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture
 def decide(store: Store, clock: StillClock) -> Decide:
-    async def decided(*changes: Change, on: Store = store, guild_id: int = 10) -> Act:
+    async def decided(*changes: Change, on: Store = store, guild_id: int = 10) -> Decision:
         for change in changes:
-            act = Act(next(NUMBERS), guild_id, 99, clock.now(), change, "why")
-            made = await on.acts.add(act.id, guild_id, change.member_id, lambda _, act=act: act)
+            decision = Decision(next(NUMBERS), guild_id, 99, clock.now(), change, "why")
+            made = await on.decisions.add(
+                decision.id, guild_id, change.member_id, lambda _, decision=decision: decision
+            )
         return made
 
     return decided
 
 
 async def folded(store: Store, member_id: int | None, guild_id: int = 10) -> ServerRules:
-    """What follows from reading all acts."""
-    acts = reversed(await store.acts.history(guild_id, None, 10_000))
-    return rules_of(act for act in acts if act.change.member_id in {None, member_id})
+    """What follows from reading all decisions."""
+    decisions = reversed(await store.decisions.history(guild_id, None, 10_000))
+    return rules_of(decision for decision in decisions if decision.change.member_id in {None, member_id})
 
 
 async def run(store: Store, sql: str, **values: Any) -> list[Any]:
@@ -105,7 +107,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(SetTimezone, zone=st.sampled_from(("UTC", "Europe/Berlin", "Not/Here"))),
     st.builds(SetLog, channel_id=numbers),
     st.builds(SetDefaultProvider, provider=st.none() | names),
-    st.builds(SetFallOver, allowed=st.sampled_from((None, True, False))),
+    st.builds(SetFallback, allowed=st.sampled_from((None, True, False))),
     st.builds(SetElsewhere, where=st.sampled_from(Elsewhere)),
 )
 rounds = st.lists(st.lists(changes, min_size=1, max_size=5), min_size=1, max_size=6)
@@ -118,24 +120,26 @@ async def tell(
     guild_id = next(NUMBERS)
     for together in story:
         clock.time += timedelta(seconds=7)
-        turns = zip(together, itertools.cycle(stores), strict=False)
-        await asyncio.gather(*(decide(change, on=store, guild_id=guild_id) for change, store in turns))
+        limiter = zip(together, itertools.cycle(stores), strict=False)
+        await asyncio.gather(*(decide(change, on=store, guild_id=guild_id) for change, store in limiter))
         for member_id in (None, *MEMBERS):
             expected = await folded(stores[0], member_id, guild_id)
-            assert [await store.acts.rules(guild_id, member_id) for store in stores] == [expected] * len(
+            assert [await store.decisions.rules(guild_id, member_id) for store in stores] == [expected] * len(
                 stores
             )
     await run(stores[0], "DELETE FROM server_rules WHERE guild_id = :guild_id", guild_id=guild_id)
     await run(stores[0], "UPDATE member_rules SET snapshot = 'lost'")
     for member_id in (None, *MEMBERS):
-        assert await stores[0].acts.rules(guild_id, member_id) == await folded(stores[0], member_id, guild_id)
+        assert await stores[0].decisions.rules(guild_id, member_id) == await folded(
+            stores[0], member_id, guild_id
+        )
 
 
 @pytest.mark.timeout(120)  # for a story that fails: it is then told again, shorter and shorter
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @profile(40)
 @given(rounds)
-async def test_what_is_kept_is_what_all_acts_make(
+async def test_what_is_kept_is_what_all_decisions_make(
     store: Store, decide: Decide, clock: StillClock, story: Sequence[Sequence[Change]]
 ) -> None:
     clock.time = NOON
@@ -146,7 +150,7 @@ async def test_what_is_kept_is_what_all_acts_make(
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 @profile(10)
 @given(rounds)
-async def test_what_two_programs_keep_at_once_is_what_all_acts_make(
+async def test_what_two_programs_keep_at_once_is_what_all_decisions_make(
     store: Store, other: Store, decide: Decide, clock: StillClock, story: Sequence[Sequence[Change]]
 ) -> None:
     clock.time = NOON
@@ -160,7 +164,7 @@ async def test_what_an_older_program_has_decided_counts(store: Store, decide: De
         await run(
             store,
             """
-            INSERT INTO act (id, guild_id, by_id, at, kind, member_id, change)
+            INSERT INTO decision (id, guild_id, by_id, at, kind, member_id, change)
             VALUES (:id, 10, 1, :at, :kind, :member_id, :change)
             """,
             id=number,
@@ -169,10 +173,10 @@ async def test_what_an_older_program_has_decided_counts(store: Store, decide: De
             member_id=change.member_id,
             change=change.model_dump_json(),
         )
-    assert await store.acts.rules(10, 30) == replace(
+    assert await store.decisions.rules(10, 30) == replace(
         ServerRules(), budget=7, members={30: FIVE}, blocks={30: Block(None, None)}
     )
-    assert await store.acts.rules(10, 30) == await folded(store, 30)
+    assert await store.decisions.rules(10, 30) == await folded(store, 30)
 
 
 async def test_what_a_program_that_folds_otherwise_has_kept_is_not_believed(
@@ -184,19 +188,21 @@ async def test_what_a_program_that_folds_otherwise_has_kept_is_not_believed(
     found = await store.accounts.reserve(new_job(1), (), FIVE)
     assert not isinstance(found, Job)
     assert found.standing.block == Block(None, "why")
-    assert await store.acts.rules(10, 30) == await folded(store, 30)
+    assert await store.decisions.rules(10, 30) == await folded(store, 30)
 
 
-async def test_neither_commands_nor_decisions_read_the_acts_again(store: Store, decide: Decide) -> None:
+async def test_neither_commands_nor_decisions_read_the_decisions_again(store: Store, decide: Decide) -> None:
     await decide(SetBudget(micros=5), SetAllowance(member_id=30, allowance=FIVE), SetCaps(member=1))
     await decide(SetLog(channel_id=20), GiveGrant(member_id=30, amount=2))
-    before = await store.acts.rules(10, 30)
-    await run(store, "UPDATE act SET change = 'not to be read' WHERE id <> (SELECT MAX(id) FROM act)")
-    assert await store.acts.rules(10, 30) == before
+    before = await store.decisions.rules(10, 30)
+    await run(
+        store, "UPDATE decision SET change = 'not to be read' WHERE id <> (SELECT MAX(id) FROM decision)"
+    )
+    assert await store.decisions.rules(10, 30) == before
     assert (await store.accounts.standing(10, 30, (), NONE, NOON)).left == 7
     await decide(SetLog(channel_id=21))
-    assert await store.acts.rules(10, 30) == replace(before, log_channel_id=21)
-    assert (await store.acts.overrides(10, NOON, 9)).members == {30: FIVE}
+    assert await store.decisions.rules(10, 30) == replace(before, log_channel_id=21)
+    assert (await store.decisions.overrides(10, NOON, 9)).members == {30: FIVE}
 
 
 async def test_promotion_knows_caps_that_were_never_folded(store: Store, decide: Decide) -> None:
@@ -216,8 +222,8 @@ async def test_a_grant_that_has_expired_is_forgotten_when_the_next_is_given(
     for _ in range(50):
         await decide(GiveGrant(member_id=30, amount=1, expires_at=clock.time + timedelta(minutes=1)))
         clock.time += timedelta(minutes=1)
-    assert len((await store.acts.rules(10, 30)).grants[30]) == 1
-    assert len(await store.acts.history(10, 30, 99)) == 50
+    assert len((await store.decisions.rules(10, 30)).grants[30]) == 1
+    assert len(await store.decisions.history(10, 30, 99)) == 50
 
 
 async def test_a_grant_is_forgotten_once_nobody_can_give_anything_of_it_back(
@@ -227,11 +233,11 @@ async def test_a_grant_is_forgotten_once_nobody_can_give_anything_of_it_back(
     job = await store.accounts.reserve(new_job(1), (), NONE)
     assert isinstance(job, Job)
     second = await decide(GiveGrant(member_id=30, amount=2))
-    assert [grant.id for grant in (await store.acts.rules(10, 30)).grants[30]] == [first.id, second.id]
+    assert [grant.id for grant in (await store.decisions.rules(10, 30)).grants[30]] == [first.id, second.id]
     for state in path_to(JobState.DELIVERED):
         job = await store.jobs.move(job, state)
     third = await decide(GiveGrant(member_id=30, amount=3))
-    assert [grant.id for grant in (await store.acts.rules(10, 30)).grants[30]] == [second.id, third.id]
+    assert [grant.id for grant in (await store.decisions.rules(10, 30)).grants[30]] == [second.id, third.id]
     assert (await store.accounts.standing(10, 30, (), NONE, NOON)).granted == 5
     again = new_job(2, price=2)
     assert isinstance(await store.accounts.reserve(again, (), NONE), Job)
@@ -246,9 +252,9 @@ async def test_rules_of_their_own_are_listed_as_long_as_they_last_and_only_so_ma
     for member_id in range(100, 110):
         await decide(BlockMember(member_id=member_id, until=NOON + timedelta(seconds=member_id)))
     await decide(SetAllowance(member_id=30, allowance=FIVE), GiveGrant(member_id=31, amount=1))
-    found = await store.acts.overrides(10, NOON + timedelta(seconds=107), 2)
+    found = await store.decisions.overrides(10, NOON + timedelta(seconds=107), 2)
     assert (set(found.members), set(found.blocks)) == ({30}, {109})
-    found = await store.acts.overrides(10, NOON + timedelta(seconds=107), 9)
+    found = await store.decisions.overrides(10, NOON + timedelta(seconds=107), 9)
     assert set(found.blocks) == {108, 109}
 
 
@@ -256,12 +262,12 @@ async def test_a_zone_that_this_machine_does_not_know_is_kept_for_those_that_do(
     store: Store, decide: Decide
 ) -> None:
     await decide(SetTimezone(zone="Not/Here"), SetBudget(micros=5))
-    rules = await store.acts.rules(10)
+    rules = await store.decisions.rules(10)
     assert (rules.zone_name, rules.zone) == ("Not/Here", ZoneInfo("UTC"))
 
 
 async def test_a_decision_about_another_member_than_it_was_made_for_is_none(store: Store) -> None:
-    act = Act(1, 10, 99, datetime(2024, 1, 1, tzinfo=UTC), BlockMember(member_id=31))
+    decision = Decision(1, 10, 99, datetime(2024, 1, 1, tzinfo=UTC), BlockMember(member_id=31))
     with pytest.raises(ValueError, match="somebody else"):
-        await store.acts.add(1, 10, 30, lambda _: act)
-    assert await store.acts.history(10, None, 9) == []
+        await store.decisions.add(1, 10, 30, lambda _: decision)
+    assert await store.decisions.history(10, None, 9) == []

@@ -13,7 +13,7 @@ from yarl import URL
 
 from bot.app import build
 from bot.client import Stillmotion
-from bot.delivery import turns
+from bot.delivery import rate_limit
 from bot.jobs import JobState
 from tests import openapi
 from tests.clock import FastClock
@@ -48,7 +48,7 @@ class Loopback:
         return words_of(asked)
 
     async def job(self, job_id: int) -> Any:
-        return await self.bot.studio._store.jobs.get(job_id)
+        return await self.bot.booking._store.jobs.get(job_id)
 
     async def is_delivered(self, asked: Asked) -> bool:
         job = await self.job(asked.id)
@@ -78,7 +78,7 @@ Start = Callable[..., Awaitable[Loopback]]
 async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     """Start a bot; `knows_server=False` leaves its cache as empty as it is right after READY."""
     monkeypatch.setattr("bot.app.Children", AtHome)
-    monkeypatch.setattr(turns, "WINDOW", 0.1)
+    monkeypatch.setattr(rate_limit, "WINDOW", 0.1)
     monkeypatch.setattr("cogs._answer.ACK_PAUSES", (0.01,) * 4)
     monkeypatch.setattr("cogs._answer.REPLY_PAUSES", (0.01,) * 4)
     async with DiscordServer() as discord, EigenAIServer() as vendor:

@@ -39,7 +39,7 @@ def break_database(bot: Loopback, monkeypatch: pytest.MonkeyPatch, error: Except
         raise error
 
     for call in ("read", "write"):
-        monkeypatch.setattr(bot.bot.studio._store._database, call, broken)
+        monkeypatch.setattr(bot.bot.booking._store._database, call, broken)
 
 
 async def test_a_command_goes_on_whose_acknowledgement_was_lost(bot: Loopback) -> None:
@@ -237,7 +237,7 @@ async def test_what_the_disk_does_not_take_is_not_charged(
     async def refuse(*_: Any) -> None:
         raise OSError(number, "no")
 
-    monkeypatch.setattr(bot.bot.studio._files, "keep", refuse)
+    monkeypatch.setattr(bot.bot.booking._files, "keep", refuse)
     said = await bot.animate()
     assert words in said
     assert "Nothing was charged." in said
@@ -288,5 +288,5 @@ async def test_too_many_open_files_are_not_the_pictures_fault(
     async def run(*_: Any, **__: Any) -> Any:
         raise ChildFailed("could not start") from OSError(errno.EMFILE, "too many open files")
 
-    monkeypatch.setattr(bot.bot.studio._intake._children, "run", run)
+    monkeypatch.setattr(bot.bot.booking._intake._children, "run", run)
     assert (await bot.animate()).startswith("I have too much to do just now.")

@@ -8,7 +8,7 @@ import pytest
 
 from bot.jobs import JobState
 from bot.moderation import Moderator
-from bot.rules import ResetUsage
+from bot.quota.decisions import ResetUsage
 from cogs._ids import UNKNOWN_BUTTON
 from tests.discord_server.places import ALICE, BOB, GUILD, OTHER_CHANNEL, OWNER
 from tests.discord_server.world import Asked

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.moderation import Moderator
-from bot.rules import SetLog
+from bot.quota.decisions import SetLog
 from tests.discord_server.places import CHANNEL, FORUM, GUILD, THREAD
 from tests.discord_server.world import BOB, OTHER_CHANNEL, OWNER
 from tests.e2e.loopback.conftest import Loopback, Start

@@ -82,7 +82,7 @@ async def bot(start: Start, caplog: pytest.LogCaptureFixture) -> AsyncIterator[L
     yield bot
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
     assert await bot.bot.moderation.history(GUILD, None, 9) == []
-    assert await bot.bot.studio.recent(GUILD, OWNER, 9) == []
+    assert await bot.bot.booking.recent(GUILD, OWNER, 9) == []
 
 
 def data_of(command: str, given: list[tuple[str, int, Any]], **more: Any) -> dict[str, Any]:

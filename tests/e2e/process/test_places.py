@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bot.clock import Clock
-from bot.rules import Act, SetLog
+from bot.quota.decisions import Decision, SetLog
 from bot.store import Store
 from bot.store.db import connect
 from tests.discord_server.places import Fate, direct
@@ -25,8 +25,8 @@ async def keep_log(folder: Path) -> None:
     """A moderator has chosen a channel for the log."""
     store = Store(connect(f"sqlite:///{folder / 'data' / 'stillmotion.db'}"), Clock())
     await store.open()
-    act = Act(1, GUILD, OWNER, Clock().now(), SetLog(channel_id=OTHER_CHANNEL))
-    await store.acts.add(1, GUILD, None, lambda _: act)
+    decision = Decision(1, GUILD, OWNER, Clock().now(), SetLog(channel_id=OTHER_CHANNEL))
+    await store.decisions.add(1, GUILD, None, lambda _: decision)
     await store.close()
 
 

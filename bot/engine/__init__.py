@@ -1,0 +1,1 @@
+"""Moves jobs through their states: one module for each state, and what they share."""

@@ -1,0 +1,209 @@
+"""`delivering`: post the video in two moves, at the first place that takes it; repeated, still one post."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from bot.engine.context import JobContext, retry_wait
+from bot.engine.download import download_once, make_room_if_full, verify_download
+from bot.errors import DeliveryFault, MessageGone, TooLarge, Undeliverable, Undelivered
+from bot.jobs import Failure, Job, JobState, Place
+from bot.media.child import ChildFailed, ChildrenClosed
+from bot.media.transcode import TooMuch, transcode
+from bot.media.videos import BadVideo, recall
+from providers.errors import ProviderError
+
+log = logging.getLogger(__name__)
+
+STEPS = 3
+"""How often a video is made smaller because Discord refused it."""
+
+_FINAL: Mapping[type[Exception], Failure] = {
+    TooMuch: Failure.TOO_LARGE,
+    BadVideo: Failure.BAD_VIDEO,
+}
+"""What no other try would change."""
+
+
+async def deliver(context: JobContext, job: Job, give_up_at: datetime) -> Job:
+    """Announce the video, then attach it, until Discord has it, or no place is left that could take it.
+
+    Past `give_up_at` each place that is left is tried once. That a time is up is for answers of Discord to
+    say: while it cannot be reached, the video waits.
+    """
+    delivery = _Delivery(context, job, give_up_at)
+    while delivery.job.state is JobState.DELIVERING:
+        await delivery.try_once()
+    return delivery.job
+
+
+class _Delivery:
+    """What is known of one delivery while it is tried."""
+
+    def __init__(self, context: JobContext, job: Job, give_up_at: datetime) -> None:
+        self.job = job
+        self._context = context
+        self._give_up_at = give_up_at
+        self._began = context.clock.now()
+        self._failures = self._steps = 0
+        self._unsure = job.message_id is not None
+        """The message may have its video: it was found after a restart, or its last edit was not answered.
+
+        Then a second post elsewhere would be worse than a video that can be asked for.
+        """
+
+    async def try_once(self) -> None:
+        """One way through; waits after one that changed nothing."""
+        context, before = self._context, self.job
+        try:
+            await self._post()
+        except tuple(_FINAL) as error:
+            self.job = await context.fail(self.job, _FINAL[type(error)], str(error))
+        except TooLarge as error:
+            await self._step_down(error)
+            return
+        except Undeliverable as error:
+            before = self.job
+            await self._go_on(error)
+        except (Undelivered, ProviderError, ChildFailed, OSError) as error:
+            log.warning("job %d could not be delivered yet: %s", self.job.id, error)
+            self._unsure |= isinstance(error, Undelivered) and self.job.message_id is not None
+            await make_room_if_full(context, self.job, error)
+            if context.clock.now() >= self._give_up_at:
+                self.job = await context.mark_overdue(self.job)
+            before = self.job
+            if context.is_time_up(self._until(error), self._began):
+                await self._out_of_time(error)
+        if self.job.place is not before.place:
+            self._unsure = False
+        if self.job is before:
+            self._failures += 1
+            wait = retry_wait(
+                None, self._failures, context.jitter(), is_overdue=before.overdue_at is not None
+            )
+            await context.pause(wait)
+
+    async def _post(self) -> None:
+        context = self._context
+        await self._fit()
+        again = self.job.announcing_at is not None
+        if not again:
+            # From here on there may be a message whose id nobody has written down.
+            now = context.clock.now()
+            self.job = await context.store.jobs.move(self.job, JobState.DELIVERING, announcing_at=now)
+        if self.job.message_id is None:
+            await self._announce(again=again)
+        await context.messenger.attach(self.job)
+        self.job = await context.move(self.job, JobState.DELIVERED)
+
+    async def _fit(self) -> None:
+        """Have the file here as its place takes it. Making it fit takes no time from the delivery."""
+        context = self._context
+        if not context.files.video(self.job.id).exists():
+            await download_once(context, self.job)
+        began = context.clock.now()
+        await fit(context, self.job)
+        self._give_up_at += context.clock.now() - began
+
+    async def _announce(self, *, again: bool) -> None:
+        """Give the job its message; nobody is told of a video that is not here, or does not fit."""
+        posted = await self._context.messenger.announce(self.job, again=again)
+        place_id = None if posted.channel_id == self.job.channel_id else posted.channel_id
+        self.job = await self._context.move(
+            self.job, JobState.DELIVERING, message_id=posted.message_id, place_id=place_id
+        )
+
+    async def _step_down(self, error: TooLarge) -> None:
+        """What Discord refused is remembered, so that the next one comes out smaller."""
+        self._steps += 1
+        if self._steps > STEPS:
+            self.job = await self._context.fail(self.job, Failure.TOO_LARGE, str(error))
+        else:
+            self._context.files.fitted(self.job.id).unlink(missing_ok=True)
+
+    def _until(self, error: Exception) -> datetime:
+        """Until when it is tried: a file that is not here, for as long as the vendor keeps it."""
+        is_here = isinstance(error, DeliveryFault) or self._context.files.video(self.job.id).exists()
+        return self._give_up_at if is_here else max(self._give_up_at, self._context.kept_until(self.job))
+
+    async def _out_of_time(self, error: Exception) -> None:
+        if isinstance(error, DeliveryFault):
+            await self._go_on(error)
+            return
+        # Without its file, nobody will ever have it; with it, something here was in the way.
+        is_here = self._context.files.video(self.job.id).exists()
+        failure = Failure.UNDELIVERABLE if is_here else Failure.LOST
+        self.job = await self._context.fail(self.job, failure, f"{self.job.place}: {error}")
+
+    async def _go_on(self, refusal: DeliveryFault) -> None:
+        """Send the job to the next place, or to its end; it stays while Discord does not answer."""
+        context, job = self._context, self.job
+        # The row says what each place answered.
+        detail = "; ".join(filter(None, (job.detail, f"{job.place}: {refusal}")))
+        try:
+            is_there = await context.messenger.withdraw(job)
+            place = None if is_there else await self._next_place(refusal)
+        except Undelivered as error:
+            log.warning("job %d stays where it is: %s", job.id, error)
+            return
+        if is_there:
+            self.job = await context.move(job, JobState.DELIVERED)
+        elif place is None or (is_there is None and self._unsure):
+            self.job = await context.fail(job, Failure.UNDELIVERABLE, detail)
+        else:
+            log.warning("job %d goes on to the next place, %s: %s", job.id, place[0], refusal)
+            self.job = await context.move(
+                job,
+                JobState.DELIVERING,
+                place=place[0],
+                place_id=place[1],
+                message_id=None,
+                announcing_at=None,
+                detail=detail,
+            )
+
+    async def _next_place(self, refusal: DeliveryFault) -> tuple[Place, int | None] | None:
+        """The next place; when the time is up, one that is not known now is passed over."""
+        next_place = self._context.messenger.next_place
+        try:
+            return await next_place(self.job, unwanted=isinstance(refusal, MessageGone))
+        except Undelivered:
+            if not self._context.is_time_up(self._give_up_at, self._began):
+                raise
+            return await next_place(self.job, unwanted=True)
+
+
+async def fit(context: JobContext, job: Job) -> None:
+    """See that what is posted fits its channel and plays in place; the download itself stays as it is.
+
+    It may wait for others whose videos are worked on; its own work is bounded. Raises TooMuch, or BadVideo
+    for what turns out not to decode.
+    """
+    limit = await context.messenger.limit(job)
+    source, target = context.files.video(job.id), context.files.fitted(job.id)
+    if target.exists() and target.stat().st_size <= limit:
+        return
+    fits = source.stat().st_size <= limit
+    if fits and (recall(context.files.facts(job.id)) or await verify_download(context, job)).ready:
+        target.unlink(missing_ok=True)
+        return
+    report = await context.progress_reporter(job)
+    try:
+        await transcode(context.encoders, source, target, limit, report)
+    except ChildrenClosed:
+        raise
+    except (TooMuch, ChildFailed) as error:
+        if not fits:
+            raise TooMuch(str(error)) from error
+        # Some players will not show it, but what is not posted is shown by none. The copy is not tried again.
+        log.warning("job %d is posted as it came: %s", job.id, error)
+        await asyncio.to_thread(_copy, source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    part = target.with_name(f"{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)

@@ -1,0 +1,1 @@
+"""Who may make how many videos: allowances, moderators' decisions, the operator's limits. Pure."""
