@@ -44,9 +44,7 @@ ANSWERS = 3.0
 EXTENSIONS = (
     "cogs._errors",
     "cogs.animate",
-    "cogs.delivery_admin",
     "cogs.jobs",
-    "cogs.provider_admin",
     "cogs.providers",
     "cogs.quota",
     "cogs.quota_admin",

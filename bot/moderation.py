@@ -11,7 +11,15 @@ from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
 from bot.quota import dates
 from bot.quota.allowances import MOST_CREDITS, Allowance, Tariff, WindowKind, within
-from bot.quota.amounts import DEFAULT, UNCHANGED, UNLIMITED, allowance_typed, credits_typed, micros_typed
+from bot.quota.amounts import (
+    DEFAULT,
+    UNCHANGED,
+    UNLIMITED,
+    allowance_typed,
+    cap_typed,
+    credits_typed,
+    micros_typed,
+)
 from bot.quota.decisions import (
     BlockMember,
     Change,
@@ -36,7 +44,6 @@ from providers.specs import Per
 
 log = logging.getLogger(__name__)
 
-MOST_JOBS = 1000
 MOST_GRANTS = 100
 """That a member may have at the same time: each is looked at by every command."""
 MOST_LISTED = 1000
@@ -157,16 +164,14 @@ class Moderation:
         micros = None if typed.strip().casefold() == UNLIMITED else micros_typed(typed)
         return await self.decide(by, SetBudget(micros=micros))
 
-    async def caps(self, by: Moderator, member: int | None, server: int | None) -> Decision:
-        """Jobs at once. A number that is left out stays as it is; without any, the bot's defaults hold."""
-        for number in (member, server):
-            if number is not None and not 1 <= number <= MOST_JOBS:
-                raise BadRequest(f"Jobs at once are 1 to {MOST_JOBS}. {UNCHANGED}")
+    async def caps(self, by: Moderator, member: str | None, server: str | None) -> Decision:
+        """Jobs at once, each a number or `default`; what is left out stays as it is."""
 
         def change(rules: ServerRules) -> Change:
-            if member is None and server is None:
-                return SetCaps()
-            return SetCaps(member=member or rules.member_jobs, server=server or rules.server_jobs)
+            return SetCaps(
+                member=rules.member_jobs if member is None else cap_typed(member),
+                server=rules.server_jobs if server is None else cap_typed(server),
+            )
 
         return await self._decide(by, None, change)
 
@@ -177,10 +182,12 @@ class Moderation:
             raise BadRequest(f"I know no such time zone. Try `Europe/Berlin` or `UTC`. {UNCHANGED}")
         return await self.decide(by, SetTimezone(zone=zone))
 
-    async def default_provider(self, by: Moderator, provider: str | None) -> Decision:
-        if provider is not None:
-            self._check_offer(provider, None)
-        return await self.decide(by, SetDefaultProvider(provider=provider))
+    async def default_provider(self, by: Moderator, typed: str) -> Decision:
+        """`typed` is the name of a provider, or `default`."""
+        if typed == DEFAULT:
+            return await self.decide(by, SetDefaultProvider(provider=None))
+        self._check_offer(typed, None)
+        return await self.decide(by, SetDefaultProvider(provider=typed))
 
     async def pause(self, by: Moderator, until: str | None) -> Decision:
         """Stop new videos in the whole server."""

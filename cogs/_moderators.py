@@ -14,8 +14,8 @@ from bot.outages import outage
 from bot.quota.decisions import Decision
 from bot.quota.pauses import LONGEST_REASON
 from cogs._answer import Interaction
+from cogs._decisions import still, told
 from cogs._permissions import knows_server, manages_server, role_ids
-from cogs.quota_admin._sentences import still, told
 
 T = TypeVar("T")
 

@@ -3,11 +3,10 @@
 import contextlib
 import functools
 import inspect
-import itertools
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -16,17 +15,15 @@ from bot.catalogue import Catalogue
 from bot.delivery.calls import call
 from bot.errors import DeliveryFault, NotNow
 from bot.intake import Attached, Order
-from bot.words import plain
 from cogs._answer import Interaction, suggesting
 from cogs._permissions import check_bot, check_member, is_public, role_ids
+from cogs._suggestions import Suggestions, Value, matching
 from providers import specs
 from providers.options import Limits
 from providers.specs import Mode
 
 log = logging.getLogger(__name__)
 
-Value: TypeAlias = str | int | float
-Suggestions: TypeAlias = list[app_commands.Choice[Value]]
 PROMPT = app_commands.Range[str, 1, specs.LONGEST_PROMPT]
 NAME = app_commands.Range[str, 1, 100]
 OPTIONS: Mapping[str, tuple[Any, str]] = {
@@ -55,10 +52,6 @@ _READ: Mapping[discord.AppCommandOptionType, Callable[[str], Value]] = {
 """What of it people type, so that it can be completed; Discord itself offers the rest."""
 READ_TIMEOUT = 30.0
 """Seconds for one attached file."""
-_SHOWN = 25
-"""Discord shows so many suggestions."""
-_LONGEST = 100
-"""Characters that Discord takes in a suggestion."""
 
 
 def with_options(command: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
@@ -138,18 +131,18 @@ def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -
 
     def providers(_: Interaction, typed: str) -> Suggestions:
         found = catalogue()
-        return _suggest(((name, found.label(name)) for name in found.offers(mode)), typed)
+        return matching(((name, found.label(name)) for name in found.offers(mode)), typed)
 
     def models(interaction: Interaction, typed: str) -> Suggestions:
         found = catalogue().candidates(mode, interaction.namespace.provider, None)
-        return _suggest(((spec.id, spec.name) for _, spec in found), typed)
+        return matching(((spec.id, spec.name) for _, spec in found), typed)
 
     def values_of(option: str, read: Callable[[str], Value]) -> Callable[[Interaction, str], Suggestions]:
         def values(interaction: Interaction, typed: str) -> Suggestions:
             chosen = interaction.namespace
             found = catalogue().candidates(mode, chosen.provider, chosen.model)
             taken = [limits for _, spec in found if (limits := spec.limits(option)) is not None]
-            return _suggest(_values(taken, typed, read), typed)
+            return matching(_values(taken, typed, read), typed)
 
         return values
 
@@ -181,14 +174,3 @@ def _values(taken: Iterable[Limits], typed: str, read: Callable[[str], Value]) -
     for limits in taken:
         for value in limits.suggestions:
             yield value, f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _suggest(values: Iterable[tuple[Value, str]], typed: str) -> Suggestions:
-    """Those that contain what was typed, without doubles and without what Discord would refuse."""
-    wanted, fitting = typed.casefold(), dict[Value, str]()
-    for value, words in values:
-        fits = wanted in words.casefold() or wanted in str(value).casefold()
-        if fits and 0 < len(str(value)) <= _LONGEST:
-            fitting.setdefault(value, plain(words)[:_LONGEST].strip() or plain(str(value)) or "?")
-    shown = itertools.islice(fitting.items(), _SHOWN)
-    return [app_commands.Choice(name=words, value=value) for value, words in shown]

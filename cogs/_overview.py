@@ -6,7 +6,7 @@ from bot.quota.allowances import Budget
 from bot.quota.limits import OperatorBudget, Scope
 from bot.refusals import because
 from bot.words import count, dollars, escape, full
-from cogs.quota_admin._sentences import amount_of
+from cogs._decisions import amount_of
 
 _PROVIDERS = 8
 """Entries listed before the rest is counted."""

@@ -9,7 +9,7 @@ from bot.notices import reason
 from bot.offers import ModelOffer, ProviderOffer
 from bot.words import code, count, dollars, escape, span
 from cogs._answer import Interaction, privately
-from cogs.quota_admin._sentences import tariff_words
+from cogs._decisions import tariff_words
 from providers.options import ImageLimits
 from providers.specs import OPTIONS, Mode, ModelSpec
 

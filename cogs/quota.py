@@ -11,8 +11,8 @@ from bot.notices import ending
 from bot.quota.allowances import Block, Grant, Ruling, Source, Standing, WindowKind
 from bot.words import count, escape, fitting, full, relative
 from cogs._answer import Interaction, privately
+from cogs._decisions import amount_of
 from cogs._permissions import role_ids
-from cogs.quota_admin._sentences import amount_of
 
 _LOOKED_AT = 25
 _SHOWN = 5

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from providers.base import Failed
 from providers.errors import (
     Advice,
+    ContentRefused,
     Forbidden,
     InvalidRequest,
     NeedsConsent,
@@ -20,7 +21,6 @@ from providers.errors import (
     Overloaded,
     Problem,
     ProviderError,
-    Refused,
     Rejected,
     Unauthorized,
 )
@@ -88,7 +88,7 @@ def refined(error: ProviderError, body: JsonObject, words: Words) -> ProviderErr
     if code == "needs_consent":
         return NeedsConsent(error.detail, status=error.status)
     if error.status == UNPROCESSABLE and advice.problem is None and _is_refusal(nested, said, code):
-        return Refused(error.detail, status=error.status, advice=advice)
+        return ContentRefused(error.detail, status=error.status, advice=advice)
     wrong = said.issues or said.details
     detail = f"{error.detail} {words(json.dumps(wrong))}" if wrong else error.detail
     return InvalidRequest(detail, status=error.status, advice=advice)
@@ -96,7 +96,7 @@ def refined(error: ProviderError, body: JsonObject, words: Words) -> ProviderErr
 
 def verdict(error: InvalidRequest) -> Failed:
     """What an objection to a video that was being made means for it."""
-    return Failed(detail=error.detail, refused=isinstance(error, Refused), advice=error.advice)
+    return Failed(detail=error.detail, refused=isinstance(error, ContentRefused), advice=error.advice)
 
 
 def _code_in(text: str) -> str:

@@ -25,7 +25,7 @@ from providers.base import (
 from providers.errors import Forbidden, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
 from providers.fields import Identifier, Link, ModelId, Seconds, Word, entries, from_dollars
 from providers.http import Api, JsonObject, link_expiry
-from providers.limits import Budget, rate_below
+from providers.limits import RateLimit, rate_below
 from providers.options import Choice, Decimals, Span
 from providers.specs import Mode, ModelSpec, Per, Price, VideoRequest
 
@@ -98,7 +98,7 @@ class EcoHash(Provider[EcoHashConfig]):
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
-        self._calls = calls = Budget(CALLS_PER_MINUTE)
+        self._calls = calls = RateLimit(CALLS_PER_MINUTE)
         self._api = Api(resources, config, config.base_url, headers, refine=_refined, budget=calls)
         # Their turns are waited for in `turn`.
         self._orders = Api(resources, config, config.base_url, headers, refine=_refined)

@@ -6,7 +6,7 @@ ProviderError
 │   ├── Forbidden        403: a good key, but not for this model
 │   ├── OutOfFunds       402: the operator's balance
 │   ├── InvalidRequest   400, 413, 422 and other 4xx: this request, as it stands, will never do
-│   │   ├── Refused      the vendor's content rules
+│   │   ├── ContentRefused    the vendor's content rules
 │   │   └── NeedsConsent 409 and the like: the vendor wants a consent that nobody can give for somebody else
 │   ├── NotFound         404, 410: the vendor does not know the operation, or no longer
 │   └── Overloaded       429, 503: not now; `retry_after` where the vendor says when
@@ -89,7 +89,7 @@ class InvalidRequest(Rejected):
         self.advice = advice
 
 
-class Refused(InvalidRequest):
+class ContentRefused(InvalidRequest):
     """The vendor's content rules forbid this."""
 
 

@@ -42,7 +42,7 @@ from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
 from providers.errors import ProviderError, Uncertain, Unusable
 from providers.fields import plain
-from providers.limits import Breather, Budget
+from providers.limits import Breather, RateLimit
 
 __all__ = ["Api", "JsonObject", "PublicResolver", "error_text", "instant", "link_expiry", "open_session"]
 
@@ -71,7 +71,7 @@ class Api:
         headers: Mapping[str, str],
         *,
         breather: Breather | None = None,
-        budget: Budget | None = None,
+        budget: RateLimit | None = None,
         refine: Refine | None = None,
         notice: Notice | None = None,
     ) -> None:
@@ -132,7 +132,7 @@ class Api:
             return await read(response)
 
     async def ask_or_file(
-        self, path: str, *, json: JsonObject, budget: Budget | None = None
+        self, path: str, *, json: JsonObject, budget: RateLimit | None = None
     ) -> JsonObject | None:
         """A POST that may be repeated, and that is answered with a JSON object or with a video.
 
@@ -165,7 +165,7 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
-        budget: Budget | None = None,
+        budget: RateLimit | None = None,
     ) -> None:
         """Stream a file from a path of this API (by POST if there is JSON) or from a URL the vendor names.
 
@@ -194,7 +194,7 @@ class Api:
         """What the headers say: plain, and without the key that some repeat."""
         return CIMultiDict((name, plain(self._hidden(said))) for name, said in response.headers.items())
 
-    async def _follow(self, url: URL, sink: Sink, json: JsonObject | None, budget: Budget | None) -> None:
+    async def _follow(self, url: URL, sink: Sink, json: JsonObject | None, budget: RateLimit | None) -> None:
         """Follow redirects to the file, and copy what is missing of it."""
         timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
@@ -230,7 +230,7 @@ class Api:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind, handed on
         data: aiohttp.FormData | None = None,
         json: JsonObject | None = None,
-        budget: Budget | None = None,
+        budget: RateLimit | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         is_own = self._trust.is_own(url)

@@ -24,11 +24,11 @@ def below(published: int, margin: float = MARGIN) -> int:
 
 
 def rate_below(published: int) -> int:
-    """How many calls a minute keep within a Budget of so many, without waiting for it."""
+    """How many calls a minute keep within a RateLimit of so many, without waiting for it."""
     return max(1, int(below(published) / (1 + MARGIN)))
 
 
-class Budget:
+class RateLimit:
     """A little less than the calls allowed in any stretch of so many seconds; callers wait in order."""
 
     def __init__(
@@ -46,24 +46,24 @@ class Budget:
         self._patience = patience
         self._time = time
         self._sleep = sleep
-        self._limiter: list[float] = []
+        self._calls_at: list[float] = []
         """When calls were or will be made, in order."""
 
     async def spend(self) -> None:
         """Return as soon as one more call is allowed, and count it."""
         now = self._time()
-        self._limiter = [turn for turn in self._limiter if turn > now - self._seconds]
-        is_full = len(self._limiter) >= self._calls
-        turn = max(now, self._limiter[-self._calls] + self._seconds) if is_full else now
-        wait = turn - now
+        self._calls_at = [at for at in self._calls_at if at > now - self._seconds]
+        is_full = len(self._calls_at) >= self._calls
+        at = max(now, self._calls_at[-self._calls] + self._seconds) if is_full else now
+        wait = at - now
         if wait > self._patience:
             raise Overloaded(f"our own limit of {self._calls} calls in {self._seconds:g} s", retry_after=wait)
-        insort(self._limiter, turn)
+        insort(self._calls_at, at)
         if wait:
             try:
                 await self._sleep(wait)
             except BaseException:
-                self._limiter.remove(turn)
+                self._calls_at.remove(at)
                 raise
 
 

@@ -41,7 +41,7 @@ from providers.errors import (
 )
 from providers.fields import LONGEST_TEXT
 from providers.http import Api, JsonObject, link_expiry
-from providers.limits import Breather, Budget, rate_below
+from providers.limits import Breather, RateLimit, rate_below
 from providers.specs import ModelSpec, VideoRequest
 
 QUEUES_PER_MINUTE = 40
@@ -72,8 +72,8 @@ class Venice(Provider[VeniceConfig]):
     def __init__(self, config: VeniceConfig, resources: Resources) -> None:
         super().__init__(config, resources)
         key = config.api_key.get_secret_value() if config.api_key else ""
-        self._queues = Budget(QUEUES_PER_MINUTE)
-        self._retrieves = Budget(RETRIEVES_PER_MINUTE)
+        self._queues = RateLimit(QUEUES_PER_MINUTE)
+        self._retrieves = RateLimit(RETRIEVES_PER_MINUTE)
         self._breather = breather = Breather(FAILURES, 30)
         warnings = Warnings(config.low_balance)
         self._api = Api(

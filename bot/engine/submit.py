@@ -13,6 +13,7 @@ from bot.store.jobs import Moved
 from providers.base import Operation
 from providers.errors import (
     NO_ADVICE,
+    ContentRefused,
     Forbidden,
     InvalidRequest,
     NeedsConsent,
@@ -20,7 +21,6 @@ from providers.errors import (
     OutOfFunds,
     Overloaded,
     ProviderError,
-    Refused,
     Rejected,
     Unauthorized,
     Unreachable,
@@ -39,7 +39,7 @@ _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
     (Forbidden, Failure.FORBIDDEN),
     (NotFound, Failure.MODEL_GONE),
     (OutOfFunds, Failure.OUT_OF_FUNDS),
-    (Refused, Failure.REFUSED),
+    (ContentRefused, Failure.REFUSED),
     (NeedsConsent, Failure.NEEDS_CONSENT),
     (Rejected, Failure.REJECTED),
 )
@@ -106,7 +106,7 @@ async def _without_model(context: JobContext, job: Job, asked: VideoRequest) -> 
 
 async def _refused(context: JobContext, job: Job, asked: VideoRequest, error: Rejected | Unreachable) -> Job:
     """Where nothing was accepted, another provider may do the same, or this one later; else it is over."""
-    if isinstance(error, InvalidRequest | NotFound | Forbidden) and not isinstance(error, Refused):
+    if isinstance(error, InvalidRequest | NotFound | Forbidden) and not isinstance(error, ContentRefused):
         context.catalogue.mark_stale(job.provider)
     # Our own limits and a full house ask for patience, and for nobody else.
     is_full = isinstance(error, Overloaded) and error.status in {None, HTTPStatus.CONFLICT}

@@ -11,7 +11,7 @@ HEADER = 8
 
 
 def check_boxes(path: Path) -> list[str]:
-    """The file's top-level boxes; raises Refused where they are not a whole MP4."""
+    """The file's top-level boxes; raises FileRejected where they are not a whole MP4."""
     with path.open("rb") as file:
         boxes = list(_walk(file, path.stat().st_size))
     for needed in ("moov", "mdat"):

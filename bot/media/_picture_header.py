@@ -35,7 +35,7 @@ _BRANDS = {
 
 
 def readable_kind(data: bytes) -> str:
-    """Pillow's name for the file's kind; raises Refused where it is not one of READABLE."""
+    """Pillow's name for the file's kind; raises FileRejected where it is not one of READABLE."""
     kind = _kind(data)
     if kind is None:
         raise FileRejected(

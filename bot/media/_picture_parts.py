@@ -23,7 +23,7 @@ _PNG_HEAD, _CHUNK_FRAME = 8, 12
 
 
 def check_parts(kind: str, data: bytes) -> None:
-    """Raises Refused where a JPEG or a PNG is in more parts than any honest one. `kind` is Pillow's name."""
+    """Raises FileRejected for a JPEG or PNG in more parts than any honest one. `kind` is Pillow's name."""
     if kind == "JPEG":
         _check_jpeg(data)
     elif kind == "PNG":

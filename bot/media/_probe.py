@@ -82,7 +82,7 @@ class _Seen:
 
 
 def verify(*, path: str) -> Answer:
-    """Facts about the video; raises Refused unless it is whole and decodes."""
+    """Facts about the video; raises FileRejected unless it is whole and decodes."""
     source = probe(Path(path).absolute())
     width, height = source.size
     return Answer(
@@ -98,7 +98,7 @@ def verify(*, path: str) -> Answer:
 
 
 def probe(path: Path) -> Probe:
-    """Read all of its packets and decode one picture; raises Refused for what is no video to work on."""
+    """Read all of its packets and decode one picture; raises FileRejected for what is no video to work on."""
     name = _format(path)
     playable = name == "mp4" and progressive(check_boxes(path))
     try:
@@ -117,7 +117,7 @@ def open_source(path: Path, name: str) -> InputContainer:
 
 
 def streams(container: InputContainer) -> tuple[VideoStream, AudioStream | None]:
-    """The pictures and the sound; raises Refused if there are none that can be decoded."""
+    """The pictures and the sound; raises FileRejected if there are none that can be decoded."""
     moving = [
         stream
         for stream in container.streams.video

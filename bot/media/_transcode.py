@@ -53,7 +53,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fit(*, path: str, target: str, limit: int) -> Answer:
-    """Write `target`, of at most `limit` bytes, where the video goes into so few; Refused is no video.
+    """Write `target`, of at most `limit` bytes, where the video goes into so few; FileRejected is no video.
 
     Files whose names begin with the target's stay behind: statistics, and the share done in `.progress`.
     """

@@ -49,7 +49,7 @@ class Children:
         writes: Path | None = None,
         **options: Fact,
     ) -> Answer:
-        """Call `task` ("module:function") in a child; raises what it refuses (Refused), or ChildFailed.
+        """Call `task` ("module:function") in a child; raises what it refuses (FileRejected), or ChildFailed.
 
         `data` is its first argument, `options` are the named ones. `memory` is in bytes; `seconds` counts
         from the child's start, not from the wait for a free slot. `reads` and `writes` are the only file or

@@ -9,6 +9,7 @@ from bot.quota.allowances import MOST_CREDITS, MOST_MICROS, Allowance, WindowKin
 UNCHANGED = "Nothing was changed."
 DEFAULT = "default"
 UNLIMITED = "unlimited"
+MOST_JOBS = 1000
 _MICROS = 1_000_000
 _DOLLARS = re.compile(r"\$? ?((?:[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.[0-9]{1,6})?)")
 """Commas only between thousands: `7,50` is not $750. No exponents: `1e999990` takes Python half a minute."""
@@ -36,6 +37,16 @@ def credits_typed(typed: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise BadRequest(f"I cannot read that as a price. Try `5` or `{DEFAULT}`. {UNCHANGED}")
     return _bounded(_number(text))
+
+
+def cap_typed(typed: str) -> int | None:
+    """Jobs at once; None is the bot's default."""
+    text = typed.strip().casefold()
+    if text == DEFAULT:
+        return None
+    if not (text.isascii() and text.isdigit() and 1 <= _number(text) <= MOST_JOBS):
+        raise BadRequest(f"Type a number of videos from 1 to {MOST_JOBS}, or `{DEFAULT}`. {UNCHANGED}")
+    return _number(text)
 
 
 def _number(text: str) -> int:

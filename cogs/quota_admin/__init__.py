@@ -1,30 +1,24 @@
 """`/quota-admin`: what moderators decide about allowances, grants, blocks, prices and budgets."""
 
-from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
-from zoneinfo import available_timezones
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Stillmotion
-from bot.errors import NotAllowed
-from bot.moderation import UNCHANGED
 from bot.quota.allowances import WindowKind
-from bot.quota.decisions import Decision, ResetUsage, SetLog
-from bot.words import plain
+from bot.quota.decisions import Decision, ResetUsage
 from cogs._answer import Interaction, deciding, suggesting
-from cogs._moderators import Reason, TextOnly, done, may_log_in, moderator, person, reasoned, target
+from cogs._moderators import Reason, done, moderator, person, reasoned, target
+from cogs._suggestions import Suggestions, matching
 from cogs.quota_admin._history import HistoryButton
 from cogs.quota_admin._member_card import MemberButton, member_card
 from cogs.quota_admin._reports import QuotaReports
+from cogs.quota_admin._server_card import budget_words
 from providers.specs import Per
 
 Typed: TypeAlias = app_commands.Range[str, 1, 50]
-Choices: TypeAlias = list[app_commands.Choice[str]]
-_SHOWN = 25
-"""Discord shows so many suggestions."""
 
 
 @app_commands.guild_only()
@@ -159,70 +153,26 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     @app_commands.describe(amount="US dollars a month, such as 25 or 7.50, or unlimited")
     @reasoned
     @deciding
-    async def budget(self, interaction: Interaction, amount: Typed, reason: Reason | None = None) -> str:
-        """Set what this server's videos may cost in a month."""
+    async def budget(
+        self, interaction: Interaction, amount: Typed | None = None, reason: Reason | None = None
+    ) -> str:
+        """Set what this server's videos may cost in a month; without an amount, show it."""
         by = moderator(interaction, reason)
+        if amount is None:
+            return f"Budget: {await budget_words(self.bot, by.guild_id)}."
         said = await self._done(interaction, await self.bot.moderation.budget(by, amount))
         return f"{said} Videos whose provider names no price do not count against it."
 
-    @app_commands.command()
-    @app_commands.describe(member="For each member", server="For the whole server")
-    @reasoned
-    @deciding
-    async def caps(
-        self,
-        interaction: Interaction,
-        member: int | None = None,
-        server: int | None = None,
-        reason: Reason | None = None,
-    ) -> str:
-        """Set how many videos may be under way at once; without any number, the bot's defaults."""
-        by = moderator(interaction, reason)
-        return await self._done(interaction, await self.bot.moderation.caps(by, member, server))
-
-    @app_commands.command()
-    @app_commands.describe(zone="Such as Europe/Berlin")
-    @reasoned
-    @deciding
-    async def timezone(self, interaction: Interaction, zone: Typed, reason: Reason | None = None) -> str:
-        """Set the time zone in which days, weeks and months begin."""
-        by = moderator(interaction, reason)
-        return await self._done(interaction, await self.bot.moderation.timezone(by, zone))
-
-    @app_commands.command()
-    @app_commands.describe(channel="Leave it out for no log")
-    @reasoned
-    @deciding
-    async def log(
-        self,
-        interaction: Interaction,
-        channel: app_commands.Transform[app_commands.AppCommandChannel, TextOnly] | None = None,
-        reason: Reason | None = None,
-    ) -> str:
-        """Choose the channel in which every decision of moderators is posted."""
-        by = moderator(interaction, reason)
-        if channel is not None and not may_log_in(interaction, channel):
-            raise NotAllowed(f"I may not post in {channel.mention}. {UNCHANGED}")
-        before = (await self.bot.moderation.rules(by.guild_id)).log_channel_id
-        decision = await self.bot.moderation.decide(by, SetLog(channel_id=channel.id if channel else None))
-        # Who watches the old channel has to know that it says no more.
-        return await done(self.bot, interaction, decision, also=before)
-
-    @timezone.autocomplete("zone")
-    @suggesting
-    async def _zones(self, _: Interaction, typed: str) -> Choices:
-        return _fitting(((zone, zone) for zone in sorted(available_timezones())), typed)
-
     @price.autocomplete("provider")
     @suggesting
-    async def _providers(self, _: Interaction, typed: str) -> Choices:
+    async def _providers(self, _: Interaction, typed: str) -> Suggestions:
         found = self.bot.booking.catalogue
-        return _fitting(((name, found.label(name)) for name in found.providers), typed)
+        return matching(((name, found.label(name)) for name in found.providers), typed)
 
     @price.autocomplete("model")
     @suggesting
-    async def _models(self, interaction: Interaction, typed: str) -> Choices:
-        return _fitting(self.bot.booking.catalogue.models(interaction.namespace.provider), typed)
+    async def _models(self, interaction: Interaction, typed: str) -> Suggestions:
+        return matching(self.bot.booking.catalogue.models(interaction.namespace.provider), typed)
 
     async def _done(self, interaction: Interaction, decision: Decision) -> str:
         return await done(self.bot, interaction, decision)
@@ -234,16 +184,6 @@ class QuotaAdmin(QuotaReports, commands.GroupCog, group_name="quota-admin"):
     async def _card(self, interaction: Interaction, user: discord.User) -> Any:  # noqa: ANN401 - a Reply
         moderator(interaction)
         return await member_card(self.bot, interaction.guild_id or 0, person(user))
-
-
-def _fitting(values: Iterable[tuple[str, str]], typed: str) -> Choices:
-    wanted = typed.casefold()
-    fitting = [
-        app_commands.Choice(name=plain(words)[:100] or "?", value=value)
-        for value, words in values
-        if wanted in words.casefold() or wanted in value.casefold()
-    ]
-    return fitting[:_SHOWN]
 
 
 async def setup(bot: Stillmotion) -> None:

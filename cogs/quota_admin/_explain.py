@@ -5,7 +5,7 @@ from collections.abc import Collection
 from bot.quota.allowances import Allowance, Source, Standing
 from bot.quota.decisions import ServerRules
 from bot.words import count, dollars, full, relative
-from cogs.quota_admin._sentences import amount_of
+from cogs._decisions import amount_of
 
 _LISTED = 10
 """So many roles and grants are named."""

@@ -9,9 +9,9 @@ from bot.client import Stillmotion, stillmotion
 from bot.quota.decisions import Decision
 from bot.words import full
 from cogs._answer import Interaction, Page, acknowledge, guarded, show
+from cogs._decisions import told
 from cogs._ids import ID, known
 from cogs._moderators import moderator
-from cogs.quota_admin._sentences import told
 
 _PAGE = 8
 """So many decisions with long reasons fit into an embed."""

@@ -13,12 +13,12 @@ from bot.errors import DeliveryFault, NotNow
 from bot.usage import Period, UsageReport
 from bot.words import count, dollars, plain
 from cogs._answer import Document, Interaction, Page, deciding
+from cogs._decisions import amount_of
 from cogs._moderators import moderator, person
 from cogs._permissions import role_ids
 from cogs.quota_admin._explain import explain
 from cogs.quota_admin._history import history
 from cogs.quota_admin._member_card import member_card
-from cogs.quota_admin._sentences import amount_of
 from cogs.quota_admin._server_card import server_card
 
 _PATIENCE = 5.0

@@ -6,18 +6,13 @@ import discord
 
 from bot.client import Stillmotion
 from bot.moderation import MOST_LISTED
-from bot.quota.decisions import Elsewhere, ServerRules
-from bot.words import code, count, dollars, escape, fitting, full
+from bot.words import code, dollars, escape, fitting, full
+from cogs import _rules
 from cogs._answer import Document, Page
-from cogs.quota_admin._sentences import amount_of, tariff_words
+from cogs._decisions import amount_of, tariff_words
 
 _ROOM = 800
 """Characters for each list: there are four, and 6000 in all."""
-_ELSEWHERE = {
-    Elsewhere.NOWHERE: "go to their members directly",
-    Elsewhere.PARENT: "go from public threads to their channels, else to their members directly",
-    Elsewhere.SYSTEM: "go from public threads to their channels, else to the system channel",
-}
 
 
 async def server_card(bot: Stillmotion, guild_id: int) -> Page:
@@ -46,12 +41,13 @@ async def server_card(bot: Stillmotion, guild_id: int) -> Page:
     cut += _list(embed, "Prices", prices)
     if len({*members.members, *members.blocks}) >= MOST_LISTED:
         embed.set_footer(text=f"Only {MOST_LISTED:,} members with a rule of their own are listed.")
-    embed.add_field(name="Budget", value=await _budget(bot, rules, guild_id))
-    embed.add_field(name="At once", value=_caps(rules))
-    embed.add_field(name="Provider", value=_provider(bot, rules))
-    embed.add_field(name="Videos that their channel does not take", value=_ELSEWHERE[rules.elsewhere])
-    embed.add_field(name="Time zone", value=f"`{rules.zone.key}`")
-    embed.add_field(name="Log", value=f"<#{rules.log_channel_id}>" if rules.log_channel_id else "none")
+    embed.add_field(name="Budget", value=await budget_words(bot, guild_id))
+    embed.add_field(name="At once", value=_rules.caps(rules))
+    embed.add_field(name="Provider", value=_rules.provider(rules, label))
+    embed.add_field(name="Fallback to another provider", value=_rules.fallback(rules))
+    embed.add_field(name="Videos that their channel does not take", value=_rules.elsewhere(rules))
+    embed.add_field(name="Time zone", value=_rules.timezone(rules))
+    embed.add_field(name="Log", value=_rules.log(rules))
     return Page(embed, file=Document("rules.txt", "\n".join(cut).encode()) if cut else None)
 
 
@@ -63,20 +59,7 @@ def _list(embed: discord.Embed, name: str, entries: Iterable[str]) -> list[str]:
     return [f"{name}:", *lines, ""] if len("\n".join(lines)) > _ROOM else []
 
 
-async def _budget(bot: Stillmotion, rules: ServerRules, guild_id: int) -> str:
-    spent = await bot.reports.spent(guild_id)
+async def budget_words(bot: Stillmotion, guild_id: int) -> str:
+    rules, spent = await bot.moderation.rules(guild_id), await bot.reports.spent(guild_id)
     limit = "no limit" if rules.budget is None else f"{dollars(rules.budget)} a month"
     return f"{limit}; {dollars(spent)} spent or reserved"
-
-
-def _provider(bot: Stillmotion, rules: ServerRules) -> str:
-    name = rules.default_provider
-    default = escape(bot.booking.catalogue.label(name)) if name else "the default"
-    fallback = {True: "on", False: "off", None: "as by default"}
-    return f"{default}; fallback to another provider {fallback[rules.fallback]}"
-
-
-def _caps(rules: ServerRules) -> str:
-    member = count(rules.member_jobs, "video") if rules.member_jobs else "the default"
-    server = count(rules.server_jobs, "video") if rules.server_jobs else "the default"
-    return f"{member} a member, {server} in all"

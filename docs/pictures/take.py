@@ -100,18 +100,30 @@ class Workshop:
         """What a moderator has decided so far."""
         people, log = self.people, self.guild.create_text_channel("video-log")
         for command, options in (
-            ("timezone", {"zone": ZONE}),
-            ("log", {"channel": log}),
-            ("set", {"target": self.roles["@everyone"], "amount": "2"}),
-            ("set", {"target": self.roles["Artists"], "amount": "5", "reason": "they make our posters"}),
-            ("set", {"target": people["emmy"], "amount": "unlimited", "reason": "runs the contest"}),
-            ("price", {"provider": "local", "credits": "0", "per": "video", "reason": "it costs us nothing"}),
-            ("budget", {"amount": "40"}),
-            ("caps", {"member": 1, "server": 10}),
-            ("block", {"member": people["niels"], "until": "3d", "reason": "spam"}),
-            ("grant", {"member": people["ada"], "amount": 3, "expires": "2 weeks", "reason": "first prize"}),
+            ("settings timezone", {"zone": ZONE}),
+            ("settings log", {"channel": log}),
+            ("quota-admin set", {"target": self.roles["@everyone"], "amount": "2"}),
+            (
+                "quota-admin set",
+                {"target": self.roles["Artists"], "amount": "5", "reason": "they make our posters"},
+            ),
+            (
+                "quota-admin set",
+                {"target": people["emmy"], "amount": "unlimited", "reason": "runs the contest"},
+            ),
+            (
+                "quota-admin price",
+                {"provider": "local", "credits": "0", "per": "video", "reason": "it costs us nothing"},
+            ),
+            ("quota-admin budget", {"amount": "40"}),
+            ("settings caps", {"member": "1", "server": "10"}),
+            ("quota-admin block", {"member": people["niels"], "until": "3d", "reason": "spam"}),
+            (
+                "quota-admin grant",
+                {"member": people["ada"], "amount": 3, "expires": "2 weeks", "reason": "first prize"},
+            ),
         ):
-            await people["grace"].slash(self.channel, f"quota-admin {command}", **options)
+            await people["grace"].slash(self.channel, command, **options)
 
 
 class Camera:

@@ -204,17 +204,18 @@ async def test_who_is_unblocked_may_make_videos_again(moderation: Moderation) ->
 @pytest.mark.parametrize(
     ("chosen", "caps"),
     [
-        ((1, 1), (1, 1)),
-        ((1000, 1000), (1000, 1000)),
-        ((None, 3), (7, 3)),
-        ((2, None), (2, 8)),
-        ((None, None), (None, None)),
+        (("1", "1"), (1, 1)),
+        (("1000", " 1000 "), (1000, 1000)),
+        ((None, "3"), (7, 3)),
+        (("2", None), (2, 8)),
+        (("default", None), (None, 8)),
+        (("Default", "default"), (None, None)),
     ],
 )
-async def test_a_cap_that_is_left_out_stays_and_without_any_the_bots_hold(
-    moderation: Moderation, chosen: tuple[int | None, int | None], caps: tuple[int | None, int | None]
+async def test_a_cap_that_is_left_out_stays_and_a_word_leaves_it_to_the_bot(
+    moderation: Moderation, chosen: tuple[str | None, str | None], caps: tuple[int | None, int | None]
 ) -> None:
-    await moderation.caps(by(1), 7, 8)
+    await moderation.caps(by(1), "7", "8")
     await moderation.caps(by(2), *chosen)
     rules = await moderation.rules(10)
     assert (rules.member_jobs, rules.server_jobs) == caps
@@ -228,7 +229,7 @@ async def test_a_difference_keeps_its_window(moderation: Moderation) -> None:
 async def test_the_default_provider_can_be_chosen_and_left_to_the_bot(moderation: Moderation) -> None:
     await moderation.default_provider(by(1), "scripted")
     assert (await moderation.rules(10)).default_provider == "scripted"
-    await moderation.default_provider(by(2), None)
+    await moderation.default_provider(by(2), "default")
     assert (await moderation.rules(10)).default_provider is None
 
 
@@ -261,7 +262,7 @@ def block(until: str) -> Decide:
     return lambda moderation: moderation.block(BY, 30, until)
 
 
-def caps(member: int | None, server: int | None) -> Decide:
+def caps(member: str | None, server: str | None) -> Decide:
     return lambda moderation: moderation.caps(BY, member, server)
 
 
@@ -318,9 +319,10 @@ BAD: dict[str, list[tuple[Decide, str]]] = {
     ],
     "Scripted has no such model": [(price("5", model="x"), "`/providers`"), (price("5", model=""), "")],
     "<@30> is not blocked": [(lambda moderation: moderation.unblock(BY, 30), "")],
-    "Jobs at once are 1 to 1000": [
-        (caps(*numbers), "")
-        for numbers in ((0, None), (None, 0), (-1, 5), (5, -1), (1001, 5), (5, 10**12), (0, 0))
+    "Type a number of videos from 1 to 1000": [
+        (caps(*typed), "`default`")
+        for typed in (("0", None), (None, "0"), ("-1", "5"), ("5", "-1"), ("1001", "5"), ("5", LONG),
+                      ("", None), ("many", None), ("1.5", None), ("\N{ARABIC-INDIC DIGIT FIVE}", None))
     ],
 }  # fmt: skip
 
@@ -376,7 +378,7 @@ async def test_a_block_that_has_ended_cannot_be_lifted(moderation: Moderation, c
         grant(3),
         block("1h"),
         budget("5"),
-        caps(1, 2),
+        caps("1", "2"),
         timezone("Europe/Berlin"),
         lambda moderation: moderation.decide(BY, ResetUsage(member_id=30)),
     ],

@@ -26,7 +26,7 @@ from bot.quota.decisions import (
     UnblockMember,
 )
 from bot.quota.pauses import PauseServer, ResumeServer
-from cogs.quota_admin._sentences import told
+from cogs._decisions import told
 from providers.specs import Per
 
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)

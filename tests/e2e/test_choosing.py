@@ -8,7 +8,7 @@ import pytest
 
 from bot.jobs import Failure
 from providers.errors import Overloaded
-from providers.limits import Budget
+from providers.limits import RateLimit
 from tests.e2e.conftest import Shop, World
 from tests.helpers import as_read, eventually
 from tests.vendors.eigenai import EigenAIServer
@@ -49,7 +49,7 @@ async def test_whoever_is_named_is_not_replaced(both: World) -> None:
     assert "Models that do take it: Pan and zoom" in reply.response.content
 
 
-async def test_a_job_that_nobody_accepted_falls_over_and_the_card_says_so(
+async def test_a_job_that_nobody_accepted_falls_back_and_the_card_says_so(
     both: World, vendor: EigenAIServer
 ) -> None:
     vendor.next("submit", status(402))
@@ -75,13 +75,13 @@ async def test_what_waits_for_a_resting_provider_goes_to_another_at_once(
     assert maker(both) == "This machine, Pan and zoom (instead of EigenAI, which could not take it)"
 
 
-async def test_what_may_have_been_accepted_never_falls_over(both: World, vendor: EigenAIServer) -> None:
+async def test_what_may_have_been_accepted_never_falls_back(both: World, vendor: EigenAIServer) -> None:
     vendor.next("submit", status(500))
     await both.animate()
     assert "nobody can tell" in await both.card_says("No video this time")
 
 
-async def test_a_request_the_other_cannot_do_exactly_does_not_fall_over(
+async def test_a_request_the_other_cannot_do_exactly_does_not_fall_back(
     both: World, vendor: EigenAIServer
 ) -> None:
     vendor.next("submit", status(402))
@@ -89,19 +89,19 @@ async def test_a_request_the_other_cannot_do_exactly_does_not_fall_over(
     assert "no credit left" in await both.card_says("No video this time")
 
 
-async def test_a_named_provider_does_not_fall_over(both: World, vendor: EigenAIServer) -> None:
+async def test_a_named_provider_does_not_fall_back(both: World, vendor: EigenAIServer) -> None:
     vendor.next("submit", status(402))
     await both.animate(provider="eigenai")
     assert "no credit left" in await both.card_says("No video this time")
 
 
 async def test_a_full_house_is_waited_for_and_is_nobody_elses(both: World, vendor: EigenAIServer) -> None:
-    class Full(Budget):
+    class Full(RateLimit):
         async def spend(self) -> None:
             raise Overloaded("our own limit", retry_after=1)
 
     provider = both.bot.booking.catalogue.providers["eigenai"]
-    limiter = [Full(1), Budget(9)]
+    limiter = [Full(1), RateLimit(9)]
 
     @asynccontextmanager
     async def turn() -> AsyncIterator[None]:
@@ -121,12 +121,12 @@ async def test_a_server_that_forbids_it_keeps_what_is_queued_already(
     vendor.next("submit", hang)
     await world.animate()
     await world.animate()
-    await world.administer("provider-admin fall-over", allowed=False)
+    await world.administer("settings fallback", allowed="off")
     world.bot.booking.catalogue.health["eigenai"].paused = Failure.OUT_OF_FUNDS
     assert "has no credit left" in await world.card_says("No video this time", 1)
 
 
-async def test_falling_over_can_be_switched_off(start: Start, vendor: EigenAIServer) -> None:
+async def test_fallback_can_be_switched_off(start: Start, vendor: EigenAIServer) -> None:
     world = await start(local_on=True, fallback=False)
     vendor.next("submit", status(402))
     await world.animate()

@@ -187,7 +187,7 @@ async def test_a_deleted_card_ends_nothing_but_the_card(running: World, vendor: 
 
 async def test_commands_exist_in_servers_only(world: World) -> None:
     shown = {"animate", "jobs", "providers", "quota", "video"}
-    names = shown | {"delivery-admin", "provider-admin", "quota-admin", "settings", "Video quota"}
+    names = shown | {"quota-admin", "settings", "Video quota"}
     (synced,) = [
         entry
         for entry in world.env.http_requests

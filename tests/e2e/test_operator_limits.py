@@ -16,7 +16,7 @@ async def generous(world: World) -> list[str]:
     """A moderator who wants everything; what is answered."""
     return [
         await world.administer("quota-admin set", target=world.guild.default_role, amount="unlimited"),
-        await world.administer("quota-admin caps", member=1000, server=1000),
+        await world.administer("settings caps", member="1000", server="1000"),
         await world.administer("quota-admin grant", member=world.alice, amount=1_000_000),
         await world.administer("quota-admin price", provider="eigenai", credits="0"),
         await world.administer("quota-admin reset", member=world.alice),
@@ -46,7 +46,7 @@ async def test_a_moderator_who_wants_everything_gets_what_the_operator_allows(
 async def test_decisions_within_the_operators_limits_are_answered_as_ever(start: Start) -> None:
     world = await start(max_allowance=3, server_monthly_budget="50")
     assert "operator" not in await world.administer("quota-admin set", target=world.alice, amount="2")
-    assert "operator" not in await world.administer("quota-admin caps", member=1)
+    assert "operator" not in await world.administer("settings caps", member="1")
     assert "operator" not in await world.administer("quota-admin budget", amount="50")
     assert (await world.administer("quota-admin budget", amount="51")).endswith(
         "The operator's limit of $50.00 a month still applies. Videos whose provider names no price do not "

@@ -175,7 +175,7 @@ async def test_a_budget_is_settled_at_what_a_video_has_really_cost(open_shop: An
 
 async def test_caps_are_kept(world: World, vendor: EigenAIServer) -> None:
     vendor.finish_after(10_000)
-    said = await world.administer("quota-admin caps", member=1)
+    said = await world.administer("settings caps", member="1")
     assert (
         said
         == "Done: lets a member have 1 video and the server as many videos as by default under way at once."
@@ -185,27 +185,27 @@ async def test_caps_are_kept(world: World, vendor: EigenAIServer) -> None:
     await world.card_says("is making")
     await world.card_says("number 1", 1)
     assert len(vendor.seen("submit")) == 1
-    await world.administer("quota-admin caps", member=2)
+    await world.administer("settings caps", member="2")
     await world.card_says("is making", 1)
 
 
 async def test_a_time_zone_is_the_servers_own(world: World) -> None:
-    said = await world.administer("quota-admin timezone", zone="europe/berlin")
+    said = await world.administer("settings timezone", zone="europe/berlin")
     assert said == "Done: sets the time zone to `Europe/Berlin`."
-    found = await world.admin.autocomplete(world.channel, "quota-admin timezone", "zone", "kath")
+    found = await world.admin.autocomplete(world.channel, "settings timezone", "zone", "kath")
     assert [choice["value"] for choice in found] == ["Asia/Kathmandu"]
 
 
 async def test_every_decision_is_posted_in_the_log_channel_if_there_is_one(world: World) -> None:
     log = world.guild.create_text_channel("log")
-    await world.administer("quota-admin log", channel=log)
+    await world.administer("settings log", channel=log)
     await world.administer("quota-admin set", target=world.bob, amount="2", reason="new here")
     told = [message.content for message in log.history()]
     assert told == [
         f"<@{world.admin.id}> sends the log to <#{log.id}>.",
         f"<@{world.admin.id}> sets the allowance of <@{world.bob.id}> to 2 credits a day (new here).",
     ]
-    await world.administer("quota-admin log")
+    await world.administer("settings log", turn="off")
     await world.administer("quota-admin set", target=world.bob, amount="3")
     assert [message.content for message in log.history()][2:] == [
         f"<@{world.admin.id}> switches the log off."
@@ -215,7 +215,7 @@ async def test_every_decision_is_posted_in_the_log_channel_if_there_is_one(world
 async def test_a_log_channel_has_to_take_messages(world: World) -> None:
     silent = discord.PermissionOverwrite(send_messages=False)
     log = world.guild.create_text_channel("log", overwrites={world.env.bot.user: silent})
-    said = await world.administer("quota-admin log", channel=log)
+    said = await world.administer("settings log", channel=log)
     assert said == f"I may not post in <#{log.id}>. Nothing was changed."
 
 
@@ -223,7 +223,7 @@ async def test_a_log_channel_that_is_gone_keeps_nobody_from_deciding(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = world.guild.create_text_channel("log")
-    await world.administer("quota-admin log", channel=log)
+    await world.administer("settings log", channel=log)
     world.env.backend.delete_channel(log.id)
     said = await world.administer("quota-admin reset", member=world.bob)
     assert said.startswith(f"Done: sets what <@{world.bob.id}> has used back to nothing.")
@@ -233,7 +233,7 @@ async def test_a_log_channel_that_is_gone_keeps_nobody_from_deciding(
 
 async def test_a_log_that_cannot_be_posted_just_now_does_not_undo_what_was_decided(world: World) -> None:
     log = world.guild.create_text_channel("log")
-    await world.administer("quota-admin log", channel=log)
+    await world.administer("settings log", channel=log)
 
     world.env.inject_error("POST", f"/channels/{log.id}/messages", status=503, times=1)
     said = await world.administer("quota-admin grant", member=world.bob, amount=2)
@@ -347,8 +347,8 @@ async def test_show_has_all_rules_of_the_server(world: World) -> None:
     assert shown["Blocked"] == f"<@{world.alice.id}>: for good"
     assert shown["Prices"] == "EigenAI: 2 credits a video"
     assert shown["Budget"] == "no limit; $0.00 spent or reserved"
-    assert shown["At once"] == "the default a member, the default in all"
-    assert shown["Provider"] == "the default; fallback to another provider as by default"
+    assert shown["At once"] == "the bot's default for a member, the bot's default for the server"
+    assert shown["Provider"] == shown["Fallback to another provider"] == "the bot's default"
     assert shown["Time zone"] == "`UTC`"
     assert (await show(world, "show", target=role)).response.content == f"<@&{role.id}> has 8 credits a week."
 
@@ -445,14 +445,14 @@ async def test_bad_input_about_a_member_gets_one_sentence_and_changes_nothing(
 
 
 BAD_ABOUT_THE_SERVER = (
-    ("caps", {"member": 0}, "Jobs at once are 1 to 1000."),
-    ("caps", {"server": -5}, "Jobs at once are 1 to 1000."),
-    ("timezone", {"zone": "Middle/Earth"}, "I know no such time zone."),
-    ("budget", {"amount": "-1"}, "A budget is an amount of US dollars"),
-    ("budget", {"amount": "1000000000000"}, "A budget is an amount of US dollars"),
-    ("price", {"provider": "dreams", "credits": "1"}, "There is no such provider here"),
-    ("price", {"provider": "eigenai", "model": "x", "credits": "1"}, "EigenAI has no such model"),
-    ("price", {"provider": "eigenai", "credits": "-1"}, "I cannot read that as a price."),
+    ("settings caps", {"member": "0"}, "Type a number of videos from 1 to 1000"),
+    ("settings caps", {"server": "-5"}, "Type a number of videos from 1 to 1000"),
+    ("settings timezone", {"zone": "Middle/Earth"}, "I know no such time zone."),
+    ("quota-admin budget", {"amount": "-1"}, "A budget is an amount of US dollars"),
+    ("quota-admin budget", {"amount": "1000000000000"}, "A budget is an amount of US dollars"),
+    ("quota-admin price", {"provider": "dreams", "credits": "1"}, "There is no such provider here"),
+    ("quota-admin price", {"provider": "eigenai", "model": "x", "credits": "1"}, "EigenAI has no such model"),
+    ("quota-admin price", {"provider": "eigenai", "credits": "-1"}, "I cannot read that as a price."),
 )
 
 
@@ -462,7 +462,7 @@ async def test_bad_input_about_the_server_gets_one_sentence_and_changes_nothing(
 ) -> None:
     for command, options, words in BAD_ABOUT_THE_SERVER:
         with subtests.test(command=command, options=options):
-            said = await world.administer(f"quota-admin {command}", **options)
+            said = await world.administer(command, **options)
             assert words in said
             assert said.casefold().endswith("nothing was changed.")
             assert await world.bot.moderation.history(world.guild.id, None, 9) == []

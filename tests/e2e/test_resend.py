@@ -237,8 +237,8 @@ async def test_a_place_that_takes_less_gets_it_smaller(made: World, monkeypatch:
 
 
 async def test_where_videos_go_is_decided_by_who_manages_the_server(world: World) -> None:
-    said = await world.administer("delivery-admin elsewhere", where="system", reason="we all watch")
+    said = await world.administer("settings delivery", where="system", reason="we all watch")
     assert said.startswith("Done: lets a video that its channel does not take go from a public thread")
-    await world.allow(world.bob, "delivery-admin")
-    refused = await world.administer("delivery-admin elsewhere", world.bob, where="nowhere")
+    await world.allow(world.bob, "settings")
+    refused = await world.administer("settings delivery", world.bob, where="nowhere")
     assert "Only members who may manage this server" in refused

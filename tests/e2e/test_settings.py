@@ -146,3 +146,57 @@ async def test_without_limits_and_decisions_the_status_says_that(world: World) -
     assert shown["This server's budget"] == "no limit set by moderators"
     assert shown["One video"] == "no limit on its price"
     assert len(shown) == 10
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "before", "after", "reset"),
+    [
+        (
+            "provider",
+            {"provider": "eigenai"},
+            "Provider: the bot's default.",
+            "Provider: EigenAI.",
+            "provider",
+        ),
+        (
+            "fallback",
+            {"allowed": "off"},
+            "Fallback to another provider: the bot's default.",
+            "Fallback to another provider: off.",
+            "allowed",
+        ),
+        (
+            "caps",
+            {"member": "1"},
+            "Videos at once: the bot's default for a member, the bot's default for the server.",
+            "Videos at once: 1 video for a member, the bot's default for the server.",
+            "member",
+        ),
+    ],
+)
+async def test_without_a_value_a_command_shows_the_present_one_and_default_resets_it(
+    world: World, command: str, options: dict[str, str], before: str, after: str, reset: str
+) -> None:
+    command = f"settings {command}"
+    assert await world.administer(command) == before
+    await world.administer(command, **options)
+    assert await world.administer(command) == after
+    await world.administer(command, **{reset: "default"})
+    assert await world.administer(command) == before
+    assert len(await world.bot.moderation.history(world.guild.id, None, 9)) == 2, "to show decides nothing"
+
+
+async def test_the_log_is_shown_and_switched_off_only_by_a_word(world: World) -> None:
+    log = world.guild.create_text_channel("log")
+    assert await world.administer("settings log") == "Log: off."
+    await world.administer("settings log", channel=log)
+    assert await world.administer("settings log") == f"Log: <#{log.id}>."
+    await world.administer("settings log", turn="off")
+    assert await world.administer("settings log") == "Log: off."
+
+
+async def test_what_was_never_chosen_is_shown_as_it_is(world: World) -> None:
+    assert await world.administer("settings timezone") == "Time zone: `UTC`."
+    assert (await world.administer("settings delivery")).endswith("else to their members directly.")
+    shown = await world.administer("quota-admin budget")
+    assert shown == "Budget: no limit; $0.00 spent or reserved."

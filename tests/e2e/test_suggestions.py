@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from discord import AppCommandOptionType
 
-from cogs._options import _suggest
+from cogs._suggestions import matching
 from providers.specs import OPTIONS
 from tests.e2e.conftest import Shop, World, picture
 from tests.helpers import as_read, wav
@@ -165,13 +165,13 @@ async def test_there_are_never_more_suggestions_than_discord_shows(several: Worl
 
 def test_doubles_and_what_discord_would_refuse_are_left_out() -> None:
     values = [("", "nothing"), ("x" * 101, "long"), ("pan", " "), ("pan", "twice"), ("tilt", "y" * 101)]
-    shown = [(choice.name, choice.value) for choice in _suggest(values, "")]
+    shown = [(choice.name, choice.value) for choice in matching(values, "")]
     assert shown == [("pan", "pan"), ("y" * 100, "tilt")]
 
 
 def test_a_value_is_found_by_its_own_text_as_well_as_by_its_words() -> None:
     values = [("wan-2", "Second"), ("kling", "Wan-like"), ("seedance", "Third")]
-    assert [choice.value for choice in _suggest(values, "WAN-")] == ["wan-2", "kling"]
+    assert [choice.value for choice in matching(values, "WAN-")] == ["wan-2", "kling"]
 
 
 @pytest.mark.parametrize("option", ["provider", "model", "duration", "negative_prompt"])
@@ -228,4 +228,4 @@ async def test_an_option_that_the_model_does_not_take_is_refused_and_those_that_
 
 def test_a_suggestion_is_one_line_that_looks_like_what_it_is() -> None:
     values = [("a", "na\u202eme\x1b[31m\u200b\n two"), ("b", "\u200b\u202e"), ("c", "x" * 300)]
-    assert [choice.name for choice in _suggest(values, "")] == ["name[31m two", "b", "x" * 100]
+    assert [choice.name for choice in matching(values, "")] == ["name[31m two", "b", "x" * 100]

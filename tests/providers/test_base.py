@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
-from providers.errors import Refused, Uncertain, Unreachable
+from providers.errors import ContentRefused, Uncertain, Unreachable
 from providers.http import open_session
 from providers.options import Choice, SourceImage, Span
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
@@ -225,7 +225,7 @@ async def test_an_answer_that_a_provider_stumbles_over_is_in_doubt(error: Except
 async def test_what_is_no_answer_is_raised_as_it_is(tmp_path: Path) -> None:
     async with open_session([]) as session:
         stumbling = Stumbling(ProviderConfig(), Resources(session, tmp_path))
-        for error in (Refused("no"), Unreachable("down")):
+        for error in (ContentRefused("no"), Unreachable("down")):
             stumbling.error = error
             with pytest.raises(type(error), match=str(error)):
                 await stumbling.poll({})

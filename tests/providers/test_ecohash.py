@@ -20,7 +20,7 @@ from providers.errors import (
     Uncertain,
     Unusable,
 )
-from providers.limits import Budget
+from providers.limits import RateLimit
 from providers.options import SourceImage
 from providers.specs import OptionRefused, Per, Price, VideoRequest
 from tests.providers.conftest import Received
@@ -364,7 +364,7 @@ def test_looks_leave_something_of_the_200_calls_a_minute_that_a_key_has() -> Non
 async def test_no_call_goes_beyond_what_a_key_has(ecohash: EcoHash, vendor: EcoHashServer) -> None:
     assert ecohash._api._budget is not None
     assert ecohash._api._budget._calls < 200
-    ecohash._api._budget = Budget(1, patience=0)
+    ecohash._api._budget = RateLimit(1, patience=0)
     await ecohash.verify()
     with pytest.raises(Overloaded):
         await ecohash.verify()
@@ -374,7 +374,7 @@ async def test_no_call_goes_beyond_what_a_key_has(ecohash: EcoHash, vendor: EcoH
 async def test_a_purchase_waits_for_its_turn_before_it_is_made(
     ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor
 ) -> None:
-    ecohash._calls = Budget(1, patience=0)
+    ecohash._calls = RateLimit(1, patience=0)
     async with ecohash.turn():
         await ecohash.submit(ask())
     with pytest.raises(Overloaded):

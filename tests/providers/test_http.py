@@ -19,13 +19,13 @@ from providers import _http_body
 from providers._http_answers import retry_after
 from providers.base import RemoteConfig, Resources
 from providers.errors import (
+    ContentRefused,
     Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
     Overloaded,
     ProviderError,
-    Refused,
     Rejected,
     Unauthorized,
     Uncertain,
@@ -448,12 +448,12 @@ async def test_what_is_asked_to_be_deleted_may_not_lead_astray(api: Api) -> None
 
 async def test_an_error_can_be_made_more_of(resources: Resources, vendor: Vendor) -> None:
     def refine(error: ProviderError, body: JsonValue) -> ProviderError:
-        return Refused(f"{error.detail} {body}")
+        return ContentRefused(f"{error.detail} {body}")
 
     vendor.next("call", status(422, b'{"error": "no"}'), status(422, b"[1]"))
     api = Api(resources, RemoteConfig(), vendor.url, {"Authorization": f"Bearer {KEY}"}, refine=refine)
     for words in ("HTTP 422: no {'error': 'no'}", "HTTP 422: [1] {}"):
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(ContentRefused) as raised:
             await api.submit("/call")
         assert raised.value.detail == words
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from providers.errors import NotFound, Overloaded, ProviderError, Unreachable
-from providers.limits import MARGIN, Breather, Budget, below, rate_below
+from providers.limits import MARGIN, Breather, RateLimit, below, rate_below
 from tests.helpers import eventually
 
 
@@ -29,17 +29,17 @@ def time() -> Time:
 
 
 @pytest.fixture
-def budget(time: Time) -> Budget:
-    return Budget(2, 60, margin=0, patience=60, time=time, sleep=time.sleep)
+def budget(time: Time) -> RateLimit:
+    return RateLimit(2, 60, margin=0, patience=60, time=time, sleep=time.sleep)
 
 
-async def test_calls_within_the_budget_do_not_wait(budget: Budget, time: Time) -> None:
+async def test_calls_within_the_budget_do_not_wait(budget: RateLimit, time: Time) -> None:
     await budget.spend()
     await budget.spend()
     assert time.slept == []
 
 
-async def test_a_call_above_the_budget_waits_for_the_oldest_to_lapse(budget: Budget, time: Time) -> None:
+async def test_a_call_above_the_budget_waits_for_the_oldest_to_lapse(budget: RateLimit, time: Time) -> None:
     await budget.spend()
     time.now += 10
     await budget.spend()
@@ -52,7 +52,7 @@ async def test_a_call_above_the_budget_waits_for_the_oldest_to_lapse(budget: Bud
 
 
 async def test_a_wait_beyond_patience_is_refused_at_once_and_costs_nothing(time: Time) -> None:
-    budget = Budget(1, 60, margin=0, patience=20, time=time, sleep=time.sleep)
+    budget = RateLimit(1, 60, margin=0, patience=20, time=time, sleep=time.sleep)
     await budget.spend()
     with pytest.raises(Overloaded) as raised:
         await budget.spend()
@@ -81,7 +81,7 @@ async def waiting(line: Line, *calls: Callable[[], Awaitable[None]]) -> list[asy
 
 async def test_those_who_wait_are_served_in_order(time: Time) -> None:
     line = Line()
-    budget = Budget(2, 60, margin=0, patience=999, time=time, sleep=line.sleep)
+    budget = RateLimit(2, 60, margin=0, patience=999, time=time, sleep=line.sleep)
     await budget.spend()
     time.now += 1
     await budget.spend()
@@ -93,7 +93,7 @@ async def test_those_who_wait_are_served_in_order(time: Time) -> None:
 
 async def test_who_stops_waiting_leaves_the_place_to_the_next(time: Time) -> None:
     line = Line()
-    budget = Budget(1, 60, margin=0, patience=60, time=time, sleep=line.sleep)
+    budget = RateLimit(1, 60, margin=0, patience=60, time=time, sleep=line.sleep)
     await budget.spend()
     [first] = await waiting(line, budget.spend)
     first.cancel()
@@ -108,7 +108,7 @@ async def test_who_stops_waiting_leaves_the_place_to_the_next(time: Time) -> Non
 @pytest.mark.parametrize("cancelled", [0, 1, 2, 3])
 async def test_the_budget_holds_whoever_stops_waiting(time: Time, cancelled: int) -> None:
     line = Line()
-    budget = Budget(2, 60, margin=0, patience=999, time=time, sleep=line.sleep)
+    budget = RateLimit(2, 60, margin=0, patience=999, time=time, sleep=line.sleep)
     await budget.spend()
     time.now += 10
     await budget.spend()
@@ -118,7 +118,7 @@ async def test_the_budget_holds_whoever_stops_waiting(time: Time, cancelled: int
         await tasks[cancelled]
     line.waits.clear()
     tasks += await waiting(line, *[budget.spend] * 2)
-    limiter = budget._limiter
+    limiter = budget._calls_at
     assert limiter == sorted(limiter)
     assert all(later - earlier >= 60 for earlier, later in zip(limiter, limiter[2:], strict=False))
     for task in tasks:
@@ -170,7 +170,7 @@ async def test_calls_under_way_may_fail_too() -> None:
 
 @pytest.mark.parametrize(("published", "made"), [(120, 116), (40, 38), (20, 19), (200, 194), (2, 1), (1, 1)])
 async def test_what_a_vendor_publishes_is_not_used_up(time: Time, published: int, made: int) -> None:
-    budget = Budget(published, 60, patience=0, time=time, sleep=time.sleep)
+    budget = RateLimit(published, 60, patience=0, time=time, sleep=time.sleep)
     for _ in range(made):
         await budget.spend()
     time.now += 60

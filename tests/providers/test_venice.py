@@ -15,6 +15,7 @@ from providers._venice_wire import micros
 from providers.base import Failed, Operation, Pending, Resources, Succeeded
 from providers.errors import (
     Advice,
+    ContentRefused,
     Forbidden,
     InvalidRequest,
     NeedsConsent,
@@ -23,12 +24,11 @@ from providers.errors import (
     Overloaded,
     Problem,
     ProviderError,
-    Refused,
     Unauthorized,
     Uncertain,
     Unusable,
 )
-from providers.limits import Breather, Budget
+from providers.limits import Breather, RateLimit
 from providers.options import Choice, Flag, SourceAudio, SourceImage, Text
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 from providers.venice import FAILURES, Venice, VeniceConfig
@@ -198,7 +198,7 @@ REFUSED = [
     ),
     (409, {"error": "busy"}, InvalidRequest, "HTTP 409: busy"),
     (413, {"code": "PAYLOAD_TOO_LARGE", "error": "25 MB"}, InvalidRequest, "HTTP 413: 25 MB"),
-    (422, {"error": "no"}, Refused, "HTTP 422: no"),
+    (422, {"error": "no"}, ContentRefused, "HTTP 422: no"),
     (422, {"error": "no", "code": "IMAGE_TOO_LARGE"}, InvalidRequest, "HTTP 422: no"),
 ]
 
@@ -217,7 +217,7 @@ async def test_a_better_prompt_is_handed_on_whole_but_without_the_key(
 ) -> None:
     better = "a calm sea " * 50
     vendor.next("submit", status(422, body(error="no", suggested_prompt=f"{better}{vendor.KEY}")))
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(ContentRefused) as raised:
         await venice.submit(wish)
     assert raised.value.advice == Advice(suggested_prompt=f"{better}[key]")
 
@@ -288,7 +288,7 @@ async def test_a_suggestion_that_is_no_text_is_none(
         "submit",
         status(422, body(error="no", suggested_prompt=[1], recommended_model="x` [y](https://z.example)")),
     )
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(ContentRefused) as raised:
         await venice.submit(wish)
     assert raised.value.advice == Advice()
 
@@ -482,7 +482,7 @@ async def buy(venice: Venice, wish: VideoRequest) -> Operation:
 
 
 async def test_a_turn_is_taken_after_the_wait_for_failures(venice: Venice, vendor: VeniceServer) -> None:
-    class Turns(Budget):
+    class Turns(RateLimit):
         async def spend(self) -> None:
             assert venice._breather._left.locked(), "the call has its place already"
             await super().spend()
@@ -527,8 +527,8 @@ async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
     assert venice._retrieves._calls < 120
     assert Venice.looks_per_minute is not None
     assert Venice.looks_per_minute < 120
-    venice._queues = Budget(1, patience=0)
-    venice._retrieves = Budget(2, margin=0, patience=0)
+    venice._queues = RateLimit(1, patience=0)
+    venice._retrieves = RateLimit(2, margin=0, patience=0)
     vendor.finish_after(looks=1)
     operation = await buy(venice, wish)
     assert await venice.poll(operation) == Succeeded()

@@ -12,12 +12,12 @@ from bot.quota.decisions import Change, Decision, ServerRules, SetBudget, SetDef
 from bot.store.db import StoreError
 from bot.store.queue import Caps
 from providers.errors import (
+    ContentRefused,
     Forbidden,
     InvalidRequest,
     NotFound,
     OutOfFunds,
     Overloaded,
-    Refused,
     Unauthorized,
     Uncertain,
     Unreachable,
@@ -95,7 +95,7 @@ async def test_what_a_provider_did_not_accept_is_asked_of_another(hall: Hall, er
     "error",
     [
         InvalidRequest("400"),
-        Refused("422"),
+        ContentRefused("422"),
         Uncertain("500", status=500),
         Overloaded("our own limit"),
         Overloaded("a full house", status=409),
@@ -226,7 +226,7 @@ async def test_a_model_that_is_gone_is_asked_of_another(hall: Hall) -> None:
         (InvalidRequest("400"), True),
         (NotFound("404"), True),
         (Forbidden("403"), True),
-        (Refused("422"), False),
+        (ContentRefused("422"), False),
         (Unreachable("dns"), False),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a server decides about its providers, through `/provider-admin`."""
+"""What a server decides about its providers, through `/settings`."""
 
 from collections.abc import Awaitable, Callable
 
@@ -20,20 +20,20 @@ def maker(world: World, index: int = 0) -> str:
 
 
 async def test_the_servers_default_goes_before_the_bots(both: World) -> None:
-    said = await both.administer("provider-admin default", provider="local")
+    said = await both.administer("settings provider", provider="local")
     assert said == "Done: sets the provider for those who name none to This machine."
     await both.animate()
     assert maker(both) == "This machine, Pan and zoom"
     listed = (await both.alice.slash(both.channel, "providers")).response.embeds[0]
     assert [field.name for field in listed.fields] == ["This machine", "EigenAI"]
 
-    await both.administer("provider-admin default")
+    await both.administer("settings provider", provider="default")
     await both.animate()
     assert maker(both, 1) == "EigenAI, Wan 2.2 Turbo"
 
 
 async def test_one_servers_default_is_not_anothers(both: World) -> None:
-    await both.administer("provider-admin default", provider="local")
+    await both.administer("settings provider", provider="local")
     other = both.env.create_guild("Elsewhere")
     channel = other.create_text_channel("videos")
     carol = other.add_member(both.env.create_user("carol"))
@@ -43,29 +43,29 @@ async def test_one_servers_default_is_not_anothers(both: World) -> None:
 
 
 async def test_a_default_that_cannot_do_what_is_asked_is_passed_over(both: World) -> None:
-    await both.administer("provider-admin default", provider="local")
+    await both.administer("settings provider", provider="local")
     await both.animate(steps=7)
     assert maker(both) == "EigenAI, Wan 2.2 Turbo"
 
 
 async def test_a_default_has_to_be_a_provider_of_this_bot(both: World) -> None:
-    said = await both.administer("provider-admin default", provider="dreams")
+    said = await both.administer("settings provider", provider="dreams")
     assert said == "There is no such provider here; there are `eigenai`, `local`. Nothing was changed."
     assert (await both.bot.moderation.rules(both.guild.id)).default_provider is None
 
 
 async def test_providers_are_suggested(both: World) -> None:
-    found = await both.admin.autocomplete(both.channel, "provider-admin default", "provider", "mach")
+    found = await both.admin.autocomplete(both.channel, "settings provider", "provider", "mach")
     assert [choice["value"] for choice in found] == ["local"]
 
 
-@pytest.mark.parametrize(("allowed", "words"), [(False, "has no credit left"), (None, "Video ready")])
-async def test_a_job_falls_over_if_the_server_allows_it(
-    both: World, vendor: EigenAIServer, words: str, *, allowed: bool | None
+@pytest.mark.parametrize(("allowed", "words"), [("off", "has no credit left"), ("default", "Video ready")])
+async def test_a_job_falls_back_if_the_server_allows_it(
+    both: World, vendor: EigenAIServer, words: str, allowed: str
 ) -> None:
-    await both.administer("provider-admin fall-over", allowed=False)
-    if allowed is None:
-        await both.administer("provider-admin fall-over")
+    await both.administer("settings fallback", allowed="off")
+    if allowed == "default":
+        await both.administer("settings fallback", allowed="default")
     vendor.next("submit", status(402))
     await both.animate()
     await both.card_says(words)
@@ -75,13 +75,13 @@ async def test_a_server_may_allow_what_the_bot_does_not_do_by_default(
     start: Callable[..., Awaitable[World]], vendor: EigenAIServer
 ) -> None:
     world = await start(local_on=True, local_resolutions=("288p",), fallback=False)
-    await world.administer("provider-admin fall-over", allowed=True)
+    await world.administer("settings fallback", allowed="on")
     vendor.next("submit", status(402))
     await world.animate()
     await world.card_says("Video ready")
 
 
-@pytest.mark.parametrize("command", ["provider-admin default", "provider-admin fall-over"])
+@pytest.mark.parametrize("command", ["settings provider", "settings fallback"])
 async def test_who_may_not_manage_the_server_changes_nothing_even_if_discord_lets_them(
     both: World, command: str
 ) -> None:
