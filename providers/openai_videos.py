@@ -1,4 +1,4 @@
-"""The operator's own GPU: vLLM-Omni or SGLang, which serve Wan behind OpenAI's shape of a video API."""
+"""OpenAI Videos: the operator's own GPU, where vLLM-Omni or SGLang serve Wan behind OpenAI's video API."""
 
 import math
 import re
@@ -93,7 +93,7 @@ _MODELS = TypeAdapter(tuple[_Model, ...])
 
 class OpenAIVideos(Provider[OpenAIVideosConfig]):
     name = "openai_videos"
-    label = "Self-hosted"
+    label = "OpenAI Videos"
     Config = OpenAIVideosConfig
     publishes_models = True
 

@@ -204,7 +204,7 @@ async def test_a_key_that_may_not_even_list_the_models_pauses_its_provider(
     shop = await open_shop("openai_videos", OpenAIVideosServer(), openai_videos_api_key="wrong")
     world = shop.world
     listed = (await world.alice.slash(world.channel, "providers")).response.embeds[0]
-    assert as_read(listed.fields[0].value or "").startswith("🔴 Self-hosted did not accept this bot's key.")
+    assert as_read(listed.fields[0].value or "").startswith("🔴 OpenAI Videos did not accept this bot's key.")
 
 
 async def test_what_a_catalogue_says_formats_and_mentions_nothing(

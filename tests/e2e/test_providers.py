@@ -248,7 +248,7 @@ FLOWS: Mapping[str, Flow] = {
             "num_inference_steps": "30",
             "guidance_scale": "4.5",
         },
-        "Self-hosted, Wan2.2-TI2V-5B-Diffusers",
+        "OpenAI Videos, Wan2.2-TI2V-5B-Diffusers",
     ),
     "vLLM from a picture": Flow(
         "openai_videos",
@@ -265,7 +265,7 @@ FLOWS: Mapping[str, Flow] = {
             "seed": "9",
             "input_reference": "image/jpeg 320x180",
         },
-        "Self-hosted, Wan2.2-TI2V-5B-Diffusers",
+        "OpenAI Videos, Wan2.2-TI2V-5B-Diffusers",
     ),
     "SGLang from words": Flow(
         "openai_videos",
@@ -281,7 +281,7 @@ FLOWS: Mapping[str, Flow] = {
             "size": "832x480",
             "seed": 9,
         },
-        "Self-hosted, wan",
+        "OpenAI Videos, wan",
         settings={"openai_videos_server": "sglang"},
     ),
 }
