@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import math
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from itertools import count
 from typing import Any, cast
 
 import discord
@@ -21,7 +21,7 @@ from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.log import ModeratorLog
 from bot.delivery.open_replies import OpenReplies
-from bot.engine.cadence import backoff
+from bot.engine.retry import Failures
 from bot.login import DiscordAway, translated
 from bot.moderation import Moderation
 from bot.overview import Overviews
@@ -194,9 +194,9 @@ class Stillmotion(commands.Bot):
 
     async def keep_syncing(self, clock: Clock) -> None:
         """Try until Discord has our commands."""
-        never = asyncio.Event()
-        for failures in count(1):
-            await clock.wait(never, backoff(failures, None, 1.0))
+        never, failures = asyncio.Event(), Failures(random.random)
+        while True:
+            await clock.wait(never, failures.next_wait())
             if await self.commands_are_known():
                 return
 

@@ -3,21 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from bot.engine.retry import ONE_OUTAGE, OUTAGES_UNTIL_REST, PAUSE, rest
 from bot.jobs import Failure
 from providers.errors import OutOfFunds, Overloaded, ProviderError, Unauthorized, Uncertain, Unreachable
 
-OUTAGES_UNTIL_REST = 5
-"""So many outages in a row, and a provider is left alone for a while."""
-ONE_OUTAGE = timedelta(seconds=10)
-"""Failures this close together are one outage, however many jobs meet it."""
-REST = timedelta(minutes=1)
-LONGEST_REST = timedelta(minutes=15)
-PAUSE = timedelta(minutes=10)
-"""How long a provider that refuses our key or our money is left alone before its key is tried again."""
 _SLACK = timedelta(seconds=10)
 """By less than this, clocks are put back all the time; by more, and what was to end then ends at once."""
-_DOUBLINGS = 10
-"""More than enough for the longest rest."""
 MEMBERS = 3
 """When a provider has refused videos of so many members, and taken none since, its account has no money."""
 
@@ -138,8 +129,8 @@ class ProviderHealth:
         if self.outages >= OUTAGES_UNTIL_REST:
             self._begin_count()
             self.resting_from = now
-            self.resting_until = now + min(LONGEST_REST, REST * 2 ** min(self.rest_count, _DOUBLINGS))
             self.rest_count += 1
+            self.resting_until = now + rest(self.rest_count)
 
     def _begin_count(self) -> None:
         self.outages = 0

@@ -21,6 +21,8 @@ HTTP = {"bot/delivery/brake.py", "bot/delivery/calls.py", "bot/demo.py", "bot/lo
 PURE = {
     "bot/jobs.py",
     "bot/engine/cadence.py",
+    "bot/engine/retry.py",
+    "bot/provider_health.py",
     "bot/quota/dates.py",
     "bot/quota/allowances.py",
     "bot/safety.py",

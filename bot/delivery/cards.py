@@ -16,7 +16,7 @@ from bot.delivery.notifications import Notifications
 from bot.delivery.rate_limit import CallKind, ChannelRateLimiter, Rank
 from bot.delivery.rest import Rest
 from bot.delivery.videos import is_old
-from bot.engine.cadence import backoff
+from bot.engine.retry import Failures
 from bot.errors import Archived, DeliveryFault, Gone, MessageGone, Undeliverable, Undelivered
 from bot.jobs import JobState
 from bot.media.job_files import JobFiles
@@ -106,7 +106,6 @@ class Cards:
         self._left: dict[int, str] = {}
         """What cards showed when they were last looked after, by job."""
         self._closing = False
-        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._tasks = Tasks()
 
     async def start(self) -> None:
@@ -188,20 +187,19 @@ class Cards:
 
     async def _follow(self, state: "CardState") -> None:
         """Show each state that is still the latest when its turn comes."""
-        outages = 0
+        failures = Failures(random.random)
         while True:
             await state.changed.wait()
             state.changed.clear()
             try:
                 await self._refresh(state)
             except Undelivered as error:
-                outages += 1
                 log.info("card of job %d: %s", state.card.job.id, error)
                 state.changed.set()
                 # The end waits, too: Discord may be down, and asking on and on does not help it.
-                await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
+                await self._clock.wait(asyncio.Event(), failures.next_wait())
                 continue
-            outages = 0
+            failures.clear()
             state.settle()
             if (self._closing or not state.card.job.state.is_open) and not state.changed.is_set():
                 return

@@ -15,7 +15,7 @@ from bot.clock import Clock
 from bot.delivery.answers import Message
 from bot.delivery.rate_limit import CallKind, ChannelRateLimiter, Rank
 from bot.delivery.rest import Rest
-from bot.engine.cadence import backoff
+from bot.engine.retry import Failures
 from bot.errors import DeliveryFault, MessageGone, NonceTaken, Undelivered
 from bot.store import Store
 from bot.store.db import StoreError
@@ -54,7 +54,6 @@ class ModeratorLog:
         self._waiting: dict[_Key, asyncio.Event] = {}
         self._untried: set[_Key] = set()
         """Posts that nobody has tried yet: no look is needed for those."""
-        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._tasks = Tasks()
 
     async def start(self) -> None:
@@ -107,7 +106,7 @@ class ModeratorLog:
 
     async def _post_all(self, channel_id: int) -> None:
         """Post what there is for a channel, the oldest first, until nothing is left."""
-        outages, news = 0, self._workers[channel_id]
+        failures, news = Failures(random.random), self._workers[channel_id]
         try:
             while True:
                 news.clear()
@@ -118,11 +117,10 @@ class ModeratorLog:
                             continue
                         return
                     await self._post(post)
-                    outages = 0
+                    failures.clear()
                 except (Undelivered, StoreError) as error:
-                    outages += 1
                     log.warning("the log channel %d has to wait: %s", channel_id, error)
-                    await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
+                    await self._clock.wait(asyncio.Event(), failures.next_wait())
         finally:
             del self._workers[channel_id]
 

@@ -11,7 +11,7 @@ from bot.delivery.log import ModeratorLog
 from bot.delivery.rate_limit import CallKind, ChannelRateLimiter, Rank
 from bot.delivery.rest import Rest
 from bot.delivery.videos import is_old, requester
-from bot.engine.cadence import backoff
+from bot.engine.retry import NOTIFICATIONS, Failures
 from bot.errors import DeliveryFault, Undelivered
 from bot.jobs import Job, JobState
 from bot.messenger import Card
@@ -19,9 +19,6 @@ from bot.notices import ending, note
 from bot.store import Store
 
 log = logging.getLogger(__name__)
-
-RETRIES = 8
-"""How often something is tried that is said once only."""
 
 
 class Notifications:
@@ -33,7 +30,6 @@ class Notifications:
         self._clock = clock
         self._limiter = limiter
         self._logs = logs
-        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     async def retract(self, card: Card) -> None:
         """Make the message that announced a video say that none came after all."""
@@ -70,12 +66,13 @@ class Notifications:
 
         False if it is still to be said.
         """
-        for outages in range(1, RETRIES + 1):
+        failures = Failures(random.random)
+        while failures.count < NOTIFICATIONS:
             try:
                 await say()
             except Undelivered as error:
                 log.info("Discord does not take a message: %s", error)
-                await self._clock.wait(asyncio.Event(), backoff(outages, None, self._chance.random()))
+                await self._clock.wait(asyncio.Event(), failures.next_wait())
             except DeliveryFault as error:
                 log.info("a message can no longer be shown: %s", error)
                 return True

@@ -7,17 +7,17 @@ the database for as long as its command runs.
 import asyncio
 import json
 import logging
+import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from itertools import count
 from typing import cast
 
 import discord
 
 from bot.clock import Clock
 from bot.delivery.calls import call
-from bot.engine.cadence import backoff
+from bot.engine.retry import Failures
 from bot.errors import DeliveryFault, Undelivered
 from bot.outages import DOUBT
 from bot.store import Store
@@ -73,12 +73,10 @@ class OpenReplies:
         await asyncio.gather(*(self._settle(name, value) for name, value in left.items()))
 
     async def _settle(self, name: str, value: str) -> None:
-        note, never = json.loads(value), asyncio.Event()
+        note, never, failures = json.loads(value), asyncio.Event(), Failures(random.random)
         until = datetime.fromisoformat(note["until"])
-        for failures in count(1):
-            if self._clock.now() >= until or await self._has_told(note["token"]):
-                break
-            await self._clock.wait(never, backoff(failures, None, 1.0))
+        while self._clock.now() < until and not await self._has_told(note["token"]):
+            await self._clock.wait(never, failures.next_wait())
         with suppress(StoreError):
             await self._store.notes.remove(name, value)
 

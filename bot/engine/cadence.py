@@ -1,4 +1,4 @@
-"""When to look again. Pure: the past is a parameter and so is chance."""
+"""When to look again. Pure: the past is a parameter."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,6 @@ LONGEST_WAIT = 20.0
 """Seconds. A failure is seen this soon even when a video usually takes much longer."""
 GROWTH = 0.15
 """Without knowledge, wait this share of the time already spent: few looks, and a wait in proportion."""
-LONGEST_BACKOFF = 3600.0
-"""Seconds; no vendor is believed that asks for more."""
 ENOUGH = 3
 """Past jobs needed before their times are believed."""
 STRAGGLER = 1.25
@@ -50,12 +48,6 @@ def _unhurried(elapsed: float, history: Sequence[float], remaining: float | None
             return min(earliest - elapsed, LONGEST_WAIT)
         return max(shortest, 0.05 * median(history))
     return min(GROWTH * elapsed, LONGEST_WAIT)
-
-
-def backoff(failures: int, retry_after: float | None, chance: float, longest: float = 60.0) -> float:
-    """Seconds to wait after the n-th outage in a row, n from 1; `chance` (0 to 1) spreads retries."""
-    wait = min(longest, 2.0 ** min(failures, 12)) * (0.5 + chance / 2)
-    return max(wait, min(retry_after or 0.0, LONGEST_BACKOFF))
 
 
 def typical(history: Sequence[float], guess: float | None) -> float | None:

@@ -13,8 +13,9 @@ from typing import Unpack
 
 from bot.catalogue import Catalogue
 from bot.clock import Clock
-from bot.engine.cadence import backoff, typical
-from bot.engine.uptime import GRACE, Uptime
+from bot.engine import retry
+from bot.engine.cadence import typical
+from bot.engine.uptime import Uptime
 from bot.jobs import Failure, Job, JobState, billed
 from bot.media.child import Children
 from bot.media.job_files import JobFiles
@@ -24,7 +25,7 @@ from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.jobs import Changes, Moved
 from providers.base import Operation, Provider
-from providers.errors import NO_ADVICE, Advice, OutOfFunds, Overloaded, ProviderError, Unauthorized
+from providers.errors import NO_ADVICE, Advice, OutOfFunds, ProviderError, Unauthorized
 
 log = logging.getLogger(__name__)
 _QUARTER = 15
@@ -32,8 +33,6 @@ STILL_THERE = timedelta(minutes=5)
 """How long a provider may still work on what was given up here."""
 FALLBACKS_AT_ONCE = 4
 """Queued jobs whose files are held in memory at the same time."""
-SHORT_WAIT, LONG_WAIT = 60.0, 300.0
-"""The longest waits in seconds between two tries, while a job is in its time and when it is overdue."""
 
 
 class Stopping(Exception):
@@ -116,14 +115,13 @@ class JobContext:
     async def _written(self, job: Job, write: Callable[[bool], Awaitable[Job]]) -> Job:
         """Write until the database answers: an answer that did not arrive is no answer."""
         has_asked = job.state is JobState.SUBMITTING and job.asked_at is not None
-        failures = 0
+        failures = retry.Failures(self.jitter)
         while True:
             try:
-                return await write(failures > 0)
+                return await write(failures.count > 0)
             except StoreError as error:
                 log.warning("job %d cannot be written down yet: %s", job.id, error)
-            failures += 1
-            wait = backoff(failures, None, self.jitter())
+            wait = failures.next_wait()
             if not has_asked:
                 await self.pause(wait)
             elif self.stopping.is_set():
@@ -158,7 +156,7 @@ class JobContext:
 
     def is_time_up(self, deadline: datetime, since: datetime) -> bool:
         """Whether a time is up: past its deadline, and GRACE after `since` and after any pause of ours."""
-        return self.clock.now() >= max(deadline, max(since, self.awake_since()) + GRACE)
+        return retry.is_time_up(self.clock.now(), deadline, since, self.awake_since())
 
     def record_answer(self, provider: str, error: ProviderError | None, job_id: int | None = None) -> None:
         """Remember how a provider has answered; say it once when it is left alone for a while.
@@ -289,9 +287,3 @@ async def quietly(telling: Awaitable[None]) -> None:
 def _rounded(now: datetime, remaining: float) -> datetime:
     """When that is, to the next quarter of a minute: a card is not edited for seconds."""
     return datetime.fromtimestamp(math.ceil((now.timestamp() + remaining) / _QUARTER) * _QUARTER, UTC)
-
-
-def retry_wait(error: Exception | None, failures: int, chance: float, *, is_overdue: bool = False) -> float:
-    """Seconds until a call that failed so many times in a row is made again."""
-    asked = error.retry_after if isinstance(error, Overloaded) else None
-    return backoff(failures, asked, chance, longest=LONG_WAIT if is_overdue else SHORT_WAIT)

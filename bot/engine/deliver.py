@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from bot.engine.context import JobContext, retry_wait
+from bot.engine import retry
+from bot.engine.context import JobContext
 from bot.engine.download import download_once, make_room_if_full, verify_download
 from bot.errors import DeliveryFault, MessageGone, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState, Place
@@ -17,9 +18,6 @@ from bot.media.videos import BadVideo, recall
 from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)
-
-STEPS = 3
-"""How often a video is made smaller because Discord refused it."""
 
 _FINAL: Mapping[type[Exception], Failure] = {
     TooMuch: Failure.TOO_LARGE,
@@ -81,7 +79,7 @@ class _Delivery:
             self._unsure = False
         if self.job is before:
             self._failures += 1
-            wait = retry_wait(
+            wait = retry.after_call(
                 None, self._failures, context.jitter(), is_overdue=before.overdue_at is not None
             )
             await context.pause(wait)
@@ -119,7 +117,7 @@ class _Delivery:
     async def _step_down(self, error: TooLarge) -> None:
         """What Discord refused is remembered, so that the next one comes out smaller."""
         self._steps += 1
-        if self._steps > STEPS:
+        if self._steps > retry.SMALLER_VIDEOS:
             self.job = await self._context.fail(self.job, Failure.TOO_LARGE, str(error))
         else:
             self._context.files.fitted(self.job.id).unlink(missing_ok=True)

@@ -6,7 +6,8 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from errno import EDQUOT, ENOSPC
 
-from bot.engine.context import JobContext, retry_wait
+from bot.engine import retry
+from bot.engine.context import JobContext
 from bot.jobs import Failure, Job, JobState
 from bot.media.child import ChildFailed
 from bot.media.files import FileSink
@@ -14,12 +15,6 @@ from bot.media.videos import BadVideo, VideoFacts, remember, verify
 from providers.errors import NotFound, ProviderError, Unusable
 
 log = logging.getLogger(__name__)
-
-DOWNLOADS = 5
-"""How often a finished file is fetched before what comes is believed to be all there is."""
-
-BELIEVED_AFTER = timedelta(minutes=3)
-"""And for how long: a page of errors may stand in for a file for a while."""
 
 DOWNLOAD_TIMEOUT = 1800.0
 """Seconds for one try; the next one goes on where it broke off, where the server allows that."""
@@ -42,7 +37,7 @@ async def download(context: JobContext, job: Job, give_up_at: datetime) -> Job:
             log.warning("job %d: the download is no video: %s", job.id, error)
             bad += 1
             failed: Exception = error
-            if bad >= DOWNLOADS and context.clock.now() >= max(began, context.awake_since()) + BELIEVED_AFTER:
+            if retry.is_no_video(bad, began, context.awake_since(), context.clock.now()):
                 await context.check_unmoved(job)
                 return await context.fail(job, Failure.BAD_VIDEO, str(error))
         except (ProviderError, ChildFailed, OSError) as error:
@@ -55,8 +50,8 @@ async def download(context: JobContext, job: Job, give_up_at: datetime) -> Job:
             return await context.fail(job, Failure.LOST, f"not fetched until {kept_until}: {failed!r}")
         if context.clock.now() >= give_up_at:
             job = await context.mark_overdue(job)
-        wait = retry_wait(failed, failures, context.jitter(), is_overdue=job.overdue_at is not None)
-        await context.pause(wait)
+        is_overdue = job.overdue_at is not None
+        await context.pause(retry.after_call(failed, failures, context.jitter(), is_overdue=is_overdue))
         await context.check_unmoved(job)
 
 

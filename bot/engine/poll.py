@@ -1,13 +1,13 @@
 """`running`: look until there is a verdict. A look that finds nothing new writes nothing."""
 
 import logging
-from collections import deque
 from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
+from bot.engine import retry
 from bot.engine.cadence import Pace, next_look
-from bot.engine.context import JobContext, retry_wait
+from bot.engine.context import JobContext
 from bot.jobs import Failure, Job, JobState, billed
 from providers import AnyProvider
 from providers.base import Failed, Pending, Succeeded
@@ -15,10 +15,6 @@ from providers.errors import NotFound, Overloaded, ProviderError, Uncertain
 
 log = logging.getLogger(__name__)
 
-JUST_SUBMITTED = timedelta(seconds=60)
-"""Some vendors do not know an operation for a while after they have accepted it."""
-UNKNOWN_LOOKS = 3
-"""How often in a row a vendor must say that it does not know an operation before that is believed."""
 POLL_AGAIN = timedelta(minutes=1)
 """Between two looks at a job that is over here and not yet at its provider."""
 
@@ -69,8 +65,8 @@ class _Poll:
         """When a vendor that does not answer keeps the video no longer, should it have finished in time."""
         self._began = context.clock.now()
         self._submitted_at = job.submitted_at or job.state_at
-        self._outages: deque[ProviderError] = deque(maxlen=8)
-        """In a row, the latest ones."""
+        self._failures: list[ProviderError] = []
+        """In a row."""
         self._broken_since: datetime | None = None
         self._answers_since: datetime | None = None
         """The first answer since it could not be reached, or since we could not ask."""
@@ -101,7 +97,7 @@ class _Poll:
         """Take note of an answer; whether the vendor has had its time and has been answering for a while."""
         context, now = self._context, self._context.clock.now()
         context.catalogue.health[self._provider.name].record_answer()
-        self._outages.clear()
+        self._failures.clear()
         self._broken_since = None
         self._answers_since = max(self._answers_since or now, context.awake_since())
         if answer != self._pending:
@@ -115,36 +111,29 @@ class _Poll:
         log.info("job %d could not be looked at: %s", job.id, error.detail)
         context.record_answer(self._provider.name, error, job.id)
         self._answers_since = None
-        self._outages.append(error)
+        self._failures.append(error)
         now = context.clock.now()
         if error.status is not None or not isinstance(error, Overloaded):
             self._broken_since = (self._broken_since or now) if _is_broken(error) else None
-        if _is_unknown(self._outages) and now > self._submitted_at + JUST_SUBMITTED:
-            raise _Lost(error.detail) from error
-        if self._is_hopeless(now) or context.is_time_up(self._kept_until, self._began):
+        is_over = (
+            retry.is_forgotten(self._failures, self._submitted_at, now)
+            or retry.is_hopeless(
+                self._broken_since, self._provider.hopeless_after, context.awake_since(), now
+            )
+            or context.is_time_up(self._kept_until, self._began)
+        )
+        if is_over:
             raise _Lost(error.detail) from error
         if now >= self._give_up_at:
             self._job = await context.mark_overdue(job)
-        return retry_wait(error, len(self._outages), context.jitter(), is_overdue=bool(self._job.overdue_at))
-
-    def _is_hopeless(self, now: datetime) -> bool:
-        """Whether the vendor has answered with errors alone for so long that it means a failed video."""
-        if self._broken_since is None or self._provider.hopeless_after is None:
-            return False
-        broken_for = now - max(self._broken_since, self._context.awake_since())
-        return broken_for.total_seconds() >= self._provider.hopeless_after
+        is_overdue = self._job.overdue_at is not None
+        return retry.after_call(error, len(self._failures), context.jitter(), is_overdue=is_overdue)
 
     def _until_next_look(self, times: list[float]) -> float:
         provider, context = self._provider, self._context
         elapsed = (context.clock.now() - self._submitted_at).total_seconds()
         pace = Pace(provider.shortest_wait, provider.looks_per_minute, context.polled[provider.name])
         return next_look(elapsed, times, self._pending.remaining_seconds, pace)
-
-
-def _is_unknown(outages: deque[ProviderError]) -> bool:
-    """Whether the vendor keeps saying that it does not know the operation."""
-    latest = list(outages)[-UNKNOWN_LOOKS:]
-    return len(latest) == UNKNOWN_LOOKS and all(isinstance(error, NotFound) for error in latest)
 
 
 def _is_broken(error: ProviderError) -> bool:

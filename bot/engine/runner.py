@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.clock import Clock
-from bot.engine.cadence import backoff
+from bot.engine import retry
 from bot.engine.engine import Engine
-from bot.engine.uptime import GRACE
 from bot.jobs import UNDER_WAY, Job
 from bot.quota.allowances import Allowance
 from bot.store import Store
@@ -25,35 +24,8 @@ ROUND = 15.0
 """Seconds after which the queue is looked at even if nobody said that something has changed."""
 RECONCILE = timedelta(minutes=1)
 """How often the rows are compared with what is done about them."""
-AFTER_TROUBLE, LONGEST_AFTER_TROUBLE = 5.0, 300.0
-"""Seconds until a drive that failed for a reason of ours is taken up again, longer each time."""
 IN_FLIGHT = 15.0
 """Seconds that calls in flight get to end when the bot stops."""
-
-
-class _Trouble:
-    """What failed in a row while one job was driven."""
-
-    def __init__(self, now: datetime) -> None:
-        self.failures = 0
-        self.tried_at = now
-        self.since: datetime | None = None
-        self._is_database = False
-        self.lasts = False
-        """It went on for a while, and the database was not away meanwhile."""
-
-    def met(self, error: Exception, now: datetime) -> None:
-        is_database = isinstance(error, StoreError)
-        if is_database and now - self.tried_at > GRACE:
-            # It had gone well for a while.
-            self.failures, self.since = 0, None
-        if is_database is not self._is_database:
-            # After an outage one waits for long: two failures would be enough.
-            self.since = None
-        self._is_database = is_database
-        self.failures += 1
-        self.since = self.since or now
-        self.lasts = now - self.since >= GRACE
 
 
 class Local:
@@ -74,7 +46,7 @@ class Local:
         self._let_go: set[int] = set()
         """Ended jobs that need to be shown and nothing else."""
         self._reconciled_at: datetime | None = None
-        self._chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._jitter = random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     async def start(self) -> None:
         """Take up every open job."""
@@ -138,36 +110,34 @@ class Local:
     async def _drive(self, job: Job) -> None:
         """Drive one job; whatever goes wrong on our side, it is taken up again from its row."""
         current: Job | None = job
-        trouble = _Trouble(self._clock.now())
+        failures = retry.DriveFailures(self._clock.now())
         try:
             while current and current.state in UNDER_WAY and not self._engine.stopping.is_set():
-                trouble.tried_at = self._clock.now()
+                failures.tried_at = self._clock.now()
                 try:
                     current = await self._engine.drive(current)
                 except Exception as error:
                     log.exception("the drive of job %d failed", job.id)
-                    trouble.met(error, self._clock.now())
-                    wait = AFTER_TROUBLE + backoff(
-                        trouble.failures, None, self._chance.random(), LONGEST_AFTER_TROUBLE
-                    )
+                    failures.add(self._clock.now(), is_database=isinstance(error, StoreError))
+                    wait = retry.after_drive(failures.count, self._jitter.random())
                     await self._clock.wait(self._engine.stopping, wait)
-                    current = await self._after_trouble(current, trouble)
+                    current = await self._after_failure(current, failures)
         finally:
             self._driven.discard(job.id)
         self.wake()
 
-    async def _after_trouble(self, job: Job, trouble: "_Trouble") -> Job | None:
+    async def _after_failure(self, job: Job, failures: retry.DriveFailures) -> Job | None:
         """The job as its row has it, where it can be read; None if its time is up."""
         try:
             fresh = await self._store.jobs.get(job.id)
         except Exception:
             log.exception("job %d cannot be read", job.id)
-            trouble.since = None
+            failures.since = None
             return job
         try:
             if fresh is not None and not fresh.state.is_open:
                 await self._engine.finish(fresh)
-            elif fresh is not None and trouble.lasts and await self._engine.expire(fresh, trouble.since):
+            elif fresh is not None and failures.lasts and await self._engine.expire(fresh, failures.since):
                 return None
         except Exception:
             log.exception("job %d could not be ended", job.id)
@@ -190,7 +160,7 @@ class Local:
                 wait = await self._attend_queue()
             except Exception:
                 log.exception("the queue could not be looked at")
-                wait, is_sure = AFTER_TROUBLE, False
+                wait, is_sure = retry.AFTER_DRIVE, False
             self._engine.uptime.expect(self._clock.now() + timedelta(seconds=wait))
             await self._clock.wait(self._wake, wait)
 

@@ -5,6 +5,7 @@ import logging
 from datetime import timedelta
 from http import HTTPStatus
 
+from bot.engine import retry
 from bot.engine.context import JobContext, Stopping
 from bot.jobs import Failure, Job, JobState
 from bot.pricing import is_unknown
@@ -31,8 +32,6 @@ log = logging.getLogger(__name__)
 
 SUBMIT_TIMEOUT = 600.0
 """Seconds; providers have shorter ones of their own."""
-LONGEST_WAIT = 7200.0
-"""Seconds; whatever a vendor asks for, a job does not stay in the queue for longer."""
 
 _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
     (Unauthorized, Failure.UNAUTHORIZED),
@@ -196,10 +195,7 @@ def _is_dearer(context: JobContext, job: Job, rules: ServerRules, provider: str,
 
 async def _requeue(context: JobContext, job: Job, error: Overloaded | Unreachable) -> Job:
     """Nothing was accepted: the job goes back to the queue and is tried again, later each time."""
-    # Negative where the clock was put back since.
-    age = max(0.0, (context.clock.now() - job.created_at).total_seconds())
-    asked_wait = error.retry_after if isinstance(error, Overloaded) else None
-    wait = min(LONGEST_WAIT, max(asked_wait or 0.0, min(120.0, 5.0 + age / 4)))
+    wait = retry.in_queue((context.clock.now() - job.created_at).total_seconds(), error)
     log.info("job %d goes back to the queue for %.0f s: %s", job.id, wait, error.detail)
     not_before = context.clock.now() + timedelta(seconds=wait)
     return await context.move(job, JobState.QUEUED, asked_at=None, not_before=not_before)

@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.engine.retry import LONGEST_REST, ONE_OUTAGE, OUTAGES_UNTIL_REST, PAUSE, REST
 from bot.jobs import Failure
-from bot.provider_health import (
-    LONGEST_REST,
-    ONE_OUTAGE,
-    OUTAGES_UNTIL_REST,
-    PAUSE,
-    REST,
-    ProviderHealth,
-)
+from bot.provider_health import ProviderHealth
 from providers.errors import (
     Forbidden,
     InvalidRequest,

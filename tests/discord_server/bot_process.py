@@ -26,7 +26,7 @@ from yarl import URL
 from bot import app, client
 from bot.__main__ import main as command_line
 from bot.delivery import rate_limit
-from bot.engine import context, download, engine, runner, uptime
+from bot.engine import engine, retry, runner, uptime
 from bot.jobs import Job, JobState, TimeLimits, deadline
 from bot.store import db, sqlite
 from providers import discover
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
 PATIENCE: dict[Any, tuple[str, ...]] = {
     uptime: ("LATE", "GRACE"),
     engine: ("AWAY", "GRACE"),
-    download: ("BELIEVED_AFTER",),
-    context: ("GRACE", "SHORT_WAIT", "LONG_WAIT"),
-    runner: ("ROUND", "RECONCILE", "AFTER_TROUBLE", "LONGEST_AFTER_TROUBLE"),
+    retry: ("GRACE", "SHORT_WAIT", "LONG_WAIT", "BELIEVED_AFTER", "AFTER_DRIVE", "LONGEST_AFTER_DRIVE"),
+    runner: ("ROUND", "RECONCILE"),
 }
 """What `SHORTER` divides, beside the time limits of jobs."""
 FORKS = mp.get_context("forkserver")

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from bot.engine.cadence import GROWTH, LONGEST_WAIT, Pace, backoff, next_look, typical
+from bot.engine.cadence import GROWTH, LONGEST_WAIT, Pace, next_look, typical
 
 FREE = Pace(shortest=2, per_minute=None, sharing=1)
 HISTORY = [60.0, 70.0, 80.0, 90.0]
@@ -101,22 +101,6 @@ def test_jobs_that_share_a_budget_never_look_more_often_than_it_allows(
     times = [start + look for start in starts for look in looks(600, known(history, pace))]
     for minute in range(0, 600, 20):
         assert sum(minute <= time < minute + 60 for time in times) <= 60
-
-
-def test_each_outage_in_a_row_doubles_the_wait_up_to_a_minute() -> None:
-    waits = [backoff(number, None, chance=1) for number in range(1, 9)]
-    assert waits == [2, 4, 8, 16, 32, 60, 60, 60]
-    assert backoff(10**6, None, chance=1) == 60
-
-
-def test_retries_are_spread_over_half_of_the_wait() -> None:
-    assert [backoff(3, None, chance) for chance in (0, 0.5, 1)] == [4, 6, 8]
-
-
-def test_a_vendor_that_says_when_to_come_back_is_believed() -> None:
-    assert backoff(1, 30, chance=0) == 30
-    assert backoff(1, 0, chance=1) == 2
-    assert backoff(6, 1, chance=1) == 60
 
 
 def test_what_was_measured_replaces_the_published_guess() -> None:

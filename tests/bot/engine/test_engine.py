@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from bot.engine.download import DOWNLOADS
-from bot.engine.poll import UNKNOWN_LOOKS
+from bot.engine.retry import BAD_DOWNLOADS, OUTAGES_UNTIL_REST, UNKNOWN_ANSWERS
 from bot.errors import TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState
-from bot.provider_health import OUTAGES_UNTIL_REST
 from bot.store.db import StoreError
 from bot.store.jobs import Jobs, Moved
 from bot.store.queue import Caps
@@ -259,7 +257,7 @@ async def test_an_unknown_operation_is_believed_only_when_said_again_and_again(h
 
 async def test_an_operation_may_be_unknown_for_the_first_minute(make_hall: Make) -> None:
     hall = await make_hall()
-    hall.provider.polls.extend([NotFound("404")] * UNKNOWN_LOOKS)
+    hall.provider.polls.extend([NotFound("404")] * UNKNOWN_ANSWERS)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
 
 
@@ -479,7 +477,9 @@ async def test_a_download_is_repeated_before_it_is_judged(hall: Hall, given: Exc
 
 
 @pytest.mark.parametrize(
-    "given", [[b"<html>"] * DOWNLOADS, [Overloaded("429", retry_after=200), b"<html>"]], ids=["soon", "once"]
+    "given",
+    [[b"<html>"] * BAD_DOWNLOADS, [Overloaded("429", retry_after=200), b"<html>"]],
+    ids=["soon", "once"],
 )
 async def test_what_is_no_video_is_believed_neither_soon_nor_at_once(
     make_hall: Make, given: list[Exception | bytes]

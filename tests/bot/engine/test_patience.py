@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.engine.download import DOWNLOADS
+from bot.engine.retry import BAD_DOWNLOADS
 from bot.engine.uptime import GRACE
 from bot.errors import Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState, Place
@@ -213,10 +213,10 @@ async def test_a_vendor_that_asks_for_patience_has_not_answered(hall: Hall) -> N
 
 
 async def test_what_is_no_video_is_not_believed_right_after_a_pause(hall: Hall) -> None:
-    hall.provider.downloads.extend([b"<html>"] * DOWNLOADS)
+    hall.provider.downloads.extend([b"<html>"] * BAD_DOWNLOADS)
     await in_state(hall, S.DOWNLOADING)
     await hall.runner.start()
-    await eventually(lambda: len(hall.provider.downloads) < DOWNLOADS - 1)
+    await eventually(lambda: len(hall.provider.downloads) < BAD_DOWNLOADS - 1)
     await slept(hall)
     assert (await eventually(hall.ended)).state is S.DELIVERED
 
