@@ -56,20 +56,7 @@ class Failed(Frozen):
 
 
 class Sink(Protocol):
-    """Where a download goes, chunk by chunk. It may hold the beginning that an earlier call has brought."""
-
-    @property
-    def size(self) -> int:
-        """Bytes that are there."""
-        ...
-
-    @property
-    def validator(self) -> str | None:
-        """What the server calls the file that they belong to; None if it cannot be gone on with."""
-        ...
-
-    async def begin(self, validator: str | None, /) -> None:
-        """Drop what is there: what follows is the file from its first byte."""
+    """Where a download goes, chunk by chunk, from the file's first byte."""
 
     async def write(self, chunk: bytes, /) -> None: ...
 
@@ -252,10 +239,7 @@ class Provider(ABC, Generic[C]):
 
     @abstractmethod
     async def download(self, operation: Operation, video: Succeeded, sink: Sink) -> None:
-        """Stream the finished file into the sink. What arrives is unverified.
-
-        Where the sink holds a beginning, go on after it or `begin` anew.
-        """
+        """Stream the finished file into the sink. What arrives is unverified."""
 
     async def quote(self, request: VideoRequest, spec: ModelSpec) -> int | None:
         """What the video will cost, in millionths of a US dollar; None where that is not known.

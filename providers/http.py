@@ -37,7 +37,6 @@ from providers._http_body import (
 )
 from providers._http_expiry import instant, link_expiry
 from providers._http_links import PublicResolver, Trust, meant_by, open_session
-from providers._http_ranges import UNSATISFIABLE, begun, rest_of
 from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
 from providers.errors import ProviderError, Uncertain, Unusable
@@ -169,18 +168,22 @@ class Api:
     ) -> None:
         """Stream a file from a path of this API (by POST if there is JSON) or from a URL the vendor names.
 
-        Goes on where an earlier call broke off, if the server gives the rest of the same file by GET. Raises
-        Unusable where text comes in place of a file or the file is above the size cap.
+        Raises Unusable where text comes in place of a file or the file is above the size cap.
         """
         url = meant_by(location) if "://" in location else self._url(location).with_query(params or {})
-        try:
-            await self._follow(url, sink, json, budget)
-        except ProviderError as error:
-            if error.status != UNSATISFIABLE or not rest_of(sink):
-                raise
-            # Nothing comes after what is there: it is another file's beginning, or all of it.
-            await sink.begin(None)
-            await self._follow(url, sink, json, budget)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
+        )
+        for _ in range(MAX_REDIRECTS + 1):
+            self._trust.judge(url)
+            method = "GET" if json is None else "POST"
+            async with self._request(method, url, timeout=timeout, json=json, budget=budget) as response:
+                if response.status not in REDIRECTS:
+                    await self._copy(response, sink)
+                    return
+                url = meant_by(response.headers.get("Location", ""), seen_from=url)
+                json = budget = None  # a redirect leads to the file itself
+        raise Unusable(f"more than {MAX_REDIRECTS} redirects")
 
     def quote(self, said: JsonValue, *, limit: int = 300) -> str:
         """The vendor's own words, without the key that some of them repeat."""
@@ -193,27 +196,6 @@ class Api:
     def _headers_of(self, response: aiohttp.ClientResponse) -> CIMultiDict[str]:
         """What the headers say: plain, and without the key that some repeat."""
         return CIMultiDict((name, plain(self._hidden(said))) for name, said in response.headers.items())
-
-    async def _follow(self, url: URL, sink: Sink, json: JsonObject | None, budget: RateLimit | None) -> None:
-        """Follow redirects to the file, and copy what is missing of it."""
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._config.transfer_timeout
-        )
-        for _ in range(MAX_REDIRECTS + 1):
-            self._trust.judge(url)
-            method, rest = ("GET", rest_of(sink)) if json is None else ("POST", {})
-            # Compressed on the way, a file has other offsets than here.
-            headers = {"Accept-Encoding": "identity", **rest}
-            async with self._request(
-                method, url, timeout=timeout, json=json, budget=budget, headers=headers
-            ) as response:
-                if response.status in REDIRECTS:
-                    url = meant_by(response.headers.get("Location", ""), seen_from=url)
-                    json = budget = None  # a redirect leads to the file itself
-                    continue
-                await self._copy(response, sink, sink.size if rest else 0)
-                return
-        raise Unusable(f"more than {MAX_REDIRECTS} redirects")
 
     def _url(self, path: str) -> URL:
         return URL(f"{self._base}{path}")
@@ -231,10 +213,9 @@ class Api:
         data: aiohttp.FormData | None = None,
         json: JsonObject | None = None,
         budget: RateLimit | None = None,
-        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         is_own = self._trust.is_own(url)
-        headers = {**(headers or {}), **(self._headers if is_own else {})}
+        headers = dict(self._headers) if is_own else {}
         if json is not None:
             headers["Content-Type"] = "application/json"
         async with self._breather.watch() if self._breather and is_own else nullcontext():
@@ -272,18 +253,16 @@ class Api:
         error = meaning(response.status, headers, said)
         return self._refine(error, body) if self._refine else error
 
-    async def _copy(self, response: aiohttp.ClientResponse, sink: Sink, start: int) -> None:
-        """Write an answer, asked for from `start` on, to the sink."""
+    async def _copy(self, response: aiohttp.ClientResponse, sink: Sink) -> None:
         if response.content_type.startswith(_TEXT_TYPES):
             said, _ = await self._said(response)
             raise Unusable(f"{plain(self._hidden(response.content_type))} in place of a video: {said}")
-        total = await begun(response, sink, start)
+        size = 0
         while chunk := await next_chunk(response):
-            if sink.size + len(chunk) > self._resources.max_video_bytes:
+            size += len(chunk)
+            if size > self._resources.max_video_bytes:
                 raise Unusable(f"the file is larger than {self._resources.max_video_bytes} bytes")
             await sink.write(chunk)
-        if total is not None and sink.size != total:
-            raise Uncertain(f"{sink.size} of {total} bytes")
 
     async def _said(self, response: aiohttp.ClientResponse) -> tuple[str, JsonObject]:
         """What an unwelcome answer says. Where that cannot be read, its status still stands."""

@@ -132,10 +132,11 @@ class Local(Provider[LocalConfig]):
             file = await asyncio.to_thread(path.open, "rb")
         except FileNotFoundError as error:
             raise NotFound(f"no video of render {path.parent.name}") from error
+        size = 0
         with file:
-            await sink.begin(None)
             while chunk := await asyncio.to_thread(file.read, CHUNK):
-                if sink.size + len(chunk) > self.resources.max_video_bytes:
+                size += len(chunk)
+                if size > self.resources.max_video_bytes:
                     raise Unusable(f"the file is larger than {self.resources.max_video_bytes} bytes")
                 await sink.write(chunk)
 

@@ -17,7 +17,7 @@ from providers.errors import NotFound, ProviderError, Unusable
 log = logging.getLogger(__name__)
 
 DOWNLOAD_TIMEOUT = 1800.0
-"""Seconds for one try; the next one goes on where it broke off, where the server allows that."""
+"""Seconds for one try; the next one starts from the beginning."""
 
 A_DAY = timedelta(days=1)
 """For so long at least a video is kept that no place took."""

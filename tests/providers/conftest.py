@@ -44,18 +44,10 @@ class FileHost(VendorServer):
 
 
 class Received:
-    """A sink in memory, with what an earlier call has brought."""
+    """A sink in memory."""
 
-    def __init__(self, data: bytes = b"", validator: str | None = None) -> None:
-        self.data = data
-        self.validator = validator
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    async def begin(self, validator: str | None, /) -> None:
-        self.data, self.validator = b"", validator
+    def __init__(self) -> None:
+        self.data = b""
 
     async def write(self, chunk: bytes, /) -> None:
         self.data += chunk

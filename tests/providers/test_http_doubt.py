@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import JsonValue, SecretStr, ValidationError
 
@@ -14,14 +15,21 @@ from providers.base import RemoteConfig, Resources
 from providers.errors import InvalidRequest, Uncertain, Unreachable
 from providers.http import Api, open_session
 from tests.providers.conftest import no_more_files
-from tests.vendors.base import nobody_home
+from tests.vendors.base import VendorServer, nobody_home
 from tests.vendors.faults import cut, hang
-from tests.vendors.shelf import Shelf
+
+
+class Vendor(VendorServer):
+    def routes(self) -> list[web.RouteDef]:
+        return [self.route("ask", "POST", "/ask", lambda _: web.json_response({}))]
+
+    def authorized(self, _: web.Request) -> bool:
+        return True
 
 
 @pytest.fixture
-async def vendor() -> AsyncIterator[Shelf]:
-    async with Shelf() as server:
+async def vendor() -> AsyncIterator[Vendor]:
+    async with Vendor() as server:
         yield server
 
 
@@ -30,11 +38,11 @@ def connect(resources: Resources, url: str, *, seconds: float = 30) -> Api:
 
 
 @pytest.fixture
-def api(resources: Resources, vendor: Shelf) -> Api:
+def api(resources: Resources, vendor: Vendor) -> Api:
     return connect(resources, vendor.url)
 
 
-async def test_without_a_file_to_open_nothing_was_sent(api: Api, vendor: Shelf) -> None:
+async def test_without_a_file_to_open_nothing_was_sent(api: Api, vendor: Vendor) -> None:
     with no_more_files(), pytest.raises(Unreachable):
         await api.submit("/ask", json={})
     assert vendor.requests == []
@@ -53,7 +61,7 @@ async def test_on_a_closed_connector_nothing_was_sent(api: Api, resources: Resou
         await api.submit("/ask", json={})
 
 
-async def test_without_tls_nothing_was_sent(resources: Resources, vendor: Shelf) -> None:
+async def test_without_tls_nothing_was_sent(resources: Resources, vendor: Vendor) -> None:
     with pytest.raises(Unreachable):
         await connect(resources, vendor.url.replace("http:", "https:")).submit("/ask", json={})
 
@@ -80,7 +88,7 @@ async def test_without_an_address_nothing_was_sent(
 
 
 async def test_time_that_is_up_before_there_is_a_connection_sent_nothing(
-    resources: Resources, vendor: Shelf
+    resources: Resources, vendor: Vendor
 ) -> None:
     connector = aiohttp.TCPConnector(limit=1)
     async with aiohttp.ClientSession(connector=connector, trace_configs=[trace()]) as session:
@@ -96,14 +104,14 @@ async def test_time_that_is_up_before_there_is_a_connection_sent_nothing(
 
 @pytest.mark.parametrize("body", [{"x": float("nan")}, {"x": object()}])
 async def test_what_cannot_be_written_will_never_do(
-    api: Api, vendor: Shelf, body: dict[str, JsonValue]
+    api: Api, vendor: Vendor, body: dict[str, JsonValue]
 ) -> None:
     with pytest.raises(InvalidRequest):
         await api.submit("/ask", json=body)
     assert vendor.requests == []
 
 
-async def test_a_form_that_cannot_be_encoded_will_never_do(api: Api, vendor: Shelf) -> None:
+async def test_a_form_that_cannot_be_encoded_will_never_do(api: Api, vendor: Vendor) -> None:
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("prompt", "half a pair: \ud83d")
     with pytest.raises(InvalidRequest):
@@ -111,7 +119,7 @@ async def test_a_form_that_cannot_be_encoded_will_never_do(api: Api, vendor: She
     assert vendor.requests == []
 
 
-async def test_a_call_that_was_cut_is_in_doubt(api: Api, vendor: Shelf) -> None:
+async def test_a_call_that_was_cut_is_in_doubt(api: Api, vendor: Vendor) -> None:
     vendor.next("ask", cut)
     with pytest.raises(Uncertain):
         await api.submit("/ask", json={})
@@ -119,7 +127,7 @@ async def test_a_call_that_was_cut_is_in_doubt(api: Api, vendor: Shelf) -> None:
 
 
 async def test_a_session_that_cannot_tell_leaves_the_call_in_doubt(
-    resources: Resources, vendor: Shelf
+    resources: Resources, vendor: Vendor
 ) -> None:
     async with aiohttp.ClientSession() as session, nobody_home() as nobody:
         mine = replace(resources, session=session)

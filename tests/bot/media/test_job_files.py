@@ -23,7 +23,7 @@ async def filled(files: JobFiles, job_id: int, *, touched: int = 0) -> Path:
     video = files.video(job_id)
     for path in (video, files.fitted(job_id), files.facts(job_id)):
         path.write_bytes(b"x")
-        for more in (".part", ".validator", ".fit.progress"):
+        for more in (".part", ".fit.progress"):
             path.with_name(path.name + more).write_bytes(b"x")
     os.utime(video.parent, (touched, touched))
     return video.parent
