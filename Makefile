@@ -3,7 +3,12 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
 	command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 BIN := .venv/bin
+# What is installed: to run the bot and the demo, or the tools for development as well.
+RUN := .venv/.run
 READY := .venv/.ready
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command 'make lock' pyproject.toml
 SIDE_BY_SIDE := --no-print-directory --jobs --output-sync=target
 
 # The tests run in parts, each in a process of its own, all of them at once.
@@ -27,7 +32,7 @@ rest := $(STARTS) tests/cogs tests/discord_server $(wildcard tests/test_*.py)
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
-demo: $(READY) ## Try the bot in a browser: no token, no key, no server
+demo: $(RUN) ## Try the bot in a browser: no token, no key, no server
 	@$(BIN)/python -m bot demo
 
 test: $(READY) ## Run the tests, on SQLite
@@ -45,7 +50,7 @@ browser: $(READY) ## Try the demo in Chromium, where there is one
 parts:
 	@$(foreach part,$(PARTS),echo "$($(part))";)
 
-run: $(READY) ## Run the bot with the settings in .env
+run: $(RUN) ## Run the bot with the settings in .env
 	@$(BIN)/python -m bot run
 
 check: $(READY) ## What must be green before a commit: lint, types, the tests on both databases, coverage
@@ -60,9 +65,10 @@ lint: $(READY)
 types: $(READY)
 	@$(BIN)/basedpyright
 
-lock: $(READY) ## Renew requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --generate-hashes \
-		--no-emit-index-url --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+lock: $(READY) ## Renew requirements.lock and requirements-dev.lock from pyproject.toml
+	@$(LOCK) --upgrade --all-extras -o requirements-dev.lock
+	@cp requirements-dev.lock requirements.lock
+	@$(LOCK) --extra build --extra demo --extra postgres -o requirements.lock
 
 pictures: $(READY) ## Take the pictures of docs/moderators.md anew
 	@$(BIN)/python docs/pictures/take.py
@@ -82,10 +88,15 @@ bench-growth: $(READY) ## Measure what a command costs in a server with much his
 clean: ## Remove the virtual environment and everything built
 	@rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .coverage*
 
-$(READY): requirements.lock pyproject.toml
+$(RUN): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Stillmotion needs Python 3.11 or newer: https://www.python.org/downloads/"; exit 1; }
-	@echo "Setting up .venv with $$($(PYTHON) --version) (once, about a minute) ..."
+	@echo "Setting up .venv with $$($(PYTHON) --version): 400 MB, once, about a minute ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(READY): requirements-dev.lock $(RUN)
+	@echo "Adding the tools for development: 600 MB, once, about a minute ..."
+	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
