@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import shutil
-from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum, auto
 from pathlib import Path
 
 from bot.engine import retry
@@ -19,11 +19,43 @@ from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)
 
-_FINAL: Mapping[type[Exception], Failure] = {
-    TooMuch: Failure.TOO_LARGE,
-    BadVideo: Failure.BAD_VIDEO,
-}
-"""What no other try would change."""
+_TROUBLE = (Undelivered, ProviderError, ChildFailed, OSError)
+"""What may go better the next time."""
+
+
+class Next(Enum):
+    """What follows a try that has not brought the video to Discord; a Failure is the end."""
+
+    RETRY = auto()
+    SMALLER = auto()
+    ELSEWHERE = auto()
+
+
+def after(error: Exception, *, steps: int, is_time_up: bool, is_here: bool) -> Next | Failure:
+    """What follows from an error; the video was made smaller `steps` times, and its file is here or not."""
+    match error:
+        case TooMuch():
+            return Failure.TOO_LARGE
+        case BadVideo():
+            return Failure.BAD_VIDEO
+        case TooLarge():
+            return Next.SMALLER if steps < retry.SMALLER_VIDEOS else Failure.TOO_LARGE
+        case Undelivered() | ProviderError() | ChildFailed() | OSError() if not is_time_up:
+            return Next.RETRY
+        case DeliveryFault():
+            return Next.ELSEWHERE
+        case _:
+            # Without its file, nobody will ever have it; with it, something here was in the way.
+            return Failure.UNDELIVERABLE if is_here else Failure.LOST
+
+
+def after_refusal(*, is_there: bool | None, is_unsure: bool, has_place: bool) -> JobState:
+    """What follows where a place takes no video; `is_there` is None if nobody knows whether it has it."""
+    if is_there:
+        return JobState.DELIVERED
+    if not has_place or (is_there is None and is_unsure):
+        return JobState.FAILED
+    return JobState.DELIVERING
 
 
 async def deliver(context: JobContext, job: Job, give_up_at: datetime) -> Job:
@@ -55,34 +87,49 @@ class _Delivery:
 
     async def try_once(self) -> None:
         """One way through; waits after one that changed nothing."""
-        context, before = self._context, self.job
         try:
             await self._post()
-        except tuple(_FINAL) as error:
-            self.job = await context.fail(self.job, _FINAL[type(error)], str(error))
-        except TooLarge as error:
-            await self._step_down(error)
-            return
-        except Undeliverable as error:
-            before = self.job
+        except (TooMuch, BadVideo, TooLarge, Undeliverable, *_TROUBLE) as error:
             await self._go_on(error)
-        except (Undelivered, ProviderError, ChildFailed, OSError) as error:
-            log.warning("job %d could not be delivered yet: %s", self.job.id, error)
-            self._unsure |= isinstance(error, Undelivered) and self.job.message_id is not None
-            await make_room_if_full(context, self.job, error)
-            if context.clock.now() >= self._give_up_at:
-                self.job = await context.mark_overdue(self.job)
-            before = self.job
-            if context.is_time_up(self._until(error), self._began):
-                await self._out_of_time(error)
+
+    async def _go_on(self, error: Exception) -> None:
+        context = self._context
+        if isinstance(error, _TROUBLE):
+            await self._note(error)
+        before = self.job
+        is_time_up = context.is_time_up(self._until(error), self._began)
+        match after(error, steps=self._steps, is_time_up=is_time_up, is_here=self._is_here()):
+            case Failure() as failure:
+                self.job = await context.fail(self.job, failure, f"{self.job.place}: {error}")
+            case Next.SMALLER:
+                # What Discord refused is remembered, so that the next one comes out smaller.
+                self._steps += 1
+                context.files.fitted(self.job.id).unlink(missing_ok=True)
+                return
+            case Next.ELSEWHERE:
+                await self._go_elsewhere(error)
+            case Next.RETRY:
+                pass
         if self.job.place is not before.place:
             self._unsure = False
         if self.job is before:
             self._failures += 1
-            wait = retry.after_call(
-                None, self._failures, context.jitter(), is_overdue=before.overdue_at is not None
+            is_overdue = before.overdue_at is not None
+            await context.pause(
+                retry.after_call(None, self._failures, context.jitter(), is_overdue=is_overdue)
             )
-            await context.pause(wait)
+
+    async def _note(self, error: Exception) -> None:
+        """Take note of what may go better the next time."""
+        context, job = self._context, self.job
+        log.warning("job %d could not be delivered yet: %s", job.id, error)
+        self._unsure |= isinstance(error, Undelivered) and job.message_id is not None
+        await make_room_if_full(context, job, error)
+        if context.clock.now() >= self._give_up_at:
+            self.job = await context.mark_overdue(job)
+
+    def _is_here(self) -> bool:
+        return self._context.files.video(self.job.id).exists()
 
     async def _post(self) -> None:
         context = self._context
@@ -100,7 +147,7 @@ class _Delivery:
     async def _fit(self) -> None:
         """Have the file here as its place takes it. Making it fit takes no time from the delivery."""
         context = self._context
-        if not context.files.video(self.job.id).exists():
+        if not self._is_here():
             await download_once(context, self.job)
         began = context.clock.now()
         await fit(context, self.job)
@@ -114,29 +161,12 @@ class _Delivery:
             self.job, JobState.DELIVERING, message_id=posted.message_id, place_id=place_id
         )
 
-    async def _step_down(self, error: TooLarge) -> None:
-        """What Discord refused is remembered, so that the next one comes out smaller."""
-        self._steps += 1
-        if self._steps > retry.SMALLER_VIDEOS:
-            self.job = await self._context.fail(self.job, Failure.TOO_LARGE, str(error))
-        else:
-            self._context.files.fitted(self.job.id).unlink(missing_ok=True)
-
     def _until(self, error: Exception) -> datetime:
         """Until when it is tried: a file that is not here, for as long as the vendor keeps it."""
-        is_here = isinstance(error, DeliveryFault) or self._context.files.video(self.job.id).exists()
+        is_here = isinstance(error, DeliveryFault) or self._is_here()
         return self._give_up_at if is_here else max(self._give_up_at, self._context.kept_until(self.job))
 
-    async def _out_of_time(self, error: Exception) -> None:
-        if isinstance(error, DeliveryFault):
-            await self._go_on(error)
-            return
-        # Without its file, nobody will ever have it; with it, something here was in the way.
-        is_here = self._context.files.video(self.job.id).exists()
-        failure = Failure.UNDELIVERABLE if is_here else Failure.LOST
-        self.job = await self._context.fail(self.job, failure, f"{self.job.place}: {error}")
-
-    async def _go_on(self, refusal: DeliveryFault) -> None:
+    async def _go_elsewhere(self, refusal: Exception) -> None:
         """Send the job to the next place, or to its end; it stays while Discord does not answer."""
         context, job = self._context, self.job
         # The row says what each place answered.
@@ -147,15 +177,16 @@ class _Delivery:
         except Undelivered as error:
             log.warning("job %d stays where it is: %s", job.id, error)
             return
-        if is_there:
-            self.job = await context.move(job, JobState.DELIVERED)
-        elif place is None or (is_there is None and self._unsure):
+        state = after_refusal(is_there=is_there, is_unsure=self._unsure, has_place=place is not None)
+        if state is JobState.FAILED:
             self.job = await context.fail(job, Failure.UNDELIVERABLE, detail)
+        elif place is None:
+            self.job = await context.move(job, state)
         else:
             log.warning("job %d goes on to the next place, %s: %s", job.id, place[0], refusal)
             self.job = await context.move(
                 job,
-                JobState.DELIVERING,
+                state,
                 place=place[0],
                 place_id=place[1],
                 message_id=None,
@@ -163,7 +194,7 @@ class _Delivery:
                 detail=detail,
             )
 
-    async def _next_place(self, refusal: DeliveryFault) -> tuple[Place, int | None] | None:
+    async def _next_place(self, refusal: Exception) -> tuple[Place, int | None] | None:
         """The next place; when the time is up, one that is not known now is passed over."""
         next_place = self._context.messenger.next_place
         try:
