@@ -251,7 +251,7 @@ class _App:
             member=settings.member_jobs,
             server=settings.server_jobs,
             servers=settings.limits.servers,
-            providers={name: provider.max_jobs for name, provider in providers.items()},
+            providers={name: settings.providers[name].max_jobs for name in providers},
         )
         runner = Local(engine, store, caps, settings.allowance, clock)
         rules = HouseRules(

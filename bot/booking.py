@@ -224,12 +224,11 @@ class Booking:
         return await self._store.jobs.recent(guild_id, user_id, limit)
 
     def _check(self, name: str, spec: ModelSpec, request: VideoRequest) -> None:
-        """Everything that the model and the provider have to say about a request. Raises UserFault."""
+        """Whether the provider can be asked now, and the model takes this request. Raises UserFault."""
         if (paused := self.catalogue.health[name].paused) is not None:
             raise NotNow(f"{reason(paused, self.catalogue.providers[name].label)} Nothing was charged.")
         try:
             spec.check(request)
-            self.catalogue.providers[name].check(spec.complete(request), spec)
         except OptionRefused as refusal:
             others = self.catalogue.takers(spec.mode, refusal.option) if refusal.option else []
             instead = (

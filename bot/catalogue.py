@@ -16,7 +16,7 @@ from bot.saved_models import SavedModels
 from bot.words import code, escape
 from providers import AnyProvider
 from providers.errors import OutOfFunds, ProviderError, Unauthorized
-from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
+from providers.specs import Mode, ModelSpec, VideoRequest
 
 log = logging.getLogger(__name__)
 
@@ -106,13 +106,15 @@ class Catalogue:
     def specs(self, provider: str) -> Sequence[ModelSpec]:
         """What a provider offers, as far as that is known."""
         if self.is_unknown(provider):
-            return self.providers[provider].builtin
+            return self.providers[provider].terms.builtin
         return self._specs.get(provider, ())
 
     def ranked(self, first: str | None = None) -> list[str]:
         """The enabled providers; `first` comes first, else the bot's default, and a last resort last."""
         first = first if first in self.providers else self._default
-        return sorted(self.providers, key=lambda name: (name != first, self.providers[name].last_resort))
+        return sorted(
+            self.providers, key=lambda name: (name != first, self.providers[name].terms.last_resort)
+        )
 
     def offers(self, mode: Mode, first: str | None = None) -> dict[str, list[ModelSpec]]:
         """The models of this mode by provider, in the order of `ranked`."""
@@ -151,7 +153,7 @@ class Catalogue:
         found = self.candidates(mode, provider, wish.model or None, first)
         if not found:
             raise self._nothing(mode, provider, wish.model)
-        able = [(name, spec) for name, spec in found if self.can(name, spec, wish)]
+        able = [(name, spec) for name, spec in found if spec.takes(wish)]
         fit = [
             (name, spec) for name, spec in able if self.health[name].is_available(now) and name not in paused
         ]
@@ -175,15 +177,6 @@ class Catalogue:
         except TimeoutError:
             self._quote_after[name] = time() + QUOTE_AGAIN
             return None
-
-    def can(self, name: str, spec: ModelSpec, wish: VideoRequest) -> bool:
-        """Whether a model takes everything that a wish asks for."""
-        try:
-            spec.check(wish)
-            self.providers[name].check(spec.complete(wish), spec)
-        except OptionRefused:
-            return False
-        return True
 
     def takers(self, mode: Mode, option: str) -> list[str]:
         """The names of models that let people choose this option, the best first; not too many to read."""
@@ -272,7 +265,7 @@ class Catalogue:
         self._specs[provider.name] = specs
         self._answered.add(provider.name)
         self._ask_at[provider.name] = now + FRESH
-        if provider.publishes_models:
+        if provider.terms.publishes_models:
             self.health[provider.name].record_answer()
         if self._saved is not None:
             await self._saved.save(provider, specs, now)

@@ -16,16 +16,16 @@ def is_unknown(provider: AnyProvider, quoted: int | None, rules: ServerRules, li
 
     A server's own budget leaves alone who never names one; the operator's limits do not.
     """
-    if quoted is not None or provider.is_free:
+    if quoted is not None or provider.terms.is_free:
         return False
-    return limits.needs_prices or (rules.budget is not None and provider.quotes)
+    return limits.needs_prices or (rules.budget is not None and provider.terms.quotes)
 
 
 def check_price(provider: AnyProvider, quoted: int | None, rules: ServerRules, limits: Limits) -> None:
     """Raises NotNow if the price is not known and has to be."""
     if not is_unknown(provider, quoted, rules, limits):
         return
-    if provider.quotes:
+    if provider.terms.quotes:
         raise NotNow(
             f"{escape(provider.label)} does not say what this costs just now, and there is a budget. "
             "Try again in a minute, or choose another provider. Nothing was charged."

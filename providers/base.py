@@ -166,6 +166,32 @@ class Resources:
     max_video_bytes: int = 200_000_000
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a vendor's service is like beyond its calls. The defaults hold where a vendor says nothing."""
+
+    poll_interval: float = 2.0
+    """Seconds between two polls of one operation, at the least."""
+    polls_per_minute: int | None = None
+    """The vendor's limit for one key."""
+    hopeless_after: float | None = None
+    """Seconds of polls answered with 500 alone that mean a failed video, where a vendor says it that way."""
+    keeps_for: float = 86_400.0
+    """Seconds for which the vendor keeps a finished video: downloads are tried for as long."""
+    stops_on_cancel: bool = False
+    """Whether `cancel` frees the operation's place at the vendor."""
+    is_free: bool = False
+    """Whether a submit costs nothing: one in doubt may simply be made again."""
+    quotes: bool = False
+    """Whether the vendor is asked for each price: None from `quote` then means that it cannot be had now."""
+    publishes_models: bool = False
+    """Whether `models` asks the vendor each time: then its answer shows that the vendor can be reached."""
+    builtin: Sequence[ModelSpec] = ()
+    """Models that are documented, offered as long as the vendor could not be asked for its list."""
+    last_resort: bool = False
+    """Chosen for people only where no other provider can do what they ask."""
+
+
 class Provider(ABC, Generic[C]):
     """One vendor. An instance is made once and used by many jobs at a time.
 
@@ -178,25 +204,8 @@ class Provider(ABC, Generic[C]):
     label: ClassVar[str]
     """What people read."""
     Config: ClassVar[type[ProviderConfig]]
-    looks_per_minute: ClassVar[int | None] = None
-    """The vendor's limit on polls for one key."""
-    shortest_wait: ClassVar[float] = 2.0
-    """Seconds between two looks at one operation, at the least."""
-    hopeless_after: ClassVar[float | None] = None
-    """Seconds of looks answered with 500 alone that mean a failed video, where a vendor says it that way."""
-
-    is_free: ClassVar[bool] = False
-    """Whether a submit costs nothing: one in doubt may simply be made again."""
-    keeps_for: ClassVar[float] = 86_400.0
-    """Seconds for which the vendor keeps a finished video: downloads are tried for as long."""
-    quotes: ClassVar[bool] = False
-    """Whether the vendor is asked for each price: None from `quote` then means that it cannot be had now."""
-    publishes_models: ClassVar[bool] = False
-    """Whether `models` asks the vendor each time: then its answer shows that the vendor can be reached."""
-    builtin: ClassVar[Sequence[ModelSpec]] = ()
-    """Models that are documented, offered as long as the vendor could not be asked for its list."""
-    last_resort: ClassVar[bool] = False
-    """Chosen for people only where no other provider can do what they ask."""
+    terms: Terms = Terms()
+    """The vendor's; an instance may have its own where they depend on its settings."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -208,22 +217,12 @@ class Provider(ABC, Generic[C]):
         self.config = config
         self.resources = resources
 
-    @property
-    def max_jobs(self) -> int | None:
-        """How many operations may be open at once."""
-        return self.config.max_jobs
-
-    @property
-    def stops_on_cancel(self) -> bool:
-        """Whether `cancel` frees the operation's place at the vendor."""
-        return False
-
     @abstractmethod
     async def models(self) -> Sequence[ModelSpec]:
         """The catalogue, best choice first; raises ProviderError where it is fetched."""
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
-        """Hold this around a submit: entering waits until the vendor's limits allow one more.
+    def rate_limit(self) -> AbstractAsyncContextManager[None]:
+        """Hold this around a submit: entering waits until the vendor's rate limits allow one more.
 
         Raises Overloaded, and then nothing was sent. Whoever waits can change their mind inside.
         """
@@ -249,9 +248,6 @@ class Provider(ABC, Generic[C]):
         if spec.price is None or (spec.price.per is Per.SECOND and request.duration is None):
             return None
         return spec.price.of(request.duration or 0)
-
-    def check(self, request: VideoRequest, spec: ModelSpec) -> None:
-        """Raise OptionRefused for combinations that the spec alone cannot express."""
 
     async def verify(self) -> None:
         """Raise a ProviderError if the key does not work. Costs nothing."""

@@ -21,6 +21,7 @@ from providers.base import (
     Resources,
     Sink,
     Succeeded,
+    Terms,
 )
 from providers.errors import Forbidden, OutOfFunds, Overloaded, ProviderError, Uncertain, Unusable
 from providers.fields import Identifier, Link, ModelId, Seconds, Word, entries, from_dollars
@@ -89,8 +90,10 @@ class EcoHash(Provider[EcoHashConfig]):
     name = "ecohash"
     label = "EcoHash"
     Config = EcoHashConfig
-    builtin = (WAN_21,)
-    looks_per_minute = rate_below(CALLS_PER_MINUTE) * 9 // 10  # the rest are for everything else
+    terms = Terms(
+        polls_per_minute=rate_below(CALLS_PER_MINUTE) * 9 // 10,  # the rest are for everything else
+        builtin=(WAN_21,),
+    )
 
     def __init__(
         self, config: EcoHashConfig, resources: Resources, *, time: Callable[[], float] = monotonic
@@ -100,7 +103,7 @@ class EcoHash(Provider[EcoHashConfig]):
         headers = {"Authorization": f"Bearer {key}"}
         self._calls = calls = RateLimit(CALLS_PER_MINUTE)
         self._api = Api(resources, config, config.base_url, headers, refine=_refined, budget=calls)
-        # Their turns are waited for in `turn`.
+        # They wait in `rate_limit`.
         self._orders = Api(resources, config, config.base_url, headers, refine=_refined)
         # S3 takes no key, and a file kept on the vendor's own host would be sent it.
         self._files = Api(resources, config, config.base_url, {})
@@ -119,7 +122,7 @@ class EcoHash(Provider[EcoHashConfig]):
         return [spec for spec in self._listed or (WAN_21,) if self._unsold.get(spec.id, now) <= now]
 
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
+    async def rate_limit(self) -> AsyncGenerator[None]:
         await self._calls.spend()
         yield
 

@@ -16,6 +16,7 @@ from providers.base import (
     Resources,
     Sink,
     Succeeded,
+    Terms,
 )
 from providers.errors import InvalidRequest, NotFound, Uncertain
 from providers.fields import Identifier, Word
@@ -54,7 +55,7 @@ class EigenAI(Provider[EigenAIConfig]):
     name = "eigenai"
     label = "EigenAI"
     Config = EigenAIConfig
-    shortest_wait = 5.0  # no limit is stated
+    terms = Terms(poll_interval=5.0)  # no limit is stated
 
     def __init__(self, config: EigenAIConfig, resources: Resources) -> None:
         super().__init__(config, resources)

@@ -26,6 +26,7 @@ from providers.base import (
     Resources,
     Sink,
     Succeeded,
+    Terms,
 )
 from providers.errors import (
     Advice,
@@ -122,7 +123,7 @@ class EternalAI(Provider[EternalAIConfig]):
     name = "eternalai"
     label = "EternalAI"
     Config = EternalAIConfig
-    shortest_wait = 5.0
+    terms = Terms(poll_interval=5.0)
 
     def __init__(self, config: EternalAIConfig, resources: Resources) -> None:
         super().__init__(config, resources)

@@ -14,13 +14,23 @@ from contextlib import suppress
 from errno import EAGAIN, EMFILE, ENFILE, ENOMEM, ENOSPC
 from pathlib import Path
 from random import SystemRandom
-from typing import ClassVar, Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, cast, get_args
 from uuid import UUID, uuid4
 
 from pydantic import Field
 
 from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
-from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
+from providers.base import (
+    Failed,
+    Operation,
+    Pending,
+    Provider,
+    ProviderConfig,
+    Resources,
+    Sink,
+    Succeeded,
+    Terms,
+)
 from providers.errors import InvalidRequest, NotFound, ProviderError, Unreachable, Unusable
 from providers.options import Choice, Span
 from providers.specs import Mode, ModelSpec, VideoRequest
@@ -56,11 +66,10 @@ class LocalConfig(ProviderConfig):
 class Local(Provider[LocalConfig]):
     name = "local"
     label = "This machine"
-    last_resort = True
-    is_free = True
     Config = LocalConfig
-    shortest_wait: ClassVar[float] = 0.5
-    keeps_for: ClassVar[float] = KEEP_SECONDS
+    terms = Terms(
+        poll_interval=0.5, keeps_for=KEEP_SECONDS, stops_on_cancel=True, is_free=True, last_resort=True
+    )
 
     def __init__(self, config: LocalConfig, resources: Resources) -> None:
         super().__init__(config, resources)
@@ -76,10 +85,6 @@ class Local(Provider[LocalConfig]):
             seed=_SEEDS,
             typical_seconds=3,
         )
-
-    @property
-    def stops_on_cancel(self) -> bool:
-        return True
 
     async def models(self) -> Sequence[ModelSpec]:
         return [self._spec]

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from typing import Annotated, Literal, TypeAlias
@@ -22,6 +23,7 @@ from providers.base import (
     Resources,
     Sink,
     Succeeded,
+    Terms,
 )
 from providers.errors import NotFound, Uncertain
 from providers.fields import Identifier, Link, ModelId, Word, entries, number
@@ -95,19 +97,17 @@ class OpenAIVideos(Provider[OpenAIVideosConfig]):
     name = "openai_videos"
     label = "OpenAI Videos"
     Config = OpenAIVideosConfig
-    publishes_models = True
+    terms = Terms(publishes_models=True)
 
     def __init__(self, config: OpenAIVideosConfig, resources: Resources) -> None:
         super().__init__(config, resources)
+        # SGLang only forgets what is cancelled.
+        self.terms = replace(self.terms, stops_on_cancel=config.server == "vllm")
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._api = Api(resources, config, config.base_url, headers)
         # Cloud storage needs no key, wherever it is.
         self._files = Api(resources, config, config.base_url, {})
-
-    @property
-    def stops_on_cancel(self) -> bool:
-        return self.config.server == "vllm"  # SGLang only forgets it
 
     async def models(self) -> Sequence[ModelSpec]:
         served = await self._api.catalogue("/models", _served)

@@ -155,7 +155,6 @@ class ModelSpec(Frozen):
     guidance: Decimals | None = None
     end_image: ImageLimits | None = None
     audio_file: AudioLimits | None = None
-    credits: int = 1
     price: Price | None = None
     """Where the vendor publishes one. A quote, where the vendor gives one, is better."""
     typical_seconds: float | None = None
@@ -179,6 +178,14 @@ class ModelSpec(Frozen):
         if defaults.get("aspect_ratio") is not None and self.aspect_ratio and (shape := _shape_of(request)):
             defaults["aspect_ratio"] = _nearest(self.aspect_ratio, shape)
         return request.model_copy(update=defaults)
+
+    def takes(self, request: VideoRequest) -> bool:
+        """Whether this model does everything that is asked for."""
+        try:
+            self.check(request)
+        except OptionRefused:
+            return False
+        return True
 
     def check(self, request: VideoRequest) -> None:
         """Raise OptionRefused for anything this model does not take; nothing is ever dropped silently."""

@@ -31,6 +31,7 @@ from providers.base import (
     Resources,
     Sink,
     Succeeded,
+    Terms,
 )
 from providers.errors import (
     InvalidRequest,
@@ -63,11 +64,13 @@ class Venice(Provider[VeniceConfig]):
     name = "venice"
     label = "Venice"
     Config = VeniceConfig
-    publishes_models = True
-    looks_per_minute = rate_below(RETRIEVES_PER_MINUTE)
-    shortest_wait = 5.0
-    quotes = True
-    hopeless_after = 300.0  # a 500 means that inference failed, or that Venice is down for a moment
+    terms = Terms(
+        poll_interval=5.0,
+        polls_per_minute=rate_below(RETRIEVES_PER_MINUTE),
+        hopeless_after=300.0,  # a 500 means that inference failed, or that Venice is down for a moment
+        quotes=True,
+        publishes_models=True,
+    )
 
     def __init__(self, config: VeniceConfig, resources: Resources) -> None:
         super().__init__(config, resources)
@@ -85,7 +88,7 @@ class Venice(Provider[VeniceConfig]):
             refine=self._refined,
             notice=warnings.read,
         )
-        # Their turns are waited for in `turn`.
+        # They wait in `rate_limit`.
         self._orders = Api(
             resources,
             config,
@@ -104,7 +107,7 @@ class Venice(Provider[VeniceConfig]):
         return found
 
     @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
+    async def rate_limit(self) -> AsyncGenerator[None]:
         async with self._breather.watch():
             await self._queues.spend()
             yield

@@ -92,7 +92,7 @@ class JobContext:
     def stops_on_cancel(self, job: Job) -> bool:
         """Whether the job's provider stops working on it when it is told to."""
         provider = self.catalogue.providers.get(job.provider)
-        return provider is None or provider.stops_on_cancel
+        return provider is None or provider.terms.stops_on_cancel
 
     async def move(self, job: Job, state: JobState, **changes: Unpack[Changes]) -> Job:
         """Move a job, however long the database takes. Raises Moved.
@@ -147,7 +147,7 @@ class JobContext:
         if job.video is not None and job.video.expires_at is not None:
             return job.video.expires_at
         provider = self.catalogue.providers.get(job.provider)
-        seconds = provider.keeps_for if provider else Provider.keeps_for
+        seconds = (provider.terms if provider else Provider.terms).keeps_for
         return (job.ready_at or job.overdue_at or job.state_at) + timedelta(seconds=seconds)
 
     def awake_since(self) -> datetime:

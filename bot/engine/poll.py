@@ -61,7 +61,7 @@ class _Poll:
         self._provider = provider
         self._give_up_at = give_up_at
         """When a vendor that answers has had its time."""
-        self._kept_until = give_up_at + timedelta(seconds=provider.keeps_for)
+        self._kept_until = give_up_at + timedelta(seconds=provider.terms.keeps_for)
         """When a vendor that does not answer keeps the video no longer, should it have finished in time."""
         self._began = context.clock.now()
         self._submitted_at = job.submitted_at or job.state_at
@@ -118,7 +118,7 @@ class _Poll:
         is_over = (
             retry.is_forgotten(self._failures, self._submitted_at, now)
             or retry.is_hopeless(
-                self._broken_since, self._provider.hopeless_after, context.awake_since(), now
+                self._broken_since, self._provider.terms.hopeless_after, context.awake_since(), now
             )
             or context.is_time_up(self._kept_until, self._began)
         )
@@ -132,7 +132,8 @@ class _Poll:
     def _until_next_look(self, times: list[float]) -> float:
         provider, context = self._provider, self._context
         elapsed = (context.clock.now() - self._submitted_at).total_seconds()
-        pace = Pace(provider.shortest_wait, provider.looks_per_minute, context.polled[provider.name])
+        terms = provider.terms
+        pace = Pace(terms.poll_interval, terms.polls_per_minute, context.polled[provider.name])
         return next_look(elapsed, times, self._pending.remaining_seconds, pace)
 
 

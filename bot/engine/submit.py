@@ -60,10 +60,10 @@ async def submit(context: JobContext, job: Job) -> Job:
 
 
 async def _buy(context: JobContext, job: Job, asked: VideoRequest, spec: ModelSpec) -> Job:
-    """Wait for a turn, take the right to ask, and send the request."""
+    """Wait for the rate limit, take the right to ask, and send the request."""
     provider = context.catalogue.providers[job.provider]
     try:
-        async with provider.turn():
+        async with provider.rate_limit():
             # From here on the vendor may have been asked, whatever happens to this process.
             job = await context.ask(job)
             async with asyncio.timeout(SUBMIT_TIMEOUT):
@@ -89,7 +89,7 @@ async def _buy(context: JobContext, job: Job, asked: VideoRequest, spec: ModelSp
 
 async def in_doubt(context: JobContext, job: Job, why: str) -> Job:
     """Nobody can tell whether the vendor has accepted it: it is sent again only where that costs nothing."""
-    if context.catalogue.providers[job.provider].is_free:
+    if context.catalogue.providers[job.provider].terms.is_free:
         return await _requeue(context, job, Unreachable(why))
     return await context.fail(job, Failure.OUTCOME_UNKNOWN, why)
 
@@ -165,7 +165,7 @@ async def _fall_back(context: JobContext, job: Job, asked: VideoRequest, why: st
     if rules.fallback is False:  # decided since the job was booked
         return None
     for (name, _), spec in _offers(context, job, mode, rules.default_provider).items():
-        if not context.catalogue.can(name, spec, asked) or rules.price(name, spec, asked) > job.price:
+        if not spec.takes(asked) or rules.price(name, spec, asked) > job.price:
             continue
         quoted = await context.catalogue.quote(name, spec, asked)
         if _is_dearer(context, job, rules, name, quoted):

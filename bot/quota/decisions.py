@@ -101,9 +101,9 @@ class ServerRules:
         return self.tariffs.get((provider, model)) or self.tariffs.get((provider, None))
 
     def price(self, provider: str, spec: ModelSpec, request: VideoRequest) -> int:
-        """Credits for a request: what the server has decided, else the model's own price."""
+        """Credits for a request: what the server has decided, else one."""
         tariff = self.tariff(provider, spec.id)
-        return spec.credits if tariff is None else tariff.of(spec, request)
+        return 1 if tariff is None else tariff.of(spec, request)
 
 
 class _MemberChange(AnyChange):

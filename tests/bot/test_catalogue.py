@@ -7,10 +7,20 @@ import pytest
 from bot.catalogue import Catalogue
 from bot.errors import BadRequest, NotNow
 from bot.jobs import Failure
-from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
+from providers.base import (
+    Failed,
+    Operation,
+    Pending,
+    Provider,
+    ProviderConfig,
+    Resources,
+    Sink,
+    Succeeded,
+    Terms,
+)
 from providers.errors import Unauthorized, Uncertain, Unreachable
 from providers.options import SourceImage, Span
-from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
+from providers.specs import Mode, ModelSpec, VideoRequest
 from tests.clock import NOON
 
 IMAGE, TEXT = Mode
@@ -47,10 +57,6 @@ class Shop(Provider[ProviderConfig]):
         if isinstance(self.price, Exception):
             raise self.price
         return self.price
-
-    def check(self, request: VideoRequest, spec: ModelSpec) -> None:
-        if request.prompt in spec.name:
-            raise OptionRefused("not this", "prompt")
 
     async def submit(self, request: VideoRequest) -> Operation:
         raise NotImplementedError
@@ -185,7 +191,7 @@ async def test_while_nobody_can_be_reached_people_are_told_so() -> None:
 
 async def test_what_is_documented_is_offered_until_the_list_is_known() -> None:
     alpha = Shop("alpha", spec("swift"), spec("fine"))
-    alpha.builtin = (spec("swift"),)  # type: ignore[misc] # this one alone
+    alpha.terms = Terms(builtin=(spec("swift"),))
     alpha.closed = True
     made = await catalogue(alpha)
     assert names([made.choose(wish("swift"), None, NOON)]) == [("alpha", "swift")]
@@ -229,21 +235,23 @@ async def test_a_provider_that_never_answered_offers_nothing() -> None:
 
 async def test_a_last_resort_comes_last_unless_it_is_the_default() -> None:
     alpha, beta = Shop("alpha", spec("a")), Shop("beta", spec("b"))
-    alpha.last_resort = True  # type: ignore[misc] # this one alone
+    alpha.terms = Terms(last_resort=True)
     made = await catalogue(alpha, beta)
     assert made.ranked() == ["beta", "alpha"]
     assert made.ranked("alpha") == ["alpha", "beta"]
     assert made.ranked("gone") == ["beta", "alpha"], "a default that is gone is none"
 
 
-def test_whoever_is_fit_goes_first_and_whoever_can_do_it_before_whoever_cannot(three: Catalogue) -> None:
+async def test_whoever_is_fit_goes_first_and_whoever_can_do_it_before_whoever_cannot() -> None:
+    short = spec("swift").model_copy(update={"prompt_limit": 9})
+    three = await catalogue(Shop("alpha", short, spec("fine")), Shop("beta", short), default="beta")
     three.health["beta"].paused = Failure.OUT_OF_FUNDS
     assert names([three.choose(wish(), None, NOON)]) == [("alpha", "swift")]
-    picky = wish().model_copy(update={"prompt": "Swift"})
-    assert names([three.choose(picky, None, NOON)]) == [("alpha", "fine")]
+    long = wish().model_copy(update={"prompt": "zoom in slowly"})
+    assert names([three.choose(long, None, NOON)]) == [("alpha", "fine")]
     three.health["alpha"].paused = Failure.OUT_OF_FUNDS
-    assert names([three.choose(picky, None, NOON)]) == [("alpha", "fine")], "able, if nobody is fit"
-    assert names([three.choose(picky, "beta", NOON)]) == [("beta", "swift")], "to be told what is wrong"
+    assert names([three.choose(long, None, NOON)]) == [("alpha", "fine")], "able, if nobody is fit"
+    assert names([three.choose(long, "beta", NOON)]) == [("beta", "swift")], "to be told what is wrong"
 
 
 @pytest.mark.parametrize("trouble", [Uncertain("500"), TimeoutError()])
@@ -312,7 +320,7 @@ async def test_a_refused_key_is_noticed_with_the_list() -> None:
 @pytest.mark.parametrize("asks", [True, False])
 async def test_a_list_that_comes_from_the_vendor_ends_a_rest_and_no_pause(*, asks: bool) -> None:
     alpha = Shop("alpha", spec("a"))
-    alpha.publishes_models = asks  # type: ignore[misc] # this one alone
+    alpha.terms = Terms(publishes_models=asks)
     made = await catalogue(alpha)
     made.health["alpha"].resting_until = NOON + timedelta(days=1)
     await made.refresh(NOON)

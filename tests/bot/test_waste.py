@@ -13,7 +13,7 @@ from bot.quota.decisions import BlockMember, Change, Decision, SetAllowance, Set
 from bot.store.accounts import NotBooked
 from bot.store.queue import Caps
 from bot.waste import LATE_CANCELS, REFUSALS, UNDELIVERED, Waste
-from providers.base import Failed, Pending, Succeeded
+from providers.base import Failed, Pending, Succeeded, Terms
 from providers.errors import Advice, InvalidRequest, Uncertain, Unreachable
 from tests.bot.conftest import Hall
 from tests.bot.engine.test_engine import in_state
@@ -62,10 +62,8 @@ def job_none() -> Job:
     raise AssertionError("nothing was promoted")
 
 
-async def test_where_the_provider_stops_when_it_is_told_nothing_is_held(
-    hall: Hall, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(hall.provider), "stops_on_cancel", True)
+async def test_where_the_provider_stops_when_it_is_told_nothing_is_held(hall: Hall) -> None:
+    hall.provider.terms = Terms(stops_on_cancel=True)
     cancelled = await hall.engine.cancel(await running(hall), user_id=7)
     assert (cancelled.cost_micros, cancelled.held_until) == (0, None)
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,7 +164,7 @@ def _main(folder: Path, environment: Mapping[str, str]) -> None:
         db._migrations = lambda: migrations
     # Politeness towards vendors and Discord would be most of the time that these tests take.
     for provider in discover().values():
-        provider.shortest_wait = min(provider.shortest_wait, 0.1)
+        provider.terms = replace(provider.terms, poll_interval=min(provider.terms.poll_interval, 0.1))
     if shorter := environment.get("SHORTER"):
         _shorten(float(shorter))
     client.STOP_WITHIN = float(environment.get("STOP_WITHIN", client.STOP_WITHIN))
@@ -180,7 +181,7 @@ def _shorten(factor: float) -> None:
         for name in names:
             setattr(module, name, getattr(module, name) / factor)
     for provider in discover().values():
-        provider.shortest_wait /= factor
+        provider.terms = replace(provider.terms, poll_interval=provider.terms.poll_interval / factor)
 
     def sooner(job: Job, limits: TimeLimits) -> datetime:
         began = job.created_at if job.state is JobState.QUEUED else job.state_at

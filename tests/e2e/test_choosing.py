@@ -104,11 +104,11 @@ async def test_a_full_house_is_waited_for_and_is_nobody_elses(both: World, vendo
     limiter = [Full(1), RateLimit(9)]
 
     @asynccontextmanager
-    async def turn() -> AsyncIterator[None]:
+    async def rate_limit() -> AsyncIterator[None]:
         await limiter.pop(0).spend()
         yield
 
-    provider.turn = turn  # type: ignore[method-assign] # the vendor has no limits of its own
+    provider.rate_limit = rate_limit  # type: ignore[method-assign] # the vendor has no limits of its own
     await both.animate()
     await both.video()
     assert maker(both) == "EigenAI, Wan 2.2 Turbo"

@@ -15,7 +15,7 @@ import pytest
 
 import providers
 from providers import AnyProvider
-from providers.base import Failed, Operation, Pending, RemoteConfig, Resources, Succeeded
+from providers.base import Failed, Operation, Pending, Provider, RemoteConfig, Resources, Succeeded
 from providers.errors import (
     Forbidden,
     InvalidRequest,
@@ -171,9 +171,7 @@ async def test_every_model_takes_a_request_without_options(provider: AnyProvider
     assert len({spec.id for spec in specs}) == len(specs) > 0
     for spec in specs:
         least = ask_for(spec.id) if spec.mode is Mode.IMAGE_TO_VIDEO else ask_for(spec.id, image=None)
-        complete = spec.complete(least)
-        spec.check(complete)
-        provider.check(complete, spec)
+        spec.check(spec.complete(least))
 
 
 async def test_a_key_that_works_is_verified_without_a_purchase(
@@ -373,8 +371,20 @@ async def test_words_are_as_long_as_the_vendor_says_or_people_can_type(
     assert found == STATED_LIMITS.get(name, {LONGEST_PROMPT})
 
 
+async def test_the_terms_are_kept_by_the_providers_own_calls(
+    provider: AnyProvider, vendor: VendorServer
+) -> None:
+    terms, own = provider.terms, type(provider)
+    assert not terms.quotes or own.quote is not Provider.quote
+    assert not terms.stops_on_cancel or own.cancel is not Provider.cancel
+    await provider.models()
+    before = len(vendor.requests)
+    await provider.models()
+    assert not terms.publishes_models or len(vendor.requests) > before
+
+
 def test_every_provider_says_for_how_long_it_keeps_a_video() -> None:
-    assert all(cls.keeps_for >= 3600 for cls in providers.discover().values())
+    assert all(cls.terms.keeps_for >= 3600 for cls in providers.discover().values())
 
 
 EXPIRY = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=5)

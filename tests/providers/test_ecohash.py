@@ -164,7 +164,7 @@ async def test_the_sixth_job_is_told_to_come_back(
     ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor, code: HTTPStatus
 ) -> None:
     vendor.full = code
-    assert ecohash.max_jobs == CAP
+    assert ecohash.config.max_jobs == CAP
     for _ in range(CAP):
         await ecohash.submit(ask())
     with pytest.raises(Overloaded) as raised:
@@ -330,7 +330,7 @@ async def test_without_a_catalogue_what_was_known_stays(
     vendor.next("catalogue", fault, fault)
     with pytest.raises(ProviderError):
         await ecohash.models()
-    assert list(ecohash.builtin) == [WAN_21]
+    assert list(ecohash.terms.builtin) == [WAN_21]
     vendor._faults.clear()
     listed = await ecohash.models()
     assert [spec.id for spec in listed] == [WAN_22]
@@ -357,8 +357,8 @@ async def test_an_outage_is_no_bad_key(ecohash: EcoHash, vendor: EcoHashServer) 
 
 
 def test_looks_leave_something_of_the_200_calls_a_minute_that_a_key_has() -> None:
-    assert EcoHash.looks_per_minute is not None
-    assert EcoHash.looks_per_minute < 200
+    assert EcoHash.terms.polls_per_minute is not None
+    assert EcoHash.terms.polls_per_minute < 200
 
 
 async def test_no_call_goes_beyond_what_a_key_has(ecohash: EcoHash, vendor: EcoHashServer) -> None:
@@ -375,10 +375,10 @@ async def test_a_purchase_waits_for_its_turn_before_it_is_made(
     ecohash: EcoHash, vendor: EcoHashServer, ask: AskFor
 ) -> None:
     ecohash._calls = RateLimit(1, patience=0)
-    async with ecohash.turn():
+    async with ecohash.rate_limit():
         await ecohash.submit(ask())
     with pytest.raises(Overloaded):
-        async with ecohash.turn():
+        async with ecohash.rate_limit():
             pytest.fail("it is not our turn")
     assert len(vendor.seen("submit")) == 1
 

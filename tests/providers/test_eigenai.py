@@ -183,4 +183,4 @@ async def test_only_a_word_or_a_number_is_a_task(
 
 
 def test_looks_are_no_closer_than_every_five_seconds() -> None:
-    assert EigenAI.shortest_wait == 5
+    assert EigenAI.terms.poll_interval == 5

@@ -409,7 +409,7 @@ async def test_the_settings_decide_what_is_offered(own: Resources) -> None:
         with pytest.raises(OptionRefused):
             spec.check(LARGE)
         spec.check(SMALL)
-    assert local.max_jobs == 2
+    assert local.config.max_jobs == 2
     assert LocalConfig().enabled
     assert not LocalConfig(on=False).enabled
     with pytest.raises(ValidationError):

@@ -1,7 +1,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -378,6 +378,14 @@ async def test_a_server_without_keys_is_sent_none(
     with pytest.raises(Unauthorized):
         await connect(vllm, api_key=key).verify()
     assert "Authorization" not in vllm.requests[0].headers
+
+
+@pytest.mark.parametrize(("server", "stops"), [("vllm", True), ("sglang", False)])
+def test_of_the_two_servers_only_vllm_stops_what_is_cancelled(
+    resources: Resources, server: Literal["vllm", "sglang"], *, stops: bool
+) -> None:
+    config = OpenAIVideosConfig(base_url="http://127.0.0.1:8091/v1", server=server)
+    assert OpenAIVideos(config, resources).terms.stops_on_cancel is stops
 
 
 async def test_its_address_enables_it_with_a_key_or_without(resources: Resources) -> None:

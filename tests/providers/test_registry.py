@@ -32,7 +32,7 @@ def test_only_enabled_providers_are_created_each_with_its_own_folder(resources: 
     [made] = providers.create(configs, resources).values()
     assert isinstance(made, EigenAI)
     assert made.resources.folder == resources.folder / "eigenai"
-    assert made.max_jobs == 3
+    assert made.config.max_jobs == 3
     assert providers.create({"eigenai": EigenAIConfig()}, resources) == {}
 
 

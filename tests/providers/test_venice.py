@@ -477,7 +477,7 @@ async def test_an_unknown_job_is_not_found(venice: Venice) -> None:
 
 
 async def buy(venice: Venice, wish: VideoRequest) -> Operation:
-    async with venice.turn():
+    async with venice.rate_limit():
         return await venice.submit(wish)
 
 
@@ -525,8 +525,8 @@ async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
 ) -> None:
     assert venice._queues._calls < 40
     assert venice._retrieves._calls < 120
-    assert Venice.looks_per_minute is not None
-    assert Venice.looks_per_minute < 120
+    assert Venice.terms.polls_per_minute is not None
+    assert Venice.terms.polls_per_minute < 120
     venice._queues = RateLimit(1, patience=0)
     venice._retrieves = RateLimit(2, margin=0, patience=0)
     vendor.finish_after(looks=1)
@@ -772,7 +772,7 @@ async def test_an_empty_balance_is_found_out_for_free(venice: Venice, vendor: Ve
 
 
 def test_500_for_five_minutes_means_that_inference_failed() -> None:
-    assert Venice.hopeless_after == 300
+    assert Venice.terms.hopeless_after == 300
 
 
 async def test_without_a_key_it_is_not_enabled(resources: Resources) -> None:

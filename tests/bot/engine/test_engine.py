@@ -16,7 +16,7 @@ from bot.jobs import Failure, Job, JobState
 from bot.store.db import StoreError
 from bot.store.jobs import Jobs, Moved
 from bot.store.queue import Caps
-from providers.base import Failed, Operation, Pending, Succeeded
+from providers.base import Failed, Operation, Pending, Succeeded, Terms
 from providers.errors import (
     NO_ADVICE,
     Advice,
@@ -130,7 +130,7 @@ async def test_a_row_that_was_not_asked_for_goes_on(hall: Hall) -> None:
 
 
 async def test_what_costs_nothing_is_asked_for_again(hall: Hall) -> None:
-    hall.provider.is_free = True  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.terms = Terms(is_free=True)
     asked = await hall.store.jobs.ask(await in_state(hall, S.SUBMITTING), at=hall.clock.now())
     assert (await hall.engine.drive(asked)).state is S.QUEUED
     hall.provider.submits.append(Uncertain("cut"))
@@ -275,7 +275,7 @@ async def test_where_500_means_a_failed_video_it_is_believed_when_nothing_else_i
     make_hall: Make, between: list[Any], end: JobState
 ) -> None:
     hall = await make_hall()
-    hall.provider.hopeless_after = 100  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.terms = Terms(hopeless_after=100)
     hall.provider.polls.extend([*[BROKEN] * 6, *between, *[BROKEN] * 4])
     job = await hall.engine.drive(await in_state(hall, S.RUNNING))
     assert job.state is end
@@ -284,7 +284,7 @@ async def test_where_500_means_a_failed_video_it_is_believed_when_nothing_else_i
 
 async def test_our_own_limits_do_not_end_a_row_of_500(make_hall: Make) -> None:
     hall = await make_hall()
-    hall.provider.hopeless_after = 100  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.terms = Terms(hopeless_after=100)
     hall.provider.polls.extend([BROKEN, Overloaded("our own limit")] * 8)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).failure is Failure.LOST
 
@@ -299,7 +299,7 @@ async def test_only_a_row_of_nothing_but_500_means_a_failed_video(
     make_hall: Make, answers: list[Exception]
 ) -> None:
     hall = await make_hall()
-    hall.provider.hopeless_after = 30  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.terms = Terms(hopeless_after=30)
     hall.provider.polls.extend(answers)
     assert (await hall.engine.drive(await in_state(hall, S.RUNNING))).state is S.DELIVERED
 
@@ -337,26 +337,26 @@ async def test_a_vendor_forgets_what_it_has_given_up_itself_and_not_what_we_have
     assert len(hall.provider.cancelled) == 1 - cleaned, "what nobody waits for is stopped, where it can be"
 
 
-async def test_a_cancel_while_an_order_waits_its_turn_is_never_sent(
+async def test_a_cancel_while_an_order_waits_for_the_rate_limit_is_never_sent(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn = asyncio.Event()
+    free = asyncio.Event()
 
     @asynccontextmanager
     async def wait() -> AsyncIterator[None]:
-        await turn.wait()
+        await free.wait()
         yield
 
-    monkeypatch.setattr(hall.provider, "turn", wait)
+    monkeypatch.setattr(hall.provider, "rate_limit", wait)
     job = await hall.promoted()
     drive = asyncio.ensure_future(hall.drive(job))
     await hall.engine.cancel(job, user_id=7)
-    turn.set()
+    free.set()
     assert (await drive).state is S.CANCELLED
     assert hall.provider.submitted == []
 
 
-async def test_a_stop_while_an_order_waits_its_turn_leaves_it_in_the_queue(
+async def test_a_stop_while_an_order_waits_for_the_rate_limit_leaves_it_in_the_queue(
     hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
@@ -364,7 +364,7 @@ async def test_a_stop_while_an_order_waits_its_turn_leaves_it_in_the_queue(
         hall.engine.stopping.set()
         yield
 
-    monkeypatch.setattr(hall.provider, "turn", stopped_meanwhile)
+    monkeypatch.setattr(hall.provider, "rate_limit", stopped_meanwhile)
     assert (await hall.drive(await hall.promoted())).state is S.QUEUED
     assert hall.provider.submitted == []
 

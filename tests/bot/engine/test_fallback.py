@@ -8,7 +8,16 @@ import pytest
 
 from bot.jobs import Failure, Job, JobState
 from bot.media.job_files import JobFiles
-from bot.quota.decisions import Change, Decision, ServerRules, SetBudget, SetDefaultProvider, SetFallback
+from bot.quota.allowances import Tariff
+from bot.quota.decisions import (
+    Change,
+    Decision,
+    ServerRules,
+    SetBudget,
+    SetDefaultProvider,
+    SetFallback,
+    SetPrice,
+)
 from bot.store.db import StoreError
 from bot.store.queue import Caps
 from providers.errors import (
@@ -131,7 +140,8 @@ async def test_a_server_may_forbid_it(hall: Hall) -> None:
 
 @pytest.mark.parametrize(("price", "moved"), [(1, True), (2, False)])
 async def test_nobody_is_asked_who_takes_more_credits(hall: Hall, *, price: int, moved: bool) -> None:
-    await stand_by(hall, credits=price)
+    await stand_by(hall)
+    await decide(hall, SetPrice(provider="other", tariff=Tariff(credits=price)))
     assert falls(await not_accepted(hall)) is moved
 
 

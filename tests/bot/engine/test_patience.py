@@ -9,7 +9,7 @@ from bot.engine.uptime import GRACE
 from bot.errors import Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState, Place
 from bot.store.queue import Caps
-from providers.base import Pending, Succeeded
+from providers.base import Pending, Succeeded, Terms
 from providers.errors import Overloaded, ProviderError, Uncertain, Unreachable
 from tests.bot.conftest import Hall
 from tests.bot.engine.test_engine import in_state
@@ -98,7 +98,7 @@ async def test_time_is_up_on_answers_that_come_for_some_minutes_after_a_pause(ha
 
 
 async def test_what_was_broken_before_a_pause_is_not_hopeless_because_of_it(hall: Hall) -> None:
-    hall.provider.hopeless_after = 300  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.terms = Terms(hopeless_after=300)
     outage = polls_fail(hall, HOUR + timedelta(minutes=4), BROKEN)
     await in_state(hall, S.RUNNING)
     await hall.runner.start()
@@ -159,7 +159,7 @@ async def under_way(hall: Hall, job_id: int) -> Job | None:
 async def test_what_the_vendor_keeps_no_longer_is_lost_and_not_charged(
     hall: Hall, state: JobState, hours: int
 ) -> None:
-    hall.provider.keeps_for = hours * 3600.0  # type: ignore[misc] # the scripted provider's own, in this test
+    hall.provider.terms = Terms(keeps_for=hours * 3600.0)
     job = await in_state(hall, state)
     (polls_fail if state is S.RUNNING else downloads_fail)(hall, 99 * HOUR)
     job = await hall.engine.drive(job)

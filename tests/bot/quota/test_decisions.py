@@ -194,19 +194,19 @@ def test_prices_of_models_and_of_their_provider_are_apart() -> None:
 @pytest.mark.parametrize(
     ("tariffs", "price"),
     [
-        ({}, 4),
+        ({}, 1),
         ({("p", None): 2}, 2),
         ({("p", "m"): 3}, 3),
         ({("p", None): 2, ("p", "m"): 3}, 3),
         ({("p", None): 2, ("p", "m"): 0}, 0),
         ({("p", None): 0}, 0),
-        ({("q", None): 2, ("q", "m"): 3, ("p", "n"): 5}, 4),
+        ({("q", None): 2, ("q", "m"): 3, ("p", "n"): 5}, 1),
     ],
 )
-def test_the_models_price_beats_the_providers_and_that_the_models_own_credits(
+def test_the_models_price_beats_the_providers_and_that_beats_one_credit(
     tariffs: dict[tuple[str, str | None], int], price: int
 ) -> None:
-    spec = ModelSpec(id="m", name="M", mode=Mode.TEXT_TO_VIDEO, credits=4)
+    spec = ModelSpec(id="m", name="M", mode=Mode.TEXT_TO_VIDEO)
     changes = [
         SetPrice(provider=provider, model=model, tariff=Tariff(credits=number))
         for (provider, model), number in tariffs.items()
