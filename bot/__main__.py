@@ -20,9 +20,10 @@ from bot.clock import Clock
 from bot.data_folder import OTHERS_OUT, secure
 from bot.login import CannotStart
 from bot.ownership import AlreadyRunning, Ownership
-from bot.quota.pauses import LONGEST_REASON
+from bot.quota.limits import LONGEST_REASON
 from bot.settings import Settings, complaints
-from bot.store.db import StoreError, connect, migrate, pending
+from bot.store import connect
+from bot.store.db import StoreError, migrate, pending
 from bot.store.pauses import OperatorPauses
 from providers import discover
 from providers.sandbox import hide

@@ -37,8 +37,8 @@ from bot.overview import Overviews
 from bot.ownership import Ownership
 from bot.saved_models import SavedModels
 from bot.settings import Settings
-from bot.store import Store
-from bot.store.db import StoreError, connect
+from bot.store import Store, connect
+from bot.store.db import StoreError
 from bot.store.queue import Caps
 from bot.store.rows import Unreadable
 from bot.tasks import Tasks

@@ -21,8 +21,8 @@ from bot.offers import ModelOffer, ProviderOffer
 from bot.outages import DOUBT, is_doubtful, outage
 from bot.pricing import check_price
 from bot.quota.allowances import Allowance, Refusal, Standing
-from bot.quota.decisions import ServerRules
 from bot.quota.limits import NO_LIMITS, Limits
+from bot.quota.rules import ServerRules
 from bot.refusals import refusal, stopped
 from bot.store import Store
 from bot.store.accounts import NotBooked

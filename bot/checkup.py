@@ -9,7 +9,8 @@ from bot.data_folder import secure
 from bot.login import CannotStart, whose
 from bot.media.child import ChildFailed, Children
 from bot.settings import Settings
-from bot.store.db import StoreError, connect, pending
+from bot.store import connect
+from bot.store.db import StoreError, pending
 from providers import create
 from providers.base import Resources
 from providers.errors import OutOfFunds, ProviderError, Unauthorized

@@ -25,8 +25,9 @@ from bot.quota.decisions import (
     Change,
     Decision,
     GiveGrant,
+    PauseServer,
+    ResumeServer,
     RevokeGrants,
-    ServerRules,
     SetAllowance,
     SetBudget,
     SetCaps,
@@ -36,7 +37,7 @@ from bot.quota.decisions import (
     UnblockMember,
 )
 from bot.quota.limits import NO_LIMITS, Limits
-from bot.quota.pauses import PauseServer, ResumeServer
+from bot.quota.rules import ServerRules
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.words import escape

@@ -7,8 +7,7 @@ from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.jobs import Failure, JobState
 from bot.quota.allowances import Allowance, Budget, Pause, WindowKind, window_at, within
-from bot.quota.limits import Limits, OperatorBudget
-from bot.quota.pauses import Pauses
+from bot.quota.limits import Limits, OperatorBudget, Pauses
 from bot.store import Store
 
 

@@ -3,8 +3,8 @@
 import logging
 
 from bot.errors import NotNow
-from bot.quota.decisions import ServerRules
 from bot.quota.limits import Limits
+from bot.quota.rules import ServerRules
 from bot.words import escape
 from providers import AnyProvider
 

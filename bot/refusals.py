@@ -2,8 +2,7 @@
 
 from bot.notices import NOT_CHARGED
 from bot.quota.allowances import Pause, Refusal, Standing, WindowKind
-from bot.quota.limits import OperatorBudget, Period, Scope
-from bot.quota.pauses import LONGEST_REASON
+from bot.quota.limits import LONGEST_REASON, OperatorBudget, Period, Scope
 from bot.words import code, count, dollars, escape, full, relative
 
 _IN_WINDOW = {WindowKind.DAY: "today", WindowKind.WEEK: "this week", WindowKind.MONTH: "this month"}

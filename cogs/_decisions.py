@@ -8,9 +8,10 @@ from bot.quota.decisions import (
     BlockMember,
     Change,
     Decision,
-    Elsewhere,
     GiveGrant,
+    PauseServer,
     ResetUsage,
+    ResumeServer,
     RevokeGrants,
     SetAllowance,
     SetBudget,
@@ -24,7 +25,7 @@ from bot.quota.decisions import (
     UnblockMember,
 )
 from bot.quota.limits import Limits, Period, Scope
-from bot.quota.pauses import PauseServer, ResumeServer
+from bot.quota.rules import Elsewhere
 from bot.words import code, count, dollars, escape, full
 from providers.specs import Per
 

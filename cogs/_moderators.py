@@ -12,7 +12,7 @@ from bot.errors import BadRequest, NotAllowed, NotNow
 from bot.moderation import UNCHANGED, Moderator, Target
 from bot.outages import outage
 from bot.quota.decisions import Decision
-from bot.quota.pauses import LONGEST_REASON
+from bot.quota.limits import LONGEST_REASON
 from cogs._answer import Interaction
 from cogs._decisions import still, told
 from cogs._permissions import knows_server, manages_server, role_ids

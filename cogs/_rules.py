@@ -1,6 +1,6 @@
 """What holds in a server, in words. Pure."""
 
-from bot.quota.decisions import Elsewhere, ServerRules
+from bot.quota.rules import Elsewhere, ServerRules
 from bot.words import count, escape
 from cogs._decisions import Label
 

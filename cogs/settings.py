@@ -13,8 +13,9 @@ from bot.delivery.owner import owner_of
 from bot.errors import NotAllowed
 from bot.moderation import UNCHANGED, Moderator
 from bot.quota.amounts import DEFAULT
-from bot.quota.decisions import Decision, Elsewhere, ServerRules, SetElsewhere, SetFallback, SetLog
-from bot.quota.pauses import LONGEST_REASON
+from bot.quota.decisions import Decision, SetElsewhere, SetFallback, SetLog
+from bot.quota.limits import LONGEST_REASON
+from bot.quota.rules import Elsewhere, ServerRules
 from cogs import _rules
 from cogs._answer import Interaction, deciding, suggesting
 from cogs._moderators import Reason, TextOnly, done, may_log_in, moderator, reasoned

@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +29,8 @@ PURE = {
     "bot/notices.py",
     "bot/quota/amounts.py",
     "bot/quota/limits.py",
-    "bot/quota/pauses.py",
+    "bot/quota/decisions.py",
+    "bot/quota/rules.py",
     "bot/refusals.py",
     "bot/messenger.py",
 }
@@ -123,6 +124,26 @@ def test_http_is_spoken_by_providers_media_and_delivery() -> None:
 
 def test_charts_are_drawn_in_their_child_alone() -> None:
     assert not importers({*MODULES} - {"bot/media/_draw_chart.py"}, "matplotlib", "numpy")
+
+
+def test_no_modules_import_each_other() -> None:
+    names = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in MODULES}
+    arrows = {module: found(name, names) for module, name in names.items()}
+    while free := {module for module, targets in arrows.items() if not targets}:
+        arrows = {module: targets - free for module, targets in arrows.items() if module not in free}
+    assert not arrows, "these import each other, or what does"
+
+
+def found(name: str, known: Collection[str]) -> set[str]:
+    """The modules of ours that a module imports, also where they are named after `import`."""
+    targets = set[str]()
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            targets |= inner.intersection(known) or {node.module or ""}.intersection(known)
+        elif isinstance(node, ast.Import):
+            targets |= {alias.name for alias in node.names}.intersection(known)
+    return targets
 
 
 def test_cogs_hold_no_sql_and_no_http() -> None:

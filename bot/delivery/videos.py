@@ -19,7 +19,7 @@ from bot.jobs import Job, Place
 from bot.media.job_files import JobFiles
 from bot.messenger import Posted
 from bot.notices import above, announcement, number
-from bot.quota.decisions import Elsewhere
+from bot.quota.rules import Elsewhere
 from bot.store import Store
 from bot.words import plain
 

@@ -9,7 +9,7 @@ from bot.engine import retry
 from bot.engine.context import JobContext, Stopping
 from bot.jobs import Failure, Job, JobState
 from bot.pricing import is_unknown
-from bot.quota.decisions import ServerRules
+from bot.quota.rules import ServerRules
 from bot.store.jobs import Moved
 from providers.base import Operation
 from providers.errors import (

@@ -3,12 +3,12 @@
 The decisions are the truth: what `bot.store.snapshots` keeps beside them can always be computed again.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field
 
@@ -19,91 +19,23 @@ from bot.quota.allowances import (
     Block,
     Grant,
     Pause,
-    Ruling,
     Tariff,
-    Tariffs,
-    winner,
 )
-from bot.quota.changes import AnyChange
-from bot.quota.pauses import PauseServer, ResumeServer
-from providers.specs import ModelSpec, VideoRequest
+from bot.quota.rules import Elsewhere, ServerRules
+from providers.options import Frozen
 
 K = TypeVar("K")
 V = TypeVar("V")
 _UTC = ZoneInfo("UTC")
 
 
-class Elsewhere(StrEnum):
-    """Where in the server a video goes whose channel does not take it, before its member gets it directly."""
+class AnyChange(Frozen):
+    member_id: int | None = None
+    """The one member it concerns, if it does not concern the whole server."""
 
-    NOWHERE = "nowhere"
-    PARENT = "parent"
-    """The channel of the public thread it was asked for in; without a thread, nowhere."""
-    SYSTEM = "system"
-    """The same, and without a thread the channel for the server's system messages."""
-
-
-@dataclass(frozen=True)
-class ServerRules:
-    """What holds in a server now, for everybody and for those members whose decisions were read."""
-
-    zone_name: str = "UTC"
-    everyone: Allowance | None = None
-    roles: dict[int, Allowance] = field(default_factory=dict[int, Allowance])
-    members: dict[int, Allowance] = field(default_factory=dict[int, Allowance])
-    grants: dict[int, tuple[Grant, ...]] = field(default_factory=dict[int, tuple[Grant, ...]])
-    """By member; what was drawn from them is not known here."""
-    resets: dict[int, datetime] = field(default_factory=dict[int, datetime])
-    blocks: dict[int, Block] = field(default_factory=dict[int, Block])
-    tariffs: Tariffs = field(default_factory=dict[tuple[str, str | None], Tariff])
-    """By provider and model."""
-    budget: int | None = None
-    """Millionths of a US dollar in a month."""
-    member_jobs: int | None = None
-    """At once, as `server_jobs`; None is what the bot has by default."""
-    server_jobs: int | None = None
-    log_channel_id: int | None = None
-    default_provider: str | None = None
-    fallback: bool | None = None
-    elsewhere: Elsewhere = Elsewhere.PARENT
-    pause: Pause | None = None
-    """It may be over: `paused` knows."""
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """UTC where this machine does not know the zone: it was decided on another one."""
-        try:
-            return ZoneInfo(self.zone_name)
-        except (ZoneInfoNotFoundError, ValueError):
-            return _UTC
-
-    def ruling(
-        self,
-        member_id: int,
-        role_ids: Collection[int],
-        default: Allowance,
-        ceiling: Allowance | None = None,
-    ) -> Ruling:
-        """The allowance that counts for a member, and why; the operator's ceiling is above all rules."""
-        decided = winner(self.members.get(member_id), self.roles, self.everyone, default, role_ids)
-        return decided.within(ceiling)
-
-    def block(self, member_id: int, now: datetime) -> Block | None:
-        block = self.blocks.get(member_id)
-        return None if block is None or (block.until is not None and block.until <= now) else block
-
-    def paused(self, now: datetime) -> Pause | None:
-        pause = self.pause
-        return None if pause is None or (pause.until is not None and pause.until <= now) else pause
-
-    def tariff(self, provider: str, model: str) -> Tariff | None:
-        """What the server has decided for a model, else for all models of its provider."""
-        return self.tariffs.get((provider, model)) or self.tariffs.get((provider, None))
-
-    def price(self, provider: str, spec: ModelSpec, request: VideoRequest) -> int:
-        """Credits for a request: what the server has decided, else one."""
-        tariff = self.tariff(provider, spec.id)
-        return 1 if tariff is None else tariff.of(spec, request)
+    @abstractmethod
+    def onto(self, rules: ServerRules, decision: "Decision", /) -> ServerRules:
+        """The rules with this change made; they are `rules_of`'s own, and may be changed themselves."""
 
 
 class _MemberChange(AnyChange):
@@ -245,6 +177,23 @@ class SetElsewhere(AnyChange):
 
     def onto(self, rules: ServerRules, _: "Decision", /) -> ServerRules:
         return replace(rules, elsewhere=self.where)
+
+
+class PauseServer(AnyChange):
+    """No new videos; what waits waits, and what is being made goes on."""
+
+    kind: Literal["pause"] = "pause"
+    until: AwareDatetime | None = None
+
+    def onto(self, rules: ServerRules, decision: "Decision", /) -> ServerRules:
+        return replace(rules, pause=Pause(self.until, decision.reason))
+
+
+class ResumeServer(AnyChange):
+    kind: Literal["resume"] = "resume"
+
+    def onto(self, rules: ServerRules, _: "Decision", /) -> ServerRules:
+        return replace(rules, pause=None)
 
 
 Change: TypeAlias = Annotated[

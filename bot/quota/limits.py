@@ -1,4 +1,4 @@
-"""What the operator allows at most, whatever moderators decide. Pure: time is a parameter."""
+"""What the operator allows at most and has paused, whatever moderators decide. Pure: time is a parameter."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,13 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from bot.quota.allowances import Allowance, Budget, Window, WindowKind, window_at
+from providers.options import Frozen
 
 _UTC = ZoneInfo("UTC")
 """The operator's days and months: in those of servers, moderators could begin a day anew."""
 HOUR = timedelta(hours=1)
+LONGEST_REASON = 300
+"""Characters; members read all of it."""
 
 
 class Scope(StrEnum):
@@ -117,3 +120,14 @@ def window_of(period: Period, now: datetime) -> Window:
 def day_of(now: datetime) -> Window:
     """The day in which a member's ceiling counts."""
     return window_of(Period.DAY, now)
+
+
+class Pauses(Frozen):
+    """What the operator has stopped, each with the reason that members read; that may be empty."""
+
+    everything: str | None = None
+    providers: Mapping[str, str] = {}
+
+    def why(self, provider: str) -> str | None:
+        """Why nothing is sent to a provider, if nothing is."""
+        return self.providers.get(provider) if self.everything is None else self.everything

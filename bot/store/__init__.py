@@ -3,13 +3,14 @@
 from bot.clock import Clock
 from bot.quota.limits import NO_LIMITS, Limits
 from bot.store.accounts import Accounts
-from bot.store.db import Database, migrate
+from bot.store.db import Database, StoreError, migrate
 from bot.store.decisions import Decisions
 from bot.store.jobs import Jobs
 from bot.store.limits import Spending
 from bot.store.log_posts import LogPosts
 from bot.store.notes import Notes
 from bot.store.pauses import OperatorPauses
+from bot.store.sqlite import SQLite
 from bot.store.usage import Usage
 from bot.store.wasted import WastedJobs
 
@@ -41,3 +42,14 @@ class Store:
 
     async def close(self, patience: float | None = None) -> None:
         await self._database.close(patience)
+
+
+def connect(url: str) -> Database:
+    """The unopened database behind `sqlite:///path` or `postgresql://...`."""
+    if url.startswith("sqlite:///"):
+        return SQLite(url.removeprefix("sqlite:///"))
+    try:
+        from bot.store.postgres import PostgreSQL  # noqa: PLC0415 - psycopg is an extra
+    except ImportError as error:
+        raise StoreError("PostgreSQL needs an extra: pip install 'stillmotion[postgres]'") from error
+    return PostgreSQL(url)

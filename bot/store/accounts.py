@@ -6,8 +6,8 @@ from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState
 from bot.quota.allowances import Allowance, Budget, Grant, Refusal, Standing, Window, WindowKind, window_at
-from bot.quota.decisions import ServerRules
 from bot.quota.limits import NO_LIMITS, Limits, OperatorBudget, Period
+from bot.quota.rules import ServerRules
 from bot.store.db import Database, Rows, Transaction, Value, to_text
 from bot.store.decisions import Decisions
 from bot.store.draws import drawn_in

@@ -125,19 +125,6 @@ class Database(ABC):
     async def _close(self) -> None: ...
 
 
-def connect(url: str) -> Database:
-    """The unopened database behind `sqlite:///path` or `postgresql://...`."""
-    if url.startswith("sqlite:///"):
-        from bot.store.sqlite import SQLite  # noqa: PLC0415 - it builds on this module
-
-        return SQLite(url.removeprefix("sqlite:///"))
-    try:
-        from bot.store.postgres import PostgreSQL  # noqa: PLC0415 - psycopg is an extra
-    except ImportError as error:
-        raise StoreError("PostgreSQL needs an extra: pip install 'stillmotion[postgres]'") from error
-    return PostgreSQL(url)
-
-
 def to_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.quota.decisions import Decision, ServerRules
+from bot.quota.decisions import Decision
+from bot.quota.rules import ServerRules
 from bot.store import snapshots
 from bot.store.db import Database, Rows, Transaction, clean, to_text
 from bot.store.draws import drawn_in

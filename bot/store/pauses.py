@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.quota.pauses import Pauses
+from bot.quota.limits import Pauses
 from bot.store.db import Database, Rows, Transaction, clean
 
 _NAME = "paused by the operator"

@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY
-from bot.quota.decisions import ServerRules
-from bot.quota.limits import Limits
-from bot.quota.pauses import Pauses
+from bot.quota.limits import Limits, Pauses
+from bot.quota.rules import ServerRules
 from bot.store.db import Row, Rows, Transaction, to_text
 from bot.store.limits import room_in
 from bot.store.pauses import pauses_in

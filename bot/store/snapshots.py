@@ -11,7 +11,8 @@ from typing import TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
-from bot.quota.decisions import Change, Decision, ServerRules, rules_of
+from bot.quota.decisions import Change, Decision, rules_of
+from bot.quota.rules import ServerRules
 from bot.store.db import MIGRATION_LIMIT, Database, Row, Rows, Transaction, Value, to_text
 
 V = TypeVar("V")

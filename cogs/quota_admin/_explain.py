@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from bot.quota.allowances import Allowance, Source, Standing
-from bot.quota.decisions import ServerRules
+from bot.quota.rules import ServerRules
 from bot.words import count, dollars, full, relative
 from cogs._decisions import amount_of
 

@@ -11,7 +11,7 @@ from bot.errors import BadRequest
 from bot.moderation import UNCHANGED
 from bot.quota.allowances import Standing
 from bot.quota.decisions import ResetUsage
-from bot.quota.pauses import LONGEST_REASON
+from bot.quota.limits import LONGEST_REASON
 from cogs._answer import DECISION, Interaction, Page, acknowledge, deciding, guarded, sentence, tell
 from cogs._ids import ID, is_id, known
 from cogs._moderators import done, moderator

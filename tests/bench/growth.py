@@ -36,8 +36,8 @@ from bot.quota.decisions import (  # noqa: E402
     SetCaps,
     SetPrice,
 )
-from bot.store import Store  # noqa: E402
-from bot.store.db import Transaction, connect, to_text  # noqa: E402
+from bot.store import Store, connect  # noqa: E402
+from bot.store.db import Transaction, to_text  # noqa: E402
 from bot.store.queue import Caps  # noqa: E402
 from providers.specs import VideoRequest  # noqa: E402
 

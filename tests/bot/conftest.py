@@ -18,8 +18,7 @@ from bot.media.job_files import JobFiles
 from bot.messenger import Card, Posted
 from bot.quota.allowances import Allowance, WindowKind
 from bot.quota.limits import NO_LIMITS, Limits
-from bot.store import Store
-from bot.store.db import connect
+from bot.store import Store, connect
 from bot.store.queue import Caps
 from providers.base import Failed, Operation, Pending, Provider, ProviderConfig, Resources, Sink, Succeeded
 from providers.options import SourceImage

@@ -13,8 +13,7 @@ from bot.jobs import Failure
 from bot.provider_health import MEMBERS, Funds, ProviderHealth
 from bot.quota.allowances import Allowance, WindowKind
 from bot.quota.limits import Limits, OperatorBudget, Period, Scope, window_of
-from bot.store import Store
-from bot.store.db import connect
+from bot.store import Store, connect
 from bot.words import escape
 from tests.bot.conftest import Scripted
 from tests.bot.store.conftest import NOON, StillClock, new_job

@@ -15,9 +15,9 @@ from bot.catalogue import Catalogue
 from bot.errors import BadRequest
 from bot.moderation import MOST_GRANTS, Moderation, Moderator, Target
 from bot.quota.allowances import Allowance, Tariff, WindowKind
-from bot.quota.decisions import Decision, ResetUsage, ServerRules, SetAllowance, SetFallback, SetLog
-from bot.store import Store
-from bot.store.db import connect
+from bot.quota.decisions import Decision, ResetUsage, SetAllowance, SetFallback, SetLog
+from bot.quota.rules import ServerRules
+from bot.store import Store, connect
 from providers.specs import Per
 from tests.bot.conftest import Scripted
 from tests.bot.store.conftest import NOON, StillClock

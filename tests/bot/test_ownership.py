@@ -14,8 +14,8 @@ from bot.delivery.brake import Brake
 from bot.jobs import JobState
 from bot.ownership import AlreadyRunning, Ownership
 from bot.quota.allowances import Allowance, WindowKind
-from bot.store import Store, db
-from bot.store.db import StoreError, connect
+from bot.store import Store, connect, db
+from bot.store.db import StoreError
 from bot.store.postgres_lock import PostgreSQLDatabaseLock
 from tests.bot.store.conftest import new_job
 from tests.helpers import eventually, on_both

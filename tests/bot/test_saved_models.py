@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from bot.catalogue import Catalogue
 from bot.saved_models import SavedModels, _digest, _name, _Saved
-from bot.store import Store
-from bot.store.db import StoreError, connect
+from bot.store import Store, connect
+from bot.store.db import StoreError
 from providers import discover
 from providers.base import ProviderConfig, RemoteConfig
 from providers.errors import Unreachable

@@ -10,9 +10,10 @@ from bot.quota.decisions import (
     BlockMember,
     Change,
     Decision,
-    Elsewhere,
     GiveGrant,
+    PauseServer,
     ResetUsage,
+    ResumeServer,
     RevokeGrants,
     SetAllowance,
     SetBudget,
@@ -25,7 +26,7 @@ from bot.quota.decisions import (
     SetTimezone,
     UnblockMember,
 )
-from bot.quota.pauses import PauseServer, ResumeServer
+from bot.quota.rules import Elsewhere
 from cogs._decisions import told
 from providers.specs import Per
 

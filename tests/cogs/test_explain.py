@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.quota.allowances import Allowance, Block, Budget, Grant, Ruling, Source, Standing, Window, WindowKind
-from bot.quota.decisions import ServerRules
+from bot.quota.rules import ServerRules
 from cogs.quota_admin._explain import explain
 
 START = datetime(2024, 2, 29, tzinfo=UTC)

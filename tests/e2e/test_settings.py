@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot.settings import Settings
-from bot.store.db import connect
+from bot.store import connect
 from bot.store.pauses import OperatorPauses
 from tests.e2e.conftest import World
 from tests.vendors.eigenai import EigenAIServer

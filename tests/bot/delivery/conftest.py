@@ -19,8 +19,7 @@ from bot.jobs import Job, JobState
 from bot.media.job_files import JobFiles
 from bot.messenger import Card
 from bot.quota.allowances import Allowance, WindowKind
-from bot.store import Store
-from bot.store.db import connect
+from bot.store import Store, connect
 from providers.specs import VideoRequest
 from tests import openapi
 from tests.clock import NOON, FastClock

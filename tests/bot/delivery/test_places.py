@@ -18,7 +18,8 @@ from bot.engine.context import JobContext
 from bot.engine.deliver import deliver
 from bot.jobs import Failure, Job, JobState, Place
 from bot.media.job_files import JobFiles
-from bot.quota.decisions import Change, Decision, Elsewhere, SetElsewhere, SetLog
+from bot.quota.decisions import Change, Decision, SetElsewhere, SetLog
+from bot.quota.rules import Elsewhere
 from bot.store import Store
 from providers.base import Succeeded
 from tests.bot.delivery.conftest import announced, book, card, connected, cut_answer

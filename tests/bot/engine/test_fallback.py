@@ -9,15 +9,8 @@ import pytest
 from bot.jobs import Failure, Job, JobState
 from bot.media.job_files import JobFiles
 from bot.quota.allowances import Tariff
-from bot.quota.decisions import (
-    Change,
-    Decision,
-    ServerRules,
-    SetBudget,
-    SetDefaultProvider,
-    SetFallback,
-    SetPrice,
-)
+from bot.quota.decisions import Change, Decision, SetBudget, SetDefaultProvider, SetFallback, SetPrice
+from bot.quota.rules import ServerRules
 from bot.store.db import StoreError
 from bot.store.queue import Caps
 from providers.errors import (

@@ -8,9 +8,8 @@ import pytest
 from bot.jobs import JobState
 from bot.messenger import Hold
 from bot.quota.allowances import Allowance, WindowKind
-from bot.quota.decisions import Change, Decision
-from bot.quota.limits import HourlyRoom, Limits, Period, Scope
-from bot.quota.pauses import Pauses, PauseServer, ResumeServer
+from bot.quota.decisions import Change, Decision, PauseServer, ResumeServer
+from bot.quota.limits import HourlyRoom, Limits, Pauses, Period, Scope
 from bot.store.accounts import Accounts
 from bot.store.queue import Caps
 from tests.bot.conftest import Hall

@@ -25,11 +25,11 @@ from bot.quota.decisions import (
     BlockMember,
     Change,
     Decision,
-    Elsewhere,
     GiveGrant,
+    PauseServer,
     ResetUsage,
+    ResumeServer,
     RevokeGrants,
-    ServerRules,
     SetAllowance,
     SetBudget,
     SetCaps,
@@ -42,9 +42,8 @@ from bot.quota.decisions import (
     UnblockMember,
     rules_of,
 )
-from bot.quota.pauses import PauseServer, ResumeServer
-from bot.store import Store
-from bot.store.db import connect
+from bot.quota.rules import Elsewhere, ServerRules
+from bot.store import Store, connect
 from providers.options import Choice
 from providers.specs import Mode, ModelSpec, Per, VideoRequest
 from tests.helpers import on_both

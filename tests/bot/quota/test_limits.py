@@ -18,8 +18,8 @@ from bot.quota.allowances import (
     window_at,
     within,
 )
-from bot.quota.decisions import ServerRules
 from bot.quota.limits import Limits, OperatorBudget, Period, Scope, window_of
+from bot.quota.rules import ServerRules
 from bot.refusals import refusal
 
 DAY, WEEK, MONTH = WindowKind

@@ -9,8 +9,8 @@ import pytest
 from bot.clock import Clock
 from bot.jobs import Job, JobState
 from bot.quota.allowances import Allowance, WindowKind
-from bot.store import Store
-from bot.store.db import Database, connect
+from bot.store import Store, connect
+from bot.store.db import Database
 from bot.store.jobs import Jobs
 from providers.specs import VideoRequest
 

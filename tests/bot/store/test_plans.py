@@ -9,8 +9,9 @@ import pytest
 
 from bot.jobs import Job, JobState
 from bot.quota.allowances import Allowance, WindowKind, window_at
-from bot.quota.decisions import BlockMember, Decision, GiveGrant, ServerRules, SetBudget, SetCaps
+from bot.quota.decisions import BlockMember, Decision, GiveGrant, SetBudget, SetCaps
 from bot.quota.limits import Limits, Period, Scope
+from bot.quota.rules import ServerRules
 from bot.store import Store
 from bot.store.db import Database, Row
 from bot.store.log_posts import LogPost

@@ -25,16 +25,15 @@ from bot.quota.decisions import (
     Decision,
     GiveGrant,
     ResetUsage,
-    ServerRules,
     SetAllowance,
     SetBudget,
     SetTimezone,
     UnblockMember,
     rules_of,
 )
-from bot.store import Store
+from bot.quota.rules import ServerRules
+from bot.store import Store, connect
 from bot.store.accounts import NotBooked
-from bot.store.db import connect
 from bot.store.jobs import Moved
 from tests.bot.store.conftest import StillClock, new_job, path_to
 

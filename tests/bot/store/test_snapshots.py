@@ -18,11 +18,9 @@ from bot.quota.decisions import (
     BlockMember,
     Change,
     Decision,
-    Elsewhere,
     GiveGrant,
     ResetUsage,
     RevokeGrants,
-    ServerRules,
     SetAllowance,
     SetBudget,
     SetCaps,
@@ -35,6 +33,7 @@ from bot.quota.decisions import (
     UnblockMember,
     rules_of,
 )
+from bot.quota.rules import Elsewhere, ServerRules
 from bot.store import Store
 from bot.store.db import to_text
 from bot.store.queue import Caps

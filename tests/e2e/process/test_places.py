@@ -5,8 +5,7 @@ from pathlib import Path
 
 from bot.clock import Clock
 from bot.quota.decisions import Decision, SetLog
-from bot.store import Store
-from bot.store.db import connect
+from bot.store import Store, connect
 from tests.discord_server.places import Fate, direct
 from tests.discord_server.world import ALICE, CHANNEL, GUILD, OTHER_CHANNEL, OWNER, THREAD, Message
 from tests.e2e.process.conftest import Stage

@@ -8,8 +8,7 @@ from pathlib import Path
 from bot import health
 from bot.__main__ import _stop
 from bot.clock import Clock
-from bot.store import Store
-from bot.store.db import connect
+from bot.store import Store, connect
 from tests.discord_server.bot_process import FORKS, BotProcess
 from tests.discord_server.faults import hang, late
 from tests.discord_server.world import TOKEN
