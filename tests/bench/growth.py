@@ -52,7 +52,7 @@ FREE = Allowance(amount=None, kind=WindowKind.MONTH)
 MONTH = window_at(WindowKind.MONTH, NOW, ZoneInfo("UTC"))
 
 
-def decisions(number: int) -> Iterator[tuple[int, Change]]:
+def made(number: int) -> Iterator[tuple[int, Change]]:
     """Most are about everybody, one in ten is about a member, and every hundredth about the one who asks."""
     for place in range(1, number + 1):
         member_id = MEMBER + (place // 10 % MEMBERS if place % 100 else 0)
@@ -81,7 +81,7 @@ async def fill(store: Store, decisions: int, jobs: int) -> None:
             change.member_id,
             change.model_dump_json(),
         ]
-        for number, change in decisions(decisions)
+        for number, change in made(decisions)
     ]
     request = VideoRequest(model="wan", prompt="x" * 200, seed=0).model_dump_json(exclude_none=True)
     month = timedelta(days=28) / jobs
