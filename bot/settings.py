@@ -4,10 +4,20 @@ import logging
 import os
 import re
 from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -18,8 +28,9 @@ from pydantic_settings import (
 
 from bot.quota.allowances import MOST_CREDITS, Allowance, WindowKind
 from bot.quota.limits import Limits, Period, Scope
+from bot.settings_errors import any_of, sentences
 from providers import discover
-from providers.base import Dollars, ProviderConfig, micros
+from providers.base import Dollars, ProviderConfig, alone, micros
 from providers.hosts import hosts_of, is_exposed, named_host
 
 log = logging.getLogger(__name__)
@@ -47,17 +58,22 @@ class Settings(BaseSettings):
         str_strip_whitespace=True,
     )
 
-    discord_token: SecretStr | None = None
+    providers: Annotated[Mapping[str, ProviderConfig], NoDecode] = Field(default_factory=dict, exclude=True)
+    """The settings of every provider by its name, whether enabled or not."""
+
+    discord_token: Annotated[SecretStr, AfterValidator(partial(alone, name="token"))] | None = Field(
+        default=None, examples=["MTIzNDU2.Gabc12.dEf345"]
+    )
     data_dir: Path = Path("data")
     """Database, the pictures of open jobs, and videos."""
-    database_url: str = Field(default="", repr=False)
+    database_url: str = Field(default="", repr=False, examples=["postgresql://bot:password@localhost/bot"])
     """`sqlite:///path` or `postgresql://...` with its password; empty is a SQLite file in the data folder."""
     takeover_seconds: float = Field(default=60, ge=0)
     """How long a start waits for another process that has the data folder or the database to end."""
     keep_days: float = Field(default=3, ge=0, le=3650)
     """How long a video stays on disk after its job is over, so that it can be sent again."""
 
-    default_provider: str | None = None
+    default_provider: str | None = Field(default=None, examples=["venice"])
     default_allowance: int = Field(default=5, ge=0)
     """Credits for each member in each window."""
     default_window: WindowKind = WindowKind.DAY
@@ -66,7 +82,7 @@ class Settings(BaseSettings):
     server_jobs: int = Field(default=20, ge=1)
     """The same for one server."""
 
-    servers: CommaSeparated = ()
+    servers: CommaSeparated = Field(default=(), examples=["123456789012345678"])
     """The ids of the servers that the bot works in; empty is all."""
     max_allowance: int | None = Field(default=None, ge=0, le=MOST_CREDITS)
     """Credits that a member may use in a day, over all servers, whatever moderators decide."""
@@ -89,12 +105,9 @@ class Settings(BaseSettings):
     fallback: bool = True
     """Whether a job whose provider cannot take it may go to another, where the member named none."""
     blocked_words: CommaSeparated = ()
-    trusted_hosts: CommaSeparated = ()
+    trusted_hosts: CommaSeparated = Field(default=(), examples=["openai_videos@storage.lan:9000"])
     """Hosts that vendors may name in links although they are private or plain http: `provider@host:port`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-
-    providers: Annotated[Mapping[str, ProviderConfig], NoDecode] = Field(default_factory=dict, exclude=True)
-    """The settings of every provider by its name, whether enabled or not."""
 
     @property
     def database(self) -> str:
@@ -164,53 +177,52 @@ class Settings(BaseSettings):
             try:
                 configs[name] = _configure(name, flat)
             except ValidationError as error:
-                wrong += complaints(error, prefix=(name,))
+                wrong += sentences(error, discover()[name].Config, f"{name}_")
         if wrong:
             raise ValueError("\n".join(wrong))
         return configs
 
-    @field_validator("trusted_hosts", "blocked_words", "servers", mode="before")
+    @field_validator("*", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        return _split(value)
+    def _read(cls, value: object, info: ValidationInfo) -> object:
+        return _as_meant(value, cls.model_fields[info.field_name or ""].annotation)
 
     @field_validator("servers")
     @classmethod
     def _ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(_ID.fullmatch(item) for item in value):
-            raise ValueError("should be ids of servers, such as 123456789012345678, with commas between them")
+            raise ValueError("should be ids of servers, with commas between them")
         return value
 
     @field_validator("trusted_hosts")
     @classmethod
     def _are_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         parts = [entry.rpartition("@") for entry in entries]
-        if unknown := [provider for provider, _, _ in parts if provider and provider not in discover()]:
-            raise ValueError(f"there is no provider {unknown[0]}")
-        return tuple(f"{provider}{at}{named_host(host)}" for provider, at, host in parts)
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: object) -> object:
-        return value.strip().upper() if isinstance(value, str) else value
+        if any(provider.lower() not in {"", *discover()} for provider, _, _ in parts):
+            raise ValueError(f"should have one of {any_of(discover())} before an @")
+        return tuple(f"{provider.lower()}{at}{named_host(host)}" for provider, at, host in parts)
 
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, value: str) -> str:
         if value and not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
-            raise ValueError("must start with sqlite:/// or postgresql://")
+            raise ValueError("should start with sqlite:/// or postgresql://")
         if value.count("@") > 1:
-            raise ValueError("has more than one @: write the one in the password as %40")
+            raise ValueError("has more than one @: write the one in the password as %40, such as `p%40ss`")
         return value
 
-    @model_validator(mode="after")
-    def _default_is_enabled(self) -> "Settings":
-        name = self.default_provider
-        enabled = [key for key, config in self.providers.items() if config.enabled]
-        if name is not None and name not in enabled:
-            wrong = f"is {name}, which is not enabled" if name in self.providers else "names no provider"
-            raise ValueError(f"DEFAULT_PROVIDER {wrong}. Enabled: {', '.join(enabled) or 'none'}.")
-        return self
+    @field_validator("default_provider")
+    @classmethod
+    def _is_enabled(cls, value: str | None, info: ValidationInfo) -> str | None:
+        name = value and value.lower()
+        if name is not None and name not in discover():
+            raise ValueError(f"should be one of {any_of(discover())}")
+        # Where the providers' own settings are wrong, it is not known which are enabled.
+        enabled = [key for key, config in info.data.get("providers", {}).items() if config.enabled]
+        if name is not None and "providers" in info.data and name not in enabled:
+            other = f"such as `{enabled[0]}`" if enabled else "but none is: set a key, such as VENICE_API_KEY"
+            raise ValueError(f"is {name}, which is not enabled; it should be one that is, {other}")
+        return name
 
     @classmethod
     def settings_customise_sources(
@@ -230,14 +242,26 @@ def _configure(name: str, flat: Mapping[str, Any]) -> ProviderConfig:
     own: dict[str, Any] = {}
     for field, info in config.model_fields.items():
         if (key := f"{name}_{field}") in flat:
-            own[field] = _split(flat[key]) if get_origin(info.annotation) is tuple else flat[key]
+            own[field] = _as_meant(flat[key], info.annotation)
     return config.model_validate(own)
 
 
-def _split(value: object) -> object:
+def _as_meant(value: object, annotation: Any) -> object:  # noqa: ANN401 - a type, in any of its forms
+    """A list out of words with commas, and words to choose from in any case."""
     if not isinstance(value, str):
         return value
-    return tuple(item for part in value.split(",") if (item := part.strip()))
+    if get_origin(annotation) is tuple:
+        [entry, *_] = get_args(annotation)
+        return tuple(_as_meant(item, entry) for part in value.split(",") if (item := part.strip()))
+    return next((word for word in _choices(annotation) if word.lower() == value.strip().lower()), value)
+
+
+def _choices(annotation: Any) -> list[str]:  # noqa: ANN401 - the same
+    if isinstance(annotation, str):
+        return [annotation]
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return list(annotation)
+    return [word for part in get_args(annotation) for word in _choices(part)]
 
 
 class _ProviderVariables(PydanticBaseSettingsSource):
@@ -258,27 +282,6 @@ def provider_fields() -> frozenset[str]:
     )
 
 
-_IN_OUR_WORDS = {
-    "int_parsing": "it must be a whole number",
-    "int_from_float": "it must be a whole number",
-    "float_parsing": "it must be a number",
-    "bool_parsing": "it must be true or false",
-}
-
-
-def complaints(error: ValidationError, prefix: tuple[str, ...] = ()) -> list[str]:
-    """A sentence for each setting that is wrong. No value is quoted: it may be a key."""
-    sentences: dict[str, str] = {}
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        # What lies deeper is a place inside one variable's value.
-        name = "_".join(str(part) for part in (*prefix, *problem["loc"][:1])).upper()
-        message = problem["msg"].removeprefix("Value error, ")
-        message = _IN_OUR_WORDS.get(problem["type"], f"{message[:1].lower()}{message[1:]}")
-        if problem["type"] == "extra_forbidden":
-            sentence = f"{name} is not a setting of Stillmotion: remove it from .env or correct it."
-        elif problem["loc"] not in {(), ("providers",)}:
-            sentence = f"{name} cannot be used: {message}."
-        else:
-            sentence = problem["msg"].removeprefix("Value error, ")
-        sentences.setdefault(name, sentence)
-    return [line for sentence in sentences.values() for line in sentence.splitlines()]
+def complaints(error: ValidationError) -> list[str]:
+    """A sentence for each setting that is wrong."""
+    return sentences(error, Settings)

@@ -89,7 +89,10 @@ def named_host(text: str) -> str:
     """`host` or `host:port` as `is_named` compares it. Raises ValueError for what is neither."""
     if text.count(":") > 1 and not text.startswith("["):
         text = f"[{text}]"
-    url = URL(f"http://{text}")
+    try:
+        url = URL(f"http://{text}")
+    except ValueError:  # of a name or a port that cannot be read
+        url = URL()
     if url.user or url.path != "/" or url.query_string or url.fragment or not is_host(url.raw_host or ""):
         raise ValueError("should be a host, or a host and a port")
     return _bracketed(url.raw_host or "") + ("" if url.explicit_port is None else f":{url.explicit_port}")

@@ -61,6 +61,9 @@ class Sink(Protocol):
     async def write(self, chunk: bytes, /) -> None: ...
 
 
+_QUOTES = frozenset("\"'`\u2018\u2019\u201c\u201d")
+
+
 class ProviderConfig(BaseModel):
     """A provider's settings: field `x` is read from the environment variable `<PROVIDER>_X`."""
 
@@ -81,16 +84,23 @@ class ProviderConfig(BaseModel):
         return None
 
 
-def _one_line(key: SecretStr) -> SecretStr:
-    if not key.get_secret_value().isprintable():
-        raise ValueError("should be one line of plain characters: no header can carry another")
-    return key
+def alone(secret: SecretStr, *, name: str = "key") -> SecretStr:
+    """A key or a token without what people copy along with it. Raises ValueError, and quotes none of it."""
+    text = secret.get_secret_value()
+    before = text.partition(" ")[0]
+    if before.lower() in {"bot", "bearer"}:
+        raise ValueError(f"should be the {name} alone, without `{before} ` before it")
+    if set(text) & _QUOTES:
+        raise ValueError(f"should be the {name} alone, without quotes")
+    if not text.isprintable() or " " in text:
+        raise ValueError(f"should be the {name} alone, in one line without spaces")
+    return secret
 
 
 def _base_url(value: str) -> str:
     try:
         url = URL(value)
-    except UnicodeError:  # of a name that cannot be read
+    except ValueError:  # of a name or a port that cannot be read
         url = URL()
     has_more = url.user or url.query_string or url.fragment
     if url.scheme not in {"http", "https"} or not is_host(url.raw_host or "") or has_more:
@@ -102,7 +112,16 @@ BaseUrl: TypeAlias = Annotated[str, AfterValidator(_base_url)]
 """Where a vendor's API lives; paths are appended to it."""
 
 
-Dollars: TypeAlias = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=6, allow_inf_nan=False)]
+Dollars: TypeAlias = Annotated[
+    Decimal,
+    Field(
+        ge=0,
+        le=1_000_000,
+        decimal_places=6,
+        allow_inf_nan=False,
+        description="an amount in US dollars up to 1,000,000, with 6 decimals at most",
+    ),
+]
 """US dollars, to the millionth."""
 
 
@@ -114,7 +133,9 @@ def micros(dollars: Decimal) -> int:
 class RemoteConfig(ProviderConfig):
     """What every vendor reached over HTTP with a key has."""
 
-    api_key: Annotated[SecretStr, AfterValidator(_one_line)] | None = None
+    api_key: Annotated[SecretStr, AfterValidator(alone)] | None = Field(
+        default=None, examples=["sk_4f9c1d7e"]
+    )
     request_timeout: float = Field(default=60, gt=0)
     """Seconds for one status call."""
     transfer_timeout: float = Field(default=300, gt=0)

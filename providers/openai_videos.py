@@ -53,8 +53,8 @@ OVER = {"failed", "error", "cancelled", "canceled", "expired", "aborted", "delet
 
 
 class OpenAIVideosConfig(RemoteConfig):
-    base_url: BaseUrl = ""
-    """Such as http://127.0.0.1:8091/v1; the provider is enabled where this is set, with a key or without."""
+    base_url: BaseUrl = Field(default="", examples=["http://127.0.0.1:8091/v1"])
+    """The provider is enabled where this is set, with a key or without."""
     server: Literal["vllm", "sglang"] = "vllm"
     mode: Literal["text-to-video", "image-to-video", "both"] | None = None
     """What the model works from; None for what the server says or the model's name tells."""

@@ -160,7 +160,7 @@ async def test_check_asks_every_enabled_provider_whether_its_key_works(
 
 def test_a_wrong_setting_is_a_sentence_and_no_trace(run: Run) -> None:
     assert run("run", DEFAULT_ALLOWANCE="plenty") == (
-        "DEFAULT_ALLOWANCE cannot be used: it must be a whole number."
+        "DEFAULT_ALLOWANCE should be a whole number of at least 0, such as `5`."
     )
 
 

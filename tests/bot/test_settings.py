@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,10 @@ def test_an_empty_value_is_unset(load: Load) -> None:
         "DEFAULT_PROVIDER=",
         "BLOCKED_WORDS=",
         "LOCAL_RESOLUTIONS=",
-        "EIGENAI_API_KEY=from the file",
+        "EIGENAI_API_KEY=from-the-file",
         environment={"EIGENAI_API_KEY": "", "EIGENAI_MAX_JOBS": "", "MAX_IMAGE_MB": ""},
     )
-    assert settings == load("EIGENAI_API_KEY=from the file")
+    assert settings == load("EIGENAI_API_KEY=from-the-file")
     assert settings.providers["eigenai"].enabled
 
 
@@ -130,62 +131,95 @@ def test_the_database_lies_in_the_data_folder_unless_it_is_somewhere_else(load: 
     assert load("DATABASE_URL=postgresql://host/bot").database == "postgresql://host/bot"
 
 
-@pytest.mark.parametrize("level", ["debug", "Warning", "ERROR"])
-def test_a_log_level_may_be_written_in_any_case(load: Load, level: str) -> None:
-    assert load(f"LOG_LEVEL={level}").log_level == level.upper()
+def test_words_to_choose_from_may_be_written_in_any_case(load: Load) -> None:
+    lines = ("LOG_LEVEL=Warning", "DEFAULT_WINDOW=Week", "DEFAULT_PROVIDER=LOCAL", "FALLBACK=No")
+    theirs = (
+        "ETERNALAI_FLAVOUR=Image-To-Video",
+        "LOCAL_RESOLUTIONS=720P, 480p",
+        "TRUSTED_HOSTS=Venice@files.lan",
+    )
+    settings = load(*lines, *theirs)
+    assert (settings.log_level, settings.default_window, settings.fallback) == (
+        "WARNING",
+        WindowKind.WEEK,
+        False,
+    )
+    assert (settings.default_provider, settings.trusted_hosts) == ("local", ("venice@files.lan",))
+    assert settings.providers["eternalai"].flavour == "image-to-video"  # type: ignore[attr-defined]
+    assert settings.providers["local"].resolutions == ("720p", "480p")  # type: ignore[attr-defined]
 
 
-BASE_URL = (
-    "EIGENAI_BASE_URL cannot be used: should be an http or https address without a user, "
-    "a query or a fragment."
-)
+AMOUNT = "an amount in US dollars up to 1,000,000, with 6 decimals at most, such as `10`."
+ADDRESS = "an http or https address without a user, a query or a fragment, such as `"
+KEY = "EIGENAI_API_KEY should be the key alone, "
 
 
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (
-            "LOCAL_ON=perhaps",
-            "LOCAL_ON cannot be used: it must be true or false.",
-        ),
-        (
-            "MEMBER_JOBS=0",
-            "MEMBER_JOBS cannot be used: input should be greater than or equal to 1.",
-        ),
-        ("KEEP_DAYS=-1", "KEEP_DAYS cannot be used: input should be greater than or equal to 0."),
-        ("KEEP_DAYS=inf", "KEEP_DAYS cannot be used: input should be less than or equal to 3650."),
-        ("CARD_SECONDS=0", "CARD_SECONDS cannot be used: input should be greater than 0."),
-        (
-            "DEFAULT_ALLOWANCE=-1",
-            "DEFAULT_ALLOWANCE cannot be used: input should be greater than or equal to 0.",
-        ),
-        ("DEFAULT_WINDOW=year", "DEFAULT_WINDOW cannot be used: input should be 'day', 'week' or 'month'."),
-        (
-            "LOG_LEVEL=loud",
-            "LOG_LEVEL cannot be used: input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'.",
-        ),
+        ("LOCAL_ON=perhaps", "LOCAL_ON should be true or false, such as `true`."),
+        ("MEMBER_JOBS=0", "MEMBER_JOBS should be a whole number of at least 1, such as `2`."),
+        ("KEEP_DAYS=-1", "KEEP_DAYS should be a number from 0 to 3650, such as `3`."),
+        ("CARD_SECONDS=0", "CARD_SECONDS should be a number above 0, such as `5`."),
+        ("MAX_ALLOWANCE=-1", "MAX_ALLOWANCE should be a whole number from 0 to 1000000, such as `10`."),
+        ("BOT_DAILY_BUDGET=much", f"BOT_DAILY_BUDGET should be {AMOUNT}"),
+        ("VENICE_PRICE=0.1234567", f"VENICE_PRICE should be {AMOUNT}"),
+        ("DEFAULT_WINDOW=year", "DEFAULT_WINDOW should be one of day, week or month, such as `day`."),
+        ("LOG_LEVEL=loud", "LOG_LEVEL should be one of debug, info, warning or error, such as `info`."),
         (
             "DATABASE_URL=mysql://bot:hunter2@host/bot",
-            "DATABASE_URL cannot be used: must start with sqlite:/// or postgresql://.",
+            (
+                "DATABASE_URL should start with sqlite:/// or postgresql://, such as "
+                "`postgresql://bot:password@localhost/bot`."
+            ),
         ),
         (
             "DATABASE_URL=postgresql://bot:hun@ter2@host/bot",
-            "DATABASE_URL cannot be used: has more than one @: write the one in the password as %40.",
+            "DATABASE_URL has more than one @: write the one in the password as %40, such as `p%40ss`.",
         ),
-        (
-            "EIGENAI_MAX_JOBS=0",
-            "EIGENAI_MAX_JOBS cannot be used: input should be greater than or equal to 1.",
-        ),
+        ("EIGENAI_MAX_JOBS=0", "EIGENAI_MAX_JOBS should be a whole number of at least 1, such as `10`."),
         (
             "EIGENAI_BASE_URL=https://me:hunter2@host",
-            BASE_URL,
+            f"EIGENAI_BASE_URL should be {ADDRESS}https://api-web.eigenai.com`.",
+        ),
+        (
+            "OPENAI_VIDEOS_BASE_URL=http://gpu:x",
+            f"OPENAI_VIDEOS_BASE_URL should be {ADDRESS}http://127.0.0.1:8091/v1`.",
         ),
         (
             "LOCAL_RESOLUTIONS=480p, 999p",
-            "LOCAL_RESOLUTIONS cannot be used: input should be '288p', '480p' or '720p'.",
+            (
+                "LOCAL_RESOLUTIONS should be a list with commas between its entries, each one of "
+                "288p, 480p or 720p, such as `480p, 720p, 288p`."
+            ),
         ),
-        ("DEFAULT_PROVIDER=hunter2", "DEFAULT_PROVIDER names no provider. Enabled: local."),
-        ("DEFAULT_PROVIDER=eigenai", "DEFAULT_PROVIDER is eigenai, which is not enabled. Enabled: local."),
+        (
+            "SERVERS=mine",
+            "SERVERS should be ids of servers, with commas between them, such as `123456789012345678`.",
+        ),
+        (
+            "DEFAULT_PROVIDER=hunter2",
+            (
+                "DEFAULT_PROVIDER should be one of ecohash, eigenai, eternalai, local, openai_videos "
+                "or venice, such as `venice`."
+            ),
+        ),
+        (
+            "DEFAULT_PROVIDER=Eigenai",
+            "DEFAULT_PROVIDER is eigenai, which is not enabled; it should be one that is, such as `local`.",
+        ),
+        (
+            "DISCORD_TOKEN=Bot hunter2",
+            (
+                "DISCORD_TOKEN should be the token alone, without `Bot ` before it, "
+                "such as `MTIzNDU2.Gabc12.dEf345`."
+            ),
+        ),
+        ("EIGENAI_API_KEY=Bearer hunter2", f"{KEY}without `Bearer ` before it, such as `sk_4f9c1d7e`."),
+        ("EIGENAI_API_KEY=hunter 2", f"{KEY}in one line without spaces, such as `sk_4f9c1d7e`."),
+        ("""EIGENAI_API_KEY='"hunter2"'""", f"{KEY}without quotes, such as `sk_4f9c1d7e`."),
+        ("EIGENAI_API_KEY=\u201chunter2\u201d", f"{KEY}without quotes, such as `sk_4f9c1d7e`."),
+        ('EIGENAI_API_KEY=hun"ter2', f"{KEY}without quotes, such as `sk_4f9c1d7e`."),
         (
             "EIGENAI_API_KYE=hunter2",
             "EIGENAI_API_KYE is not a setting of Stillmotion: remove it from .env or correct it.",
@@ -196,6 +230,21 @@ def test_what_is_wrong_is_one_sentence_that_names_the_variable(load: Load, line:
     assert wrong(load, line) == [sentence]
 
 
+ANYTHING_GOES = {"data_dir", "blocked_words"}
+NAMES = sorted(provider_fields() | {*Settings.model_fields} - ANYTHING_GOES - {"providers"})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_sentence_says_what_the_setting_should_be_and_gives_an_example_that_works(
+    load: Load, name: str
+) -> None:
+    [sentence] = wrong(load, environment={name.upper(): ": \u201chunter 2\u201d"})
+    said = re.fullmatch(rf"{name.upper()} should (?:be|start with|have) (.+), such as `(.+)`\.", sentence)
+    assert said is not None, sentence
+    assert not re.search("(?i)hunter|input|valid|instance|equal|config|pydantic|string|integer", said[1])
+    assert load(environment={name.upper(): said[2], "VENICE_API_KEY": "key"})
+
+
 def test_everything_that_is_wrong_is_told_at_once(load: Load) -> None:
     lines = ("MEMBER_JOBS=two", "EIGENAI_MAX_JOBS=0", "LOCAL_ON=perhaps", "NONSENSE=1")
     named = [sentence.split()[0] for sentence in wrong(load, *lines)]
@@ -204,7 +253,10 @@ def test_everything_that_is_wrong_is_told_at_once(load: Load) -> None:
 
 def test_with_no_provider_at_all_the_sentence_says_so(load: Load) -> None:
     [sentence] = wrong(load, "LOCAL_ON=false", "DEFAULT_PROVIDER=local")
-    assert sentence == "DEFAULT_PROVIDER is local, which is not enabled. Enabled: none."
+    assert sentence == (
+        "DEFAULT_PROVIDER is local, which is not enabled; it should be one that is, but none is: "
+        "set a key, such as VENICE_API_KEY."
+    )
 
 
 def test_what_other_programs_set_in_the_environment_is_their_business(load: Load) -> None:
