@@ -10,7 +10,6 @@ from functools import partial
 from itertools import count
 
 from bot.alerts import Watch
-from bot.archive import Archive
 from bot.booking import Booking, HouseRules
 from bot.catalogue import Catalogue
 from bot.client import RESERVE, Stillmotion
@@ -21,6 +20,7 @@ from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.open_replies import OpenReplies
 from bot.delivery.owner import Owner
+from bot.delivery.resend import Resend
 from bot.engine.context import JobContext
 from bot.engine.download import A_DAY
 from bot.engine.engine import Engine
@@ -267,7 +267,7 @@ class _App:
         client.logs = delivery.logs
         await self._serve_operator(client, store, catalogue, delivery, tasks)
         client.reports = Reports(store, catalogue, drawers, clock)
-        client.archive = Archive(store, files, delivery, copiers, clock, settings.allowance)
+        client.resend = Resend(store, files, delivery, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)
         left = await client.open_replies.left()
         tasks.spawn(client.open_replies.settle(left), "replies of the process before this one")

@@ -13,7 +13,6 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.archive import Archive
 from bot.booking import Booking
 from bot.clock import Clock
 from bot.commands import Payload, command_payload, difference
@@ -21,6 +20,7 @@ from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.log import ModeratorLog
 from bot.delivery.open_replies import OpenReplies
+from bot.delivery.resend import Resend
 from bot.engine.retry import Failures
 from bot.login import DiscordAway, translated
 from bot.moderation import Moderation
@@ -60,7 +60,7 @@ class Stillmotion(commands.Bot):
     moderation: Moderation
     logs: ModeratorLog
     reports: Reports
-    archive: Archive
+    resend: Resend
     admission: Admission
     overviews: Overviews
     open_replies: OpenReplies

@@ -1,8 +1,6 @@
 """`/jobs`: a member's latest videos, and a way to have one sent again."""
 
-import asyncio
 import logging
-from collections.abc import Collection
 from pathlib import Path
 
 import discord
@@ -12,9 +10,10 @@ from discord.ext import commands
 from bot.client import Stillmotion
 from bot.delivery.calls import call
 from bot.delivery.look import jump
-from bot.delivery.upload_limits import HIGHEST_TIER, STEP
+from bot.delivery.resend import Unsure
+from bot.delivery.upload_limits import HIGHEST_TIER
 from bot.delivery.videos import NAME, UPLOAD_TIMEOUT
-from bot.errors import DeliveryFault, NotNow, TooLarge, Undelivered, UserFault
+from bot.errors import UserFault
 from bot.jobs import Job, JobState
 from bot.words import count, escape, plain
 from cogs._answer import Interaction, making, privately, suggesting
@@ -26,15 +25,7 @@ log = logging.getLogger(__name__)
 
 _LISTED = 10
 _FREE = "Nothing was charged for this."
-_LONGEST = 840.0
-"""Seconds; a reply has to come within fifteen minutes."""
-_TRIES = 3
-"""How often a video is made smaller because Discord refused it."""
 _SIGNS = {JobState.DELIVERED: "✅", JobState.FAILED: "❌", JobState.CANCELLED: "⏹️", JobState.QUEUED: "🕒"}
-
-
-class _Unsure(NotNow):
-    """The video may have arrived."""
 
 
 @app_commands.guild_only()
@@ -50,7 +41,7 @@ class Jobs(commands.GroupCog, group_name="jobs"):
         """Your latest videos in this server."""
         guild_id, user_id = interaction.guild_id or 0, interaction.user.id
         found = await self.bot.booking.recent(guild_id, user_id, _LISTED)
-        kept = {job.id for job in await self.bot.archive.of(guild_id, user_id)}
+        kept = {job.id for job in await self.bot.resend.of(guild_id, user_id)}
         lines = [_line(job, kept=job.id in kept) for job in found]
         return discord.Embed(
             title="Your latest videos",
@@ -69,73 +60,41 @@ class Jobs(commands.GroupCog, group_name="jobs"):
     ) -> str:
         """Have a video sent again, in its original size where that is possible."""
         try:
-            return await self._again(interaction, read_id(video), show=show)
-        except _Unsure:
+            return await self._resend(interaction, read_id(video), show=show)
+        except Unsure:
             raise
         except UserFault as fault:
             raise type(fault)(f"{fault} {_FREE}") from fault
 
-    async def _again(self, interaction: Interaction, job_id: int, *, show: bool) -> str:
-        """Find the video, and send it. Raises UserFault."""
-        archive, user_id = self.bot.archive, interaction.user.id
-        job = await archive.find(
-            job_id, interaction.guild_id or 0, user_id, lambda place: moderates(interaction, place)
+    async def _resend(self, interaction: Interaction, job_id: int, *, show: bool) -> str:
+        resend, user = self.bot.resend, interaction.user
+        job = await resend.find(
+            job_id, interaction.guild_id or 0, user.id, lambda place: moderates(interaction, place)
         )
         if show:
             check_member(interaction, "Leave out `show`, and you alone get it.")
-            await archive.show(job)
-        try:
-            async with (
-                asyncio.timeout(_LONGEST),
-                archive.paid(job, _payer_roles(interaction, job)) as is_paid,
-            ):
-                said = await self._resend(interaction, job, show=show)
-                return f"{said} It took {count(job.price, 'credit')}." if is_paid else said
-        except FileNotFoundError as swept:
-            raise NotNow("That video is not kept here any more.") from swept
-        except (TimeoutError, OSError, Undelivered) as error:
-            log.warning("job %d was not sent again: %r", job.id, error)
-            raise _Unsure(
-                "I cannot tell whether Discord took the video. If it is not there, try again: "
-                "it is charged once."
-            ) from error
-        except (DeliveryFault, UserFault) as fault:
-            if show:
-                await archive.show_no_more(job)
-            raise (
-                fault
-                if isinstance(fault, UserFault)
-                else NotNow("Discord does not take it here. Try it in another channel.")
-            ) from fault
-
-    async def _resend(self, interaction: Interaction, job: Job, *, show: bool) -> str:
-        """Send it, smaller each time that Discord finds it too large. Raises UserFault or DeliveryFault."""
         limit = min(interaction.filesize_limit, HIGHEST_TIER)
-        for _ in range(_TRIES):
-            async with self.bot.archive.copy(job, interaction.user.id, limit) as copy:
-                try:
-                    await _send(interaction, job, copy.path, show=show)
-                except TooLarge:
-                    limit = int(min(limit, copy.path.stat().st_size) * STEP)
-                    continue
-                return "Here it is, as it was made." if copy.is_original else "Here it is, made to fit here."
-        raise NotNow("Discord takes no file as large as this video here.")
+        sent = await resend.send(
+            job,
+            user.id,
+            role_ids(user),
+            limit,
+            lambda path: _send(interaction, job, path, show=show),
+            show=show,
+        )
+        said = "Here it is, as it was made." if sent.is_original else "Here it is, made to fit here."
+        return f"{said} It took {count(job.price, 'credit')}." if sent.is_paid else said
 
     @resend.autocomplete("video")
     @suggesting
     async def _videos(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        kept = await self.bot.archive.of(interaction.guild_id or 0, interaction.user.id)
+        kept = await self.bot.resend.of(interaction.guild_id or 0, interaction.user.id)
         wanted = typed.casefold()
         return [
             app_commands.Choice(name=_named(job), value=str(job.id))
             for job in kept
             if wanted in job.request.prompt.casefold() or wanted in str(job.id)
         ][:25]
-
-
-def _payer_roles(interaction: Interaction, job: Job) -> Collection[int]:
-    """The roles of whoever pays: the member who asked for it, as they were then if that is somebody else."""
-    return role_ids(interaction.user) if interaction.user.id == job.user_id else job.role_ids
 
 
 async def _send(interaction: Interaction, job: Job, path: Path, *, show: bool) -> None:

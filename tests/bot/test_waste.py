@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.archive import Archive
+from bot.delivery.resend import Resend
 from bot.errors import NotNow
 from bot.jobs import Failure, Job, JobState
 from bot.quota.allowances import Allowance, Refusal, WindowKind
@@ -229,14 +229,14 @@ async def test_two_who_ask_for_it_at_once_pay_once_and_neither_gives_back_what_t
     hall: Hall,
 ) -> None:
     job = await undelivered(hall, 2)
-    archive = Archive(hall.store, hall.files, hall.box, AtHome(), hall.clock, DAY)
+    resend = Resend(hall.store, hall.files, hall.box, AtHome(), hall.clock, DAY)
 
     async def ask_again() -> None:
-        async with archive.paid(job, ()) as is_paid:  # read before the other one was booked
+        async with resend.paid(job, ()) as is_paid:  # read before the other one was booked
             assert not is_paid
             raise NotNow("I am still sending you another video.")
 
-    async with archive.paid(job, ()) as is_paid:
+    async with resend.paid(job, ()) as is_paid:
         assert is_paid
         with pytest.raises(NotNow):
             await ask_again()

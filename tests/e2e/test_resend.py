@@ -182,11 +182,11 @@ async def test_two_who_want_the_same_smaller_file_wait_for_each_other(
         at_work.remove(target)
 
     async def get(user_id: int) -> None:
-        async with made.bot.archive.copy(job, user_id, limit=100):
+        async with made.bot.resend.copy(job, user_id, limit=100):
             pass
 
     job = await latest(made)
-    monkeypatch.setattr("bot.archive.transcode", fit)
+    monkeypatch.setattr("bot.delivery.resend.transcode", fit)
     await asyncio.gather(get(1), get(2))
     assert most == 1
     with pytest.raises(NotNow):
@@ -215,7 +215,7 @@ async def test_what_discord_finds_too_large_is_made_smaller(
         await send(*given, **named)
 
     monkeypatch.setattr(module, "_send", refused)
-    monkeypatch.setattr("bot.archive.transcode", filling)
+    monkeypatch.setattr("bot.delivery.resend.transcode", filling)
     reply = await resend(made)
     assert reply.response.content == "Here it is, made to fit here."
     assert reply.response.attachments[0].size == int(int(len(sample_video()) * 0.8) * 0.8)

@@ -1,13 +1,17 @@
-"""Videos that are over and still on disk: whose they are, and in which size a place takes them."""
+"""A video that is over and still on disk, sent once more: whose it is, what it costs, in which size."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from bot.clock import Clock
+from bot.delivery.upload_limits import STEP
+from bot.engine.retry import SMALLER_VIDEOS
 from bot.errors import (
     BadRequest,
     DeliveryFault,
@@ -30,22 +34,31 @@ from bot.refusals import refusal
 from bot.store import Store
 from bot.store.accounts import NotBooked
 
-LONGEST = 720.0
-"""Seconds; a command's reply has to come within fifteen minutes."""
+log = logging.getLogger(__name__)
+
+LONGEST, LONGEST_COPY = 840.0, 720.0
+"""Seconds for everything, and for making a smaller copy; a command's reply has to come within 15 minutes."""
 LISTED = 25
 _WITHOUT = "without `show`, you alone get it"
 
 
+Post: TypeAlias = Callable[[Path], Awaitable[None]]
+"""Send a file where it was asked for. Raises DeliveryFault."""
+
+
+class Unsure(NotNow):
+    """The video may have arrived."""
+
+
 @dataclass(frozen=True)
-class Sendable:
-    """A file to send."""
-
-    job: Job
-    path: Path
+class Sent:
     is_original: bool
+    """As it was made, and not a smaller copy."""
+    is_paid: bool
+    """Its price was charged with this."""
 
 
-class Archive:
+class Resend:
     def __init__(
         self,
         store: Store,
@@ -91,6 +104,46 @@ class Archive:
             raise NotNow("That video is not kept here any more.")
         return job
 
+    async def send(
+        self, job: Job, user_id: int, role_ids: Collection[int], limit: int, post: Post, *, show: bool
+    ) -> Sent:
+        """Send a video to this person, or with `show` to everybody, in files of at most `limit` bytes.
+
+        The roles are the person's, who pays if it was not charged. Raises UserFault.
+        """
+        if show:
+            await self._show(job)
+        payer = role_ids if user_id == job.user_id else job.role_ids
+        try:
+            async with asyncio.timeout(LONGEST), self.paid(job, payer) as is_paid:
+                return Sent(await self._send(job, user_id, limit, post), is_paid)
+        except FileNotFoundError as swept:
+            raise NotNow("That video is not kept here any more.") from swept
+        except (TimeoutError, OSError, Undelivered) as error:
+            log.warning("job %d was not sent again: %r", job.id, error)
+            raise Unsure(
+                "I cannot tell whether Discord took the video. If it is not there, try again: "
+                "it is charged once."
+            ) from error
+        except (DeliveryFault, UserFault) as fault:
+            if show:
+                await self._store.jobs.show_once(job.id, taken=False)  # nobody was shown anything
+            if isinstance(fault, UserFault):
+                raise
+            raise NotNow("Discord does not take it here. Try it in another channel.") from fault
+
+    async def _send(self, job: Job, user_id: int, limit: int, post: Post) -> bool:
+        """Whether it went as it was made. Raises UserFault or DeliveryFault."""
+        for _ in range(SMALLER_VIDEOS):
+            async with self.copy(job, user_id, limit) as path:
+                try:
+                    await post(path)
+                except TooLarge:
+                    limit = int(min(limit, path.stat().st_size) * STEP)
+                    continue
+                return path == self._files.video(job.id)
+        raise NotNow("Discord takes no file as large as this video here.")
+
     @asynccontextmanager
     async def paid(self, job: Job, role_ids: Collection[int]) -> AsyncGenerator[bool]:
         """Book the price of a video that was not charged while it is sent, and say whether that was done.
@@ -112,7 +165,7 @@ class Archive:
             await self._store.accounts.release(job)
             raise
 
-    async def show(self, job: Job) -> None:
+    async def _show(self, job: Job) -> None:
         """Take the right to show it to everybody, which there is once. Raises UserFault."""
         rules = await self._store.decisions.rules(job.guild_id, job.user_id)
         if rules.block(job.user_id, self._clock.now()) is not None:
@@ -121,10 +174,6 @@ class Archive:
             await self._check_post(job)
         if not await self._store.jobs.show_once(job.id):
             raise NotAllowed(f"It was shown once more already; {_WITHOUT}.")
-
-    async def show_no_more(self, job: Job) -> None:
-        """Give that right back: nobody was shown anything."""
-        await self._store.jobs.show_once(job.id, taken=False)
 
     async def _check_post(self, job: Job) -> None:
         """A post that a moderator has deleted is not made a second time."""
@@ -138,7 +187,7 @@ class Archive:
             raise NotAllowed(f"Its post was deleted, and I do not post it a second time; {_WITHOUT}.")
 
     @asynccontextmanager
-    async def copy(self, job: Job, user_id: int, limit: int) -> AsyncGenerator[Sendable]:
+    async def copy(self, job: Job, user_id: int, limit: int) -> AsyncGenerator[Path]:
         """The video in at most `limit` bytes, as it was made if that is possible. Raises UserFault."""
         if user_id in self._busy:
             raise NotNow("I am still sending you another video. Try again when it is there.")
@@ -148,19 +197,19 @@ class Archive:
         finally:
             self._busy.discard(user_id)
 
-    async def _copy(self, job: Job, limit: int) -> Sendable:
+    async def _copy(self, job: Job, limit: int) -> Path:
         original, fitted = self._files.video(job.id), self._files.fitted(job.id)
         try:
             if await asyncio.to_thread(_fits, original, limit):
-                return Sendable(job, original, is_original=True)
-            async with asyncio.timeout(LONGEST), self._locks.setdefault(job.id, asyncio.Lock()):
+                return original
+            async with asyncio.timeout(LONGEST_COPY), self._locks.setdefault(job.id, asyncio.Lock()):
                 if not await asyncio.to_thread(_fits, fitted, limit):
                     await transcode(self._encoders, original, fitted, limit)
-            return Sendable(job, fitted, is_original=False)
         except (TooMuch, BadVideo) as error:
             raise BadRequest("That video cannot be made small enough for this place.") from error
         except (ChildFailed, TimeoutError, OSError) as error:
             raise NotNow("I could not get that video ready just now. Try again later.") from error
+        return fitted
 
 
 def _fits(path: Path, limit: int) -> bool:
