@@ -1,6 +1,6 @@
 """The command line, also as `python -m bot`.
 
-`stillmotion run | demo | check | migrate | sync | pause | resume | health`
+`stillmotion [--version] run | demo | check | migrate | sync | pause | resume | health`
 """
 
 import argparse
@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from importlib import metadata
 
 from pydantic import ValidationError
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="stillmotion", description="Pictures into videos, in Discord.")
+    parser.add_argument("--version", action="version", version=f"Stillmotion {_version()}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the bot")
     demo = commands.add_parser("demo", help="try the bot in a browser, without Discord or keys")
@@ -77,9 +79,16 @@ def _parser() -> argparse.ArgumentParser:
     pause.add_argument("reason", nargs="?", default="", help="members read it")
     resume = commands.add_parser("resume", help="end the pause of a provider, or all pauses")
     for command in (pause, resume):
-        command.add_argument("--provider", choices=sorted(discover()))
+        command.add_argument("--provider", type=str.lower, choices=sorted(discover()))
     commands.add_parser("health", help="ask the running bot how it is")
     return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version("stillmotion")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
 
 
 async def _run(settings: Settings) -> int:

@@ -47,7 +47,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await _database(settings)
     for finding in await _isolation():
         yield finding
-    yield await _token(settings)
+    for finding in await _token(settings):
+        yield finding
     async for finding in _providers(settings):
         yield finding
 
@@ -96,14 +97,15 @@ async def _isolation() -> list[Finding]:
     return [Finding(well=True, text="Whatever decodes a file can reach no other file, program or network.")]
 
 
-async def _token(settings: Settings) -> Finding:
+async def _token(settings: Settings) -> list[Finding]:
     if settings.discord_token is None:
-        return Finding(well=False, text="DISCORD_TOKEN is not set.")
+        return [Finding(well=False, text="DISCORD_TOKEN is not set.")]
     try:
-        name = await whose(settings.discord_token.get_secret_value())
+        name, link = await whose(settings.discord_token.get_secret_value())
     except CannotStart as error:
-        return Finding(well=False, text=str(error))
-    return Finding(well=True, text=f"Discord knows the token's bot as {name}.")
+        return [Finding(well=False, text=str(error))]
+    known = Finding(well=True, text=f"Discord knows the token's bot as {name}.")
+    return [known, Finding(well=True, text=f"To add it to a server, open {link}")]
 
 
 async def _providers(settings: Settings) -> AsyncIterator[Finding]:

@@ -22,7 +22,7 @@ from bot.delivery.log import ModeratorLog
 from bot.delivery.open_replies import OpenReplies
 from bot.delivery.resend import Resend
 from bot.engine.retry import Failures
-from bot.login import DiscordAway, translated
+from bot.login import DiscordAway, invite, translated
 from bot.moderation import Moderation
 from bot.overview import Overviews
 from bot.tasks import Tasks
@@ -110,6 +110,7 @@ class Stillmotion(commands.Bot):
         self.failed.set()
 
     async def setup_hook(self) -> None:
+        log.info("logged in as %s; to add it to a server, open %s", self.user, invite(self))
         for extension in EXTENSIONS:
             await self.load_extension(extension)
         await self.tasks.detached(self._start(self), "start")

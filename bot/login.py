@@ -20,6 +20,10 @@ _CLOSED = {
 }
 """By the code with which Discord closes the connection, and stays closed."""
 
+EVERYWHERE = ("view_channel", "embed_links", "attach_files", "read_message_history")
+"""Permissions that posting a video takes in every channel, beside the one to send messages there."""
+TO_SEND, TO_SEND_IN_THREADS = "send_messages", "send_messages_in_threads"
+
 _ASKING = 10.0
 """Seconds."""
 _ASKED_EVERY = 60.0
@@ -87,9 +91,17 @@ async def keep_token(
         refused.clear()
 
 
-async def whose(token: str) -> str:
-    """The name of the bot that a token belongs to. Raises CannotStart."""
+async def whose(token: str) -> tuple[str, str]:
+    """The name of the bot that a token belongs to, and its `invite`. Raises CannotStart."""
     async with discord.Client(intents=discord.Intents.none()) as client:
         with translated():
             await client.login(token)
-        return str(client.user)
+        return str(client.user), invite(client)
+
+
+def invite(client: discord.Client) -> str:
+    """The link that adds a bot, once it has logged in, to a server with the permissions that it needs."""
+    needed = dict.fromkeys((*EVERYWHERE, TO_SEND, TO_SEND_IN_THREADS), True)
+    scopes = ("bot", "applications.commands")
+    permissions = discord.Permissions(**needed)
+    return discord.utils.oauth_url(client.application_id or 0, permissions=permissions, scopes=scopes)

@@ -8,11 +8,11 @@ import discord
 
 from bot.delivery.calls import call
 from bot.errors import DeliveryFault, NotAllowed, NotNow, Undeliverable
+from bot.login import EVERYWHERE, TO_SEND, TO_SEND_IN_THREADS
 from cogs._answer import Interaction
 
 _PATIENCE = 10.0
 """Seconds for one question to Discord."""
-_NEEDED = ("view_channel", "embed_links", "attach_files", "read_message_history")
 _VOICE = {discord.ChannelType.voice, discord.ChannelType.stage_voice}
 _FREE = "Nothing was charged."
 
@@ -78,7 +78,7 @@ async def check_bot(interaction: Interaction) -> None:
     mine, channel = interaction.app_permissions, interaction.channel
     if channel is None:
         raise NotAllowed(f"I cannot post videos in a channel of this kind. {_FREE}")
-    needed = [*_NEEDED, _sending(channel), *(("connect",) if channel.type in _VOICE else ())]
+    needed = [*EVERYWHERE, _sending(channel), *(("connect",) if channel.type in _VOICE else ())]
     if isinstance(channel, discord.Thread) and channel.locked:
         needed.append("manage_threads")
     if missing := [name for name in needed if not _has(mine, name)]:
@@ -105,7 +105,7 @@ async def _check_thread(interaction: Interaction, thread: discord.Thread) -> Non
 
 
 def _sending(channel: object) -> str:
-    return "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
+    return TO_SEND_IN_THREADS if isinstance(channel, discord.Thread) else TO_SEND
 
 
 def _has(permissions: discord.Permissions, name: str) -> bool:

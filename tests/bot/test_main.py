@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from importlib import metadata
 from pathlib import Path
 
 import discord
@@ -21,6 +22,8 @@ from bot.__main__ import main
 from bot.health import Health, socket_path
 from bot.media._wire import Answer
 from bot.media.child import Children
+from tests.discord_server.server import DiscordServer
+from tests.discord_server.world import APPLICATION, TOKEN
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import status
 
@@ -96,6 +99,24 @@ def test_check_never_prints_the_token(run: Run, capsys: pytest.CaptureFixture[st
     out = capsys.readouterr().out
     assert "FAIL Discord cannot be reached: ClientConnectorError." in out
     assert "secret-token" not in out
+
+
+async def test_check_prints_the_link_that_invites_the_tokens_bot(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with DiscordServer() as server:
+        monkeypatch.setattr(discord.http.Route, "BASE", server.api)
+        assert await asyncio.to_thread(run, "check", DISCORD_TOKEN=TOKEN) == 0
+    link = (
+        f"https://discord.com/oauth2/authorize?client_id={APPLICATION}&scope=bot+applications.commands"
+        "&permissions=274878024704"
+    )
+    assert f"ok   To add it to a server, open {link}" in capsys.readouterr().out.splitlines()
+
+
+def test_the_version_is_the_installed_one(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"Stillmotion {metadata.version('stillmotion')}\n"
 
 
 def test_check_needs_a_provider(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -250,7 +271,7 @@ def test_the_operator_pauses_and_resumes_from_the_command_line(
     said = []
     capsys.readouterr()
     for words in (
-        ("pause", "--provider", "venice", "too slow"),
+        ("pause", "--provider", "Venice", "too slow"),
         ("pause", "back at noon"),
         ("resume", "--provider", "venice"),
         ("resume",),

@@ -12,7 +12,7 @@ from bot.app import sync_commands
 from bot.login import CannotStart
 from tests.discord_server.bot_process import BotProcess
 from tests.discord_server.faults import html, late, refusal
-from tests.discord_server.world import TOKEN
+from tests.discord_server.world import APPLICATION, TOKEN
 from tests.e2e.process.conftest import Stage
 from tests.helpers import eventually
 from tests.postgres_proxy import PostgresProxy
@@ -71,6 +71,14 @@ async def restarted(stage: Stage) -> int:
     await stage.bot.kill()
     await stage.bot.start()
     return len(stage.discord.seen("commands"))
+
+
+async def test_a_start_logs_how_to_add_the_bot_to_a_server(stage: Stage) -> None:
+    await stage.bot.start()
+    link = (
+        f"https://discord.com/oauth2/authorize?client_id={APPLICATION}&scope=bot+applications.commands&perm"
+    )
+    assert f"to add it to a server, open {link}" in stage.bot.output
 
 
 async def test_commands_are_sent_only_where_discord_knows_others(stage: Stage) -> None:
