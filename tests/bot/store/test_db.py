@@ -364,3 +364,37 @@ async def test_what_was_being_submitted_when_the_bot_was_updated_may_have_been(
     await migrate(database)
     rows = await database.read("SELECT state, asked_at FROM job ORDER BY id")
     assert [row["asked_at"] for row in rows] == [None, "then", "then"]
+
+
+async def test_what_was_decided_and_diverted_before_the_words_changed_still_holds(
+    database: Database, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrations = db._migrations()
+    monkeypatch.setattr(db, "_migrations", lambda: [file for file in migrations if file.name < "0013"])
+    await migrate(database)
+    at = to_text(clock.now())
+    change = '{"member_id":null,"kind":"fall-over","allowed":false}'
+
+    async def write(on: Transaction) -> None:
+        await on.rows(
+            "INSERT INTO act (id, guild_id, by_id, at, kind, change) VALUES (1, 10, 2, :at, 'fall-over', :change)",
+            at=at,
+            change=change,
+        )
+        await on.rows(
+            """
+            INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
+                may_fall_over, fell_from, created_at, state_at, not_before)
+            VALUES (1, 10, 1, 1, 'p', 'm', '{"model":"m","prompt":"p"}', 'queued', 1, 1, 1, 'first', :at, :at, :at)
+            """,
+            at=at,
+        )
+
+    await database.write(write)
+    monkeypatch.undo()
+    await migrate(database)
+    store = Store(database, clock)
+    assert (await store.decisions.rules(10)).fallback is False
+    job = await store.jobs.get(1)
+    assert job is not None
+    assert (job.may_fall_back, job.fallback_from) == (True, "first")
