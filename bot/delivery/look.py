@@ -47,7 +47,7 @@ def render(card: Card) -> CardLook:
     job = card.job
     embed = discord.Embed(
         title=_TITLES.get(job.state, "Making your video"),
-        description=f"{_quote(job.request.prompt)}\n\n{_status(card)}",
+        description=f"{_prompt_lines(job.request.prompt)}\n\n{_status(card)}",
         colour=_COLOURS.get(job.state, discord.Colour.blurple()),
     )
     embed.add_field(name="For", value=f"<@{job.user_id}>")
@@ -83,7 +83,7 @@ def _status(card: Card) -> str:
     if not job.state.is_open:
         text = ending(job, card.provider)
         if job.advice is not None and job.advice.suggested_prompt:
-            text += f"\nIt suggests this prompt instead:\n{_quote(job.advice.suggested_prompt)}"
+            text += f"\nIt suggests this prompt instead:\n{_prompt_lines(job.advice.suggested_prompt)}"
         link = jump(job) if job.state is JobState.DELIVERED and job.place is not Place.DIRECT else None
         if job.state is not JobState.DELIVERED or job.message_id is None:
             return text
@@ -131,7 +131,7 @@ def _shown(option: str, value: object) -> str:
             return "attached"
 
 
-def _quote(prompt: str) -> str:
+def _prompt_lines(prompt: str) -> str:
     return f"> {escape(prompt, _PROMPT)}"
 
 

@@ -1,4 +1,4 @@
-"""Whose turn it is to write in a channel: no more often than Discord takes it, what people wait for first."""
+"""How often a channel may be written to: no more than Discord takes, and what people wait for goes first."""
 
 import asyncio
 import math
@@ -37,59 +37,59 @@ class Rank(IntEnum):
 
 
 class ChannelRateLimiter:
-    """One line for each channel and kind of call."""
+    """One queue for each channel and kind of call."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tasks = Tasks()
-        self._lines: dict[tuple[int, CallKind], _Lane] = {}
+        self._lanes: dict[tuple[int, CallKind], _Lane] = {}
 
     @asynccontextmanager
     async def acquire(
         self, channel_id: int, kind: CallKind, rank: Callable[[], Rank], *, old: bool = False
     ) -> AsyncGenerator[None]:
-        """Wait for a turn and have it for one call.
+        """Wait for the permit for one call.
 
-        The rank is asked each time a turn is given away, as it may change meanwhile. `old` says that a
+        The rank is asked each time a permit is given, as it may change meanwhile. `old` says that a
         message of more than an hour is edited, which Discord counts once more.
         """
-        line = self._line(channel_id, kind)
-        waiting = _Waiting(rank, line.limits[: 2 if old else 1])
-        line.waiting.append(waiting)
-        self._serve(line)
+        lane = self._lane(channel_id, kind)
+        waiting = _Waiting(rank, lane.limits[: 2 if old else 1])
+        lane.waiting.append(waiting)
+        self._serve(lane)
         try:
-            await waiting.turn.wait()
+            await waiting.granted.wait()
             yield
         finally:
-            line.leave(waiting, self._clock.now())
+            lane.leave(waiting, self._clock.now())
 
     async def close(self) -> None:
         await self._tasks.close()
 
-    def _line(self, channel_id: int, kind: CallKind) -> "_Lane":
+    def _lane(self, channel_id: int, kind: CallKind) -> "_Lane":
         key = channel_id, kind
-        if key not in self._lines:
+        if key not in self._lanes:
             now = self._clock.now()
-            self._lines = {name: line for name, line in self._lines.items() if not line.is_idle(now)}
-            self._lines[key] = _Lane()
-        return self._lines[key]
+            self._lanes = {name: lane for name, lane in self._lanes.items() if not lane.is_idle(now)}
+            self._lanes[key] = _Lane()
+        return self._lanes[key]
 
-    def _serve(self, line: "_Lane") -> None:
-        line.news.set()
-        if not line.is_served:
-            line.is_served = True
-            self._tasks.spawn(self._serving(line), "limiter")
+    def _serve(self, lane: "_Lane") -> None:
+        lane.news.set()
+        if not lane.is_served:
+            lane.is_served = True
+            self._tasks.spawn(self._serving(lane), "limiter")
 
-    async def _serving(self, line: "_Lane") -> None:
-        """Give limiter away as long as anybody waits."""
+    async def _serving(self, lane: "_Lane") -> None:
+        """Give permits as long as anybody waits."""
         try:
-            while line.waiting:
-                line.news.clear()
-                pause = line.advance(self._clock.now())
+            while lane.waiting:
+                lane.news.clear()
+                pause = lane.advance(self._clock.now())
                 if pause > 0:
-                    await self._clock.wait(line.news, min(pause, LONGEST_PAUSE))
+                    await self._clock.wait(lane.news, min(pause, LONGEST_PAUSE))
         finally:
-            line.is_served = False
+            lane.is_served = False
 
 
 @dataclass(eq=False)
@@ -119,7 +119,7 @@ class _Limit:
 class _Waiting:
     rank: Callable[[], Rank]
     limits: list[_Limit]
-    turn: asyncio.Event = field(default_factory=asyncio.Event)
+    granted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def pause(self, now: datetime) -> float:
         return max(limit.pause(now) for limit in self.limits)
@@ -134,7 +134,7 @@ class _Lane:
         self.is_served = False
 
     def advance(self, now: datetime) -> float:
-        """Give the next turn away, if anybody may have it; seconds until it is worth looking again."""
+        """Give the next permit, if anybody may have it; seconds until it is worth looking again."""
         pauses = [(waiting.pause(now), waiting) for waiting in self.waiting]
         ready = [waiting for pause, waiting in pauses if pause <= 0]
         if not ready:
@@ -144,7 +144,7 @@ class _Lane:
         self.waiting.remove(chosen)
         for limit in chosen.limits:
             limit.under_way += 1
-        chosen.turn.set()
+        chosen.granted.set()
         return 0.0
 
     def leave(self, waiting: _Waiting, now: datetime) -> None:

@@ -29,7 +29,7 @@ def served(line: _Lane, now: datetime) -> list[_Waiting]:
     waiting = list(line.waiting)
     chosen: list[_Waiting] = []
     while line.waiting and line.advance(now) <= 0:
-        chosen += [one for one in waiting if one.turn.is_set() and one not in chosen]
+        chosen += [one for one in waiting if one.granted.is_set() and one not in chosen]
     return chosen
 
 
@@ -123,7 +123,7 @@ async def test_lines_of_channels_where_nothing_happens_are_forgotten(
     clock.pass_by(timedelta(seconds=6))
     async with limiter.acquire(HERE - 1000, CallKind.EDIT, lambda: Rank.NEWS):
         pass
-    assert len(limiter._lines) == 1
+    assert len(limiter._lanes) == 1
 
 
 def test_a_line_is_forgotten_when_nothing_of_it_counts_any_more() -> None:

@@ -377,15 +377,19 @@ async def test_what_was_decided_and_diverted_before_the_words_changed_still_hold
 
     async def write(on: Transaction) -> None:
         await on.rows(
-            "INSERT INTO act (id, guild_id, by_id, at, kind, change) VALUES (1, 10, 2, :at, 'fall-over', :change)",
+            """
+            INSERT INTO act (id, guild_id, by_id, at, kind, change)
+            VALUES (1, 10, 2, :at, 'fall-over', :change)
+            """,
             at=at,
             change=change,
         )
         await on.rows(
             """
-            INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price, charged,
-                may_fall_over, fell_from, created_at, state_at, not_before)
-            VALUES (1, 10, 1, 1, 'p', 'm', '{"model":"m","prompt":"p"}', 'queued', 1, 1, 1, 'first', :at, :at, :at)
+            INSERT INTO job (id, guild_id, channel_id, user_id, provider, model, request, state, price,
+                charged, may_fall_over, fell_from, created_at, state_at, not_before)
+            VALUES (1, 10, 1, 1, 'p', 'm', '{"model":"m","prompt":"p"}', 'queued', 1,
+                1, 1, 'first', :at, :at, :at)
             """,
             at=at,
         )
