@@ -30,7 +30,6 @@ from bot.intake import DECODED_AT_ONCE
 from bot.jobs import KEPT, Job
 from bot.log_format import set_up_logging
 from bot.login import DiscordAway, keep_token, translated
-from bot.media.child import Children
 from bot.media.job_files import JobFiles, free_bytes
 from bot.moderation import Moderation
 from bot.overview import Overviews
@@ -45,6 +44,7 @@ from bot.tasks import Tasks
 from bot.usage import CHARTS_AT_ONCE, Reports
 from providers import create
 from providers.base import Resources
+from providers.child import Children
 from providers.http import open_session
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from bot.engine.engine import Engine
 from bot.errors import BadRequest, NotAllowed, NotNow, OverAllowance
 from bot.intake import Intake, Order
 from bot.jobs import CANCELLABLE, Job, JobState
-from bot.media.child import Children
 from bot.media.job_files import JobFiles
 from bot.notices import reason
 from bot.offers import ModelOffer, ProviderOffer
@@ -30,6 +29,7 @@ from bot.store.db import StoreError, Unanswered
 from bot.store.jobs import Moved
 from bot.waste import Waste
 from bot.words import escape
+from providers.child import Children
 from providers.specs import ModelSpec, OptionRefused, VideoRequest
 
 log = logging.getLogger(__name__)

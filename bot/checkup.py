@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from bot.data_folder import secure
 from bot.login import CannotStart, whose
-from bot.media.child import ChildFailed, Children
 from bot.settings import Settings
 from bot.store import connect
 from bot.store.db import StoreError, pending
 from providers import create
 from providers.base import Resources
+from providers.child import ChildFailed, Children
 from providers.errors import OutOfFunds, ProviderError, Unauthorized
 from providers.http import open_session
 
@@ -86,7 +86,7 @@ async def _isolation() -> list[Finding]:
     """Whether a decoder that a file has taken over is kept from everything else."""
     children = Children()
     try:
-        look = await children.run("bot.media._guards:look", seconds=CHILD_SECONDS, memory=CHILD_MEMORY)
+        look = await children.run("providers.sandbox:look", seconds=CHILD_SECONDS, memory=CHILD_MEMORY)
     except ChildFailed as failure:
         return [Finding(well=False, text=f"No child process works, and pictures need one: {failure}.")]
     finally:

@@ -11,8 +11,8 @@ from weakref import WeakValueDictionary
 from bot.errors import NotNow
 from bot.fair import FairShare
 from bot.media import sounds
-from bot.media.child import Children
 from bot.media.images import check_size, prepare
+from providers.child import Children
 from providers.options import SourceAudio, SourceImage
 from providers.specs import ModelSpec, VideoRequest
 

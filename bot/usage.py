@@ -14,11 +14,11 @@ from bot.catalogue import Catalogue
 from bot.clock import Clock
 from bot.fair import FairShare
 from bot.media.charts import UsageChart, draw
-from bot.media.child import Children
 from bot.quota.allowances import Budget, WindowKind, window_at
 from bot.store import Store
 from bot.store.db import Row
 from bot.store.usage import MemberUsage
+from providers.child import Children
 
 CHARTS_AT_ONCE = 2
 MOST_ROWS = 20_000

@@ -1,16 +1,11 @@
-"""The child process of `providers.local`: a camera that moves over a picture, encoded as H.264.
+"""What `providers.local` does in a child process: a camera that moves over a picture, encoded as H.264.
 
-    python -m providers._animation FOLDER
-
-Reads the folder's recipe and picture, writes its video, and prints the share done as it goes. The camera is
-pure: words become a `Course`, a course and a moment become a `Box` in the picture.
+Reads the folder's recipe and picture, writes its video, and the share done as it goes. The camera is pure:
+words become a `Course`, a course and a moment become a `Box` in the picture.
 """
 
 import os
 import re
-import signal
-import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,19 +17,16 @@ import av
 from av.video.reformatter import ColorRange, Colorspace
 from PIL import Image
 
-from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
-from providers.sandbox import confine
+from providers._local_recipe import PICTURE, PROGRESS, RECIPE, VIDEO, Recipe
+from providers.child_wire import Answer, progress_writer
 
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right, bottom, in fractions of pixels: whole pixels would make slow moves jump."""
 
 FPS = 24
 MAX_PIXELS = 40_000_000
-MEMORY = 2 * 1024**3
-CPU_SECONDS = 900
-NICE = 10
-ORPHANED = 3
-"""The exit code of a child whose parent went away."""
+NICER = 5
+"""Than other children: somebody waits for those."""
 
 WIDEST = 16 / 9
 """Pictures beyond it, either way up, are cropped: players show them as a thin strip."""
@@ -149,6 +141,15 @@ def _even(side: float) -> int:
     return 2 * round(side / 2)
 
 
+def animate(*, folder: str) -> Answer:
+    """The child's task."""
+    # Windows has no such thing.
+    with suppress(AttributeError):
+        os.nice(NICER)
+    render(Path(folder), progress_writer(Path(folder, PROGRESS)))
+    return Answer({})
+
+
 def render(folder: Path, report: Callable[[float], None]) -> None:
     """Make the video of a folder; `report` hears the share of frames that are done."""
     recipe = Recipe.model_validate_json((folder / RECIPE).read_bytes())
@@ -210,42 +211,3 @@ def _encode(
             container.mux(stream.encode(frame))
             report((number + 1) / count)
         container.mux(stream.encode())
-
-
-def main(folder: Path) -> None:
-    # A service manager signals every process of a service, but only the parent knows what is to become of us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    confine(writes=[folder])
-    threading.Thread(target=leave_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
-    restrain()
-    render(folder, _print)
-
-
-def leave_with_parent(pipe: int, leave: Callable[[int], object] = os._exit) -> None:
-    """End the process when the other end of this pipe closes, however the parent came to die."""
-    while os.read(pipe, 1024):
-        pass
-    leave(ORPHANED)
-
-
-def restrain() -> None:
-    """Stay behind the bot, and within bounds whatever the picture does to a decoder."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - Windows has none
-
-    os.nice(NICE)
-    for kind, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, CPU_SECONDS)):
-        # Refused where the system's own limit is lower already, or has no such limit.
-        with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (limit, limit))
-
-
-def _print(share: float) -> None:
-    sys.stdout.write(f"{share:.4f}\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -5,6 +5,7 @@ from providers.options import Frozen
 PICTURE = "picture"
 RECIPE = "recipe.json"
 VIDEO = "video.mp4"
+PROGRESS = "progress"
 """What lies in an operation's folder; the video only once it is whole."""
 
 

@@ -5,9 +5,7 @@ the program is simply started again: it is free, and the same recipe always give
 """
 
 import asyncio
-import os
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +17,7 @@ from uuid import UUID, uuid4
 
 from pydantic import Field
 
-from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
+from providers._local_recipe import PICTURE, PROGRESS, RECIPE, VIDEO, Recipe
 from providers.base import (
     Failed,
     Operation,
@@ -31,6 +29,8 @@ from providers.base import (
     Succeeded,
     Terms,
 )
+from providers.child import ChildFailed, Children
+from providers.child_wire import read_progress
 from providers.errors import InvalidRequest, NotFound, ProviderError, Unreachable, Unusable
 from providers.options import Choice, Span
 from providers.specs import Mode, ModelSpec, VideoRequest
@@ -41,14 +41,11 @@ AspectRatio: TypeAlias = Literal["16:9", "9:16", "1:1", "4:3", "3:4"]
 TIME_LIMIT = 600.0
 """Seconds for one render: slow machines need minutes, and a stuck one must not hold its place for ever."""
 CHUNK = 256 * 1024
-TAIL = 2000
+MEMORY = 2 * 1024**3
+CPU_SECONDS = 900
 _SEEDS = Span(low=0, high=2**31 - 1)
 _SCARCE = {EMFILE, ENFILE, ENOMEM, EAGAIN, ENOSPC}
 """Errors of a machine that is too busy just now."""
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
-"""All that the child needs: it decodes strangers' pictures and gets no keys."""
-
-
 KEEP_SECONDS = 7 * 86_400
 
 
@@ -73,6 +70,7 @@ class Local(Provider[LocalConfig]):
 
     def __init__(self, config: LocalConfig, resources: Resources) -> None:
         super().__init__(config, resources)
+        self._children = Children(config.max_jobs)
         self._renders: dict[str, _Render] = {}
         self._closed = False
         self._spec = ModelSpec(
@@ -175,7 +173,7 @@ class Local(Provider[LocalConfig]):
     def _start(self, folder: Path) -> "_Render":
         if self._closed:
             raise Unreachable("the renderer is shutting down")
-        render = self._renders[folder.name] = _Render(folder)
+        render = self._renders[folder.name] = _Render(self._children, folder)
         return render
 
     async def _forget(self, operation: Operation) -> None:
@@ -196,16 +194,19 @@ class _Scarce(Unreachable):
 
 
 class _Render:
-    """One child process and the task that owns it."""
+    """The task that owns one child process."""
 
-    def __init__(self, folder: Path) -> None:
-        self.progress = 0.0
-        self.process: asyncio.subprocess.Process | None = None
-        self._task = asyncio.create_task(self._run(folder.resolve()))
+    def __init__(self, children: Children, folder: Path) -> None:
+        self._folder = folder.resolve()
+        self._progress = 0.0
+        with suppress(OSError):  # what a render has told that ended with the program
+            (folder / PROGRESS).unlink()
+        self._task = asyncio.create_task(self._run(children))
 
     def verdict(self) -> Pending | Succeeded | Failed:
         if not self._task.done():
-            return Pending(progress=self.progress)
+            self._progress = max(self._progress, read_progress(self._folder / PROGRESS))
+            return Pending(progress=self._progress)
         if self._task.cancelled():
             # Stopped by us, which says nothing about the video: after a restart it is rendered again.
             raise Unreachable("the render was stopped")
@@ -215,57 +216,22 @@ class _Render:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _run(self, folder: Path) -> Succeeded | Failed:
+    async def _run(self, children: Children) -> Succeeded | Failed:
         try:
-            process = self.process = await _start_child(folder)
-        except (OSError, RuntimeError) as error:
-            if isinstance(error, OSError) and error.errno not in _SCARCE:
-                return Failed(detail=f"the renderer does not start: {error}")
-            raise _Scarce(f"the renderer does not start now: {error}") from error
-        try:
-            async with asyncio.timeout(TIME_LIMIT):
-                _, complaint = await asyncio.gather(self._follow(process), _last_words(process))
-                code = await process.wait()
-        except TimeoutError:
-            return Failed(detail=f"not finished after {TIME_LIMIT:g} seconds")
-        finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-            await process.wait()
-        return Succeeded() if code == 0 else Failed(detail=complaint or f"the renderer ended with {code}")
-
-    async def _follow(self, process: asyncio.subprocess.Process) -> None:
-        async for line in cast("asyncio.StreamReader", process.stdout):
-            with suppress(ValueError):  # a library's own words, in between
-                self.progress = min(1.0, max(0.0, float(line)))
-
-
-async def _start_child(folder: Path) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "providers._animation",
-        str(folder),
-        # Never written to: its end tells the child that we are gone.
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parents[1],
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        # Ctrl-C in a terminal reaches a whole group, but what becomes of the child is for us to decide.
-        # A session of its own would do the same, but Linux then weighs it against the bot's, nice or not.
-        process_group=0,
-    )
-
-
-async def _last_words(process: asyncio.subprocess.Process) -> str:
-    """The last line of what the child complained about, which for Python is the error itself."""
-    tail = b""
-    while chunk := await cast("asyncio.StreamReader", process.stderr).read(TAIL):
-        tail = (tail + chunk)[-TAIL:]
-    lines = tail.decode("utf-8", "replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            await children.run(
+                "providers._animation:animate",
+                seconds=TIME_LIMIT,
+                cpu_seconds=CPU_SECONDS,
+                memory=MEMORY,
+                writes=self._folder,
+                folder=str(self._folder),
+            )
+        except ChildFailed as failure:
+            cause = failure.__cause__
+            if isinstance(cause, OSError) and cause.errno in _SCARCE:
+                raise _Scarce(f"the renderer does not start now: {cause}") from failure
+            return Failed(detail=str(failure))
+        return Succeeded()
 
 
 def _forget_old(folder: Path) -> None:

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import pytest
 
-from bot.media import _wire
-from bot.media._wire import Call, Fact
-from bot.media._worker import answer
-from bot.media.child import Children
+from providers import child_wire
+from providers._child_worker import answer
+from providers.child import Children
+from providers.child_wire import Call, Fact
 from tests.clock import led, moment
 
 T = TypeVar("T")
@@ -43,10 +43,10 @@ class AtHome(Children):
         reads: Path | None = None,
         writes: Path | None = None,
         **options: Fact,
-    ) -> _wire.Answer:
+    ) -> child_wire.Answer:
         if "chart" in task:
-            return _wire.Answer({}, (CHART,))
-        return _wire.unpack_answer(await asyncio.to_thread(answer, Call(task, memory, 0, options, data)))
+            return child_wire.Answer({}, (CHART,))
+        return child_wire.unpack_answer(await asyncio.to_thread(answer, Call(task, memory, 0, options, data)))
 
 
 async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 100) -> T:  # noqa: ASYNC109 - for what never comes
@@ -63,13 +63,6 @@ async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 100
                 if answer:
                     return answer
                 await moment()
-
-
-def shell_script(path: Path, line: str) -> str:
-    """Where a program is that does this; it may stand for one of ours."""
-    path.write_text(f"#!/bin/sh\n{line}\n")
-    path.chmod(0o700)
-    return str(path)
 
 
 def as_read(shown: str) -> str:

@@ -43,7 +43,10 @@ CONTRACT = {
     "providers",
     *(
         f"providers.{name}"
-        for name in ("base", "errors", "fields", "hosts", "http", "limits", "options", "sandbox", "specs")
+        for name in (
+            *("base", "child", "child_wire", "errors", "fields", "hosts", "http", "limits", "options"),
+            *("sandbox", "specs"),
+        )
     ),
 }
 

@@ -24,7 +24,6 @@ from bot.errors import (
     UserFault,
 )
 from bot.jobs import KEPT, Job, JobState
-from bot.media.child import ChildFailed, Children
 from bot.media.job_files import JobFiles
 from bot.media.transcode import TooMuch, transcode
 from bot.media.videos import BadVideo
@@ -33,6 +32,7 @@ from bot.quota.allowances import Allowance
 from bot.refusals import refusal
 from bot.store import Store
 from bot.store.accounts import NotBooked
+from providers.child import ChildFailed, Children
 
 log = logging.getLogger(__name__)
 

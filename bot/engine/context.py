@@ -17,7 +17,6 @@ from bot.engine import retry
 from bot.engine.cadence import typical
 from bot.engine.uptime import Uptime
 from bot.jobs import Failure, Job, JobState, billed
-from bot.media.child import Children
 from bot.media.job_files import JobFiles
 from bot.messenger import Card, Hold, Messenger
 from bot.quota.limits import NO_LIMITS, Limits
@@ -25,6 +24,7 @@ from bot.store import Store
 from bot.store.db import StoreError
 from bot.store.jobs import Changes, Moved
 from providers.base import Operation, Provider
+from providers.child import Children
 from providers.errors import NO_ADVICE, Advice, OutOfFunds, ProviderError, Unauthorized
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from bot.engine.context import JobContext
 from bot.engine.download import download_once, make_room_if_full, verify_download
 from bot.errors import DeliveryFault, MessageGone, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, Job, JobState, Place
-from bot.media.child import ChildFailed, ChildrenClosed
 from bot.media.transcode import TooMuch, transcode
 from bot.media.videos import BadVideo, recall
+from providers.child import ChildFailed, ChildrenClosed
 from providers.errors import ProviderError
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from errno import EDQUOT, ENOSPC
 from bot.engine import retry
 from bot.engine.context import JobContext
 from bot.jobs import Failure, Job, JobState
-from bot.media.child import ChildFailed
 from bot.media.files import FileSink
 from bot.media.videos import BadVideo, VideoFacts, remember, verify
+from providers.child import ChildFailed
 from providers.errors import NotFound, ProviderError, Unusable
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from bot.media._wire import FileRejected
+from providers.child_wire import FileRejected
 
 HEADER = 8
 

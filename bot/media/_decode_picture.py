@@ -8,7 +8,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from bot.media._picture_header import MIN_SIDE, check_size, readable_kind, webp_size
 from bot.media._picture_parts import check_parts
-from bot.media._wire import Answer, FileRejected
+from providers.child_wire import Answer, FileRejected
 
 THUMBNAIL_SIDE = 256
 QUALITIES = (95, 90, 82, 74, 66)

@@ -6,7 +6,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from bot.media._wire import Answer, FileRejected
+from providers.child_wire import Answer, FileRejected
 
 _KINDS = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 _NOT_A_SOUND = "That is not a sound file I can use. Attach an MP3 or WAV file; nothing was charged."

@@ -11,8 +11,8 @@ from itertools import cycle
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bot.media._wire import Answer
 from bot.media.charts import USAGE, UsageChart
+from providers.child_wire import Answer
 
 with TemporaryDirectory() as _folder:
     # matplotlib notes which fonts there are, else in the home folder; OpenBLAS reserves memory by thread.

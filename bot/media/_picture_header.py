@@ -1,6 +1,6 @@
 """What a file's first bytes say, before anything is decoded; its name and stated type are never believed."""
 
-from bot.media._wire import FileRejected
+from providers.child_wire import FileRejected
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 16

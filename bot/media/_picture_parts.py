@@ -7,7 +7,7 @@ consist of hardly anything else keep a core busy for minutes, in a few megabytes
 import re
 from collections.abc import Iterator
 
-from bot.media._wire import FileRejected
+from providers.child_wire import FileRejected
 
 MAX_SCANS = 100
 """Honest progressive pictures have about ten, and no encoder is known to make more than thirty."""

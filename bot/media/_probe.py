@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from bot.media._boxes import check_boxes, progressive
-from bot.media._wire import Answer, FileRejected
+from providers.child_wire import Answer, FileRejected
 
 MAX_SIDE = 8192
 MAX_PIXELS = 8192 * 4352

@@ -16,7 +16,7 @@ from av.packet import Packet
 
 from bot.media._probe import Probe, open_source, probe, streams
 from bot.media._streams import CopiedStream, Pictures, Plan, Size, Sound
-from bot.media._wire import Answer, FileRejected
+from providers.child_wire import Answer, FileRejected, progress_writer
 
 NICER = 5
 """On top of what every child is: a video takes a minute, and pictures should not wait for it."""
@@ -61,7 +61,7 @@ def fit(*, path: str, target: str, limit: int) -> Answer:
     with suppress(AttributeError):
         os.nice(NICER)
     progress = Path(f"{target}.progress")
-    return Answer({"way": make(Path(path), Path(target), limit, _report_to(progress))})
+    return Answer({"way": make(Path(path), Path(target), limit, progress_writer(progress))})
 
 
 def make(path: Path, target: Path, limit: int, report: Callable[[float], None]) -> str | None:
@@ -189,15 +189,3 @@ class _Written:
             self.bytes += packet.size
             if self.bytes <= self._give_up:
                 made.mux(packet)
-
-
-def _report_to(path: Path) -> Callable[[float], None]:
-    told = -1.0
-
-    def report(share: float) -> None:
-        nonlocal told
-        if share >= told + 0.01:
-            told = share
-            path.write_text(f"{share:.3f}")
-
-    return report

@@ -8,7 +8,7 @@ from datetime import date
 from pydantic import TypeAdapter
 
 from bot.errors import NotNow
-from bot.media.child import ChildFailed, Children, ChildrenClosed
+from providers.child import ChildFailed, Children, ChildrenClosed
 
 log = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ import logging
 from dataclasses import dataclass
 
 from bot.errors import BadImage, NotNow
-from bot.media._wire import FileRejected
-from bot.media.child import ChildFailed, Children, ChildrenClosed
+from providers.child import ChildFailed, Children, ChildrenClosed
+from providers.child_wire import FileRejected
 from providers.options import ImageLimits, SourceImage
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 import logging
 
 from bot.errors import BadRequest, NotNow
-from bot.media._wire import FileRejected
-from bot.media.child import ChildFailed, Children, ChildrenClosed
+from providers.child import ChildFailed, Children, ChildrenClosed
+from providers.child_wire import FileRejected
 from providers.options import SourceAudio
 
 log = logging.getLogger(__name__)

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
-from bot.media._wire import FileRejected
-from bot.media.child import Children
 from bot.media.videos import BadVideo
+from providers.child import Children
+from providers.child_wire import FileRejected, read_progress
 
 SECONDS = 600
 MEMORY = 2_000_000_000
@@ -86,14 +86,7 @@ async def _watch(progress: Path, report: Callable[[float], None]) -> None:
     told = 0.0
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        share = _share(progress)
+        share = read_progress(progress)
         if share > told:
             told = share
             report(share)
-
-
-def _share(progress: Path) -> float:
-    # Not there yet, or just being written.
-    with suppress(OSError, ValueError):
-        return float(progress.read_text())
-    return 0.0

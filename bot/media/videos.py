@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from bot.media._wire import FileRejected
-from bot.media.child import Children
+from providers.child import Children
+from providers.child_wire import FileRejected
 
 SECONDS = 60
 MEMORY = 1_500_000_000

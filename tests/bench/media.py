@@ -78,8 +78,8 @@ def fit(source: str, target: str, limit: str, seconds: str) -> Numbers:
 
 async def _fit(source: Path, target: Path, limit: int, within: float) -> Numbers:
     from bot.media import transcode
-    from bot.media.child import Children
     from bot.media.videos import verify
+    from providers.child import Children
 
     children = Children(1)
     # As in the bot, which has looked at the file before: nothing is imported or started for the first time.

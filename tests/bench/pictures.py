@@ -15,8 +15,8 @@ from PIL import Image
 
 from bot.errors import UserFault
 from bot.intake import DECODED_AT_ONCE, Attached, Intake, Order
-from bot.media.child import Children
 from bot.media.videos import verify
+from providers.child import Children
 from tests.bot.media.bombs import encoded, many_scans
 from tests.bot.test_intake import SPEC
 from tests.vendors.faults import sample_video

@@ -7,8 +7,8 @@ import pytest
 
 from bot.errors import NotNow
 from bot.intake import PREPARED, Attached, Intake, Order
-from bot.media._wire import Answer
-from bot.media.child import Children
+from providers.child import Children
+from providers.child_wire import Answer
 from providers.options import Choice, ImageLimits
 from providers.specs import Mode, ModelSpec
 from tests.helpers import eventually

@@ -20,8 +20,8 @@ from filelock import FileLock
 from bot import __main__
 from bot.__main__ import main
 from bot.health import Health, socket_path
-from bot.media._wire import Answer
-from bot.media.child import Children
+from providers.child import Children
+from providers.child_wire import Answer
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import APPLICATION, TOKEN
 from tests.vendors.eigenai import EigenAIServer

@@ -2,13 +2,11 @@
 
 import asyncio
 import io
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import discord
@@ -22,12 +20,13 @@ from simcord.results import InteractionResult
 
 from bot.app import build
 from bot.client import Stillmotion
-from bot.media.child import Children
 from bot.settings import Settings
-from providers._local_recipe import VIDEO
+from providers._local_recipe import PROGRESS, VIDEO
+from providers.child import Children
+from providers.child_wire import Answer
 from tests import openapi
 from tests.clock import FastClock, moment
-from tests.helpers import AtHome, as_read, eventually, shell_script
+from tests.helpers import AtHome, as_read, eventually
 from tests.vendors.base import VendorServer
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import sample_video
@@ -179,19 +178,27 @@ def extensions_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stillmotion, "load_extension", load_extension)
 
 
+class Renderer(Children):
+    """In place of a render it brings a sample: half of it at once, all when it may end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = asyncio.Event()
+        self.may_end.set()
+
+    async def run(self, *_: object, writes: Path | None = None, **__: object) -> Answer:
+        assert writes is not None
+        (writes / PROGRESS).write_text("0.5")
+        await self.may_end.wait()
+        (writes / VIDEO).write_bytes(sample_video())
+        return Answer({})
+
+
 @pytest.fixture(autouse=True)
-def renderer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
-    """In place of a render a sample is copied, or a line of shell is run that ends with `$copy`."""
-    sample = tmp_path / "sample.mp4"
-    sample.write_bytes(sample_video())
-
-    def put(line: str) -> None:
-        script = shell_script(tmp_path / "renderer", f'copy="cp {sample} $3/{VIDEO}"; {line}')
-        monkeypatch.setattr("providers.local.sys", SimpleNamespace(executable=script))
-
-    if sys.platform != "win32":
-        put("$copy")
-    return put
+def renderer(monkeypatch: pytest.MonkeyPatch) -> Renderer:
+    made = Renderer()
+    monkeypatch.setattr("providers.local.Children", lambda _: made)
+    return made
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`/animate`, from the command to the video in the channel."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import discord
 import pytest
@@ -10,7 +9,7 @@ from simcord.builders import ChannelHandle
 from bot.app import build
 from bot.settings import Settings
 from tests.clock import FastClock
-from tests.e2e.conftest import World, picture
+from tests.e2e.conftest import Renderer, World, picture
 from tests.helpers import eventually
 from tests.vendors.eigenai import EigenAIServer
 from tests.vendors.faults import hang, sample_video
@@ -167,14 +166,13 @@ async def test_a_thread_in_which_the_bot_may_not_write_is_refused(world: World) 
 
 
 async def test_the_local_provider_reports_progress(
-    start: Callable[..., Awaitable[World]], renderer: Callable[[str], None], tmp_path: Path
+    start: Callable[..., Awaitable[World]], renderer: Renderer
 ) -> None:
-    go_on = tmp_path / "go-on"
-    renderer(f"echo 0.5; until [ -e {go_on} ]; do sleep 0.1; done; $copy")
+    renderer.may_end.clear()
     world = await start(local_on=True, eigenai_api_key=None, default_provider="local")
     await world.animate(duration=3, resolution="288p")
     assert "█" in await world.card_says("░"), "some of it, and not all"
-    go_on.touch()
+    renderer.may_end.set()
     message = await world.video()
     assert (await message.attachments[0].read())[4:8] == b"ftyp"
 

@@ -25,6 +25,7 @@ from playwright.async_api import Page as Tab
 from playwright.async_api import async_playwright, expect
 
 from bot import demo
+from tests.e2e.conftest import Renderer
 from tests.helpers import eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -384,7 +385,7 @@ async def a_moderator_decides_how_much_a_role_and_everyone_get(tab: Tab) -> None
         await expect(channel).to_contain_text(f"{left} credits left today")
 
 
-async def a_newcomer_makes_a_video(tab: Tab) -> None:
+async def a_newcomer_makes_a_video(tab: Tab, renderer: Renderer) -> None:
     channel = tab.locator("#channel-message-list")
 
     await expect(channel).to_contain_text("Make a picture move.")
@@ -394,6 +395,7 @@ async def a_newcomer_makes_a_video(tab: Tab) -> None:
     await tab.locator(PROMPT).press("Enter")
     await tab.wait_for_function("() => window.seen.includes('Making your video')")
     await shoot(tab, "3-card")
+    renderer.may_end.set()
     await expect(channel).to_contain_text("Video ready")
 
     video = channel.locator("video")
@@ -423,14 +425,14 @@ async def it_comes_again(tab: Tab) -> None:
 @pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 @pytest.mark.timeout(120)
 async def test_in_a_browser_a_moderator_decides_and_a_newcomer_makes_a_video(
-    renderer: Callable[[str], None],
+    renderer: Renderer,
 ) -> None:
-    renderer("echo 0.5; sleep 2; $copy")
+    renderer.may_end.clear()
     expect.set_options(timeout=40_000)
     async with started() as shown, browser(shown.url) as tab:
         await a_moderator_decides_how_much_a_role_and_everyone_get(tab)
         await become(tab, "Ada")
-        await a_newcomer_makes_a_video(tab)
+        await a_newcomer_makes_a_video(tab, renderer)
         await it_comes_again(tab)
 
 

@@ -11,10 +11,10 @@ import pytest
 from bot.errors import BadImage, NotNow, OverAllowance, UserFault
 from bot.intake import DECODED_AT_ONCE, Attached, Order
 from bot.jobs import Job, JobState
-from bot.media._wire import Answer
 from bot.store.db import StoreError, Unanswered
 from bot.waste import LATE_CANCELS
 from cogs._answer import RESTARTING
+from providers.child_wire import Answer
 from tests.e2e.conftest import World, picture
 from tests.helpers import AtHome, eventually
 from tests.vendors.eigenai import EigenAIServer

@@ -13,6 +13,7 @@ from aiohttp import web
 from PIL import Image
 
 from providers.base import Resources
+from providers.child import Children
 from providers.http import open_session
 from providers.options import SourceImage
 from providers.specs import VideoRequest
@@ -84,3 +85,10 @@ def ask_for(picture: SourceImage) -> Callable[..., VideoRequest]:
         )
 
     return build
+
+
+@pytest.fixture
+async def children() -> AsyncIterator[Children]:
+    made = Children()
+    yield made
+    await made.close()

@@ -2,9 +2,6 @@
 
 import itertools
 import os
-import signal
-import sys
-import threading
 from pathlib import Path
 
 import av
@@ -14,20 +11,18 @@ from PIL import Image, ImageDraw
 
 from providers import _animation
 from providers._animation import (
-    ORPHANED,
+    NICER,
     SMALLEST_SIDE,
     WIDEST,
     Course,
+    animate,
     camera,
     course,
     frame_size,
-    leave_with_parent,
-    main,
     render,
-    restrain,
 )
-from providers._local_recipe import PICTURE, RECIPE, VIDEO, Recipe
-from tests.helpers import eventually
+from providers._local_recipe import PICTURE, PROGRESS, RECIPE, VIDEO, Recipe
+from providers.child_wire import read_progress
 
 RATIOS = [16 / 9, 9 / 16, 1, 4 / 3, 3 / 4]
 
@@ -309,54 +304,13 @@ def test_a_picture_with_too_many_pixels_is_refused(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / VIDEO).exists()
 
 
-def test_the_process_renders_a_folder_and_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_the_task_renders_a_folder_behind_others_and_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the limits left out: the test's own process could not take them back."""
-    monkeypatch.setattr(_animation, "restrain", lambda: None)
-    monkeypatch.setattr(_animation, "confine", lambda **_: None)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    reading, writing = os.pipe()
-    made(tmp_path, drawn()).unlink()
-    with os.fdopen(reading) as parent:
-        monkeypatch.setattr(sys, "stdin", parent)
-        monkeypatch.setattr(_animation, "leave_with_parent", lambda _: None)
-        main(tmp_path)
-    os.close(writing)
-    assert (tmp_path / VIDEO).exists()
-    shares = [float(line) for line in capfd.readouterr().out.split()]
-    assert shares == pytest.approx([number / 48 for number in range(1, 49)], abs=1e-4)
-
-
-async def test_a_process_leaves_when_its_parent_is_gone() -> None:
-    reading, writing = os.pipe()
-    left: list[int] = []
-    watch = threading.Thread(target=leave_with_parent, args=(reading, left.append), daemon=True)
-    watch.start()
-    os.write(writing, b"still here")
-    assert not left
-    os.close(writing)
-    await eventually(lambda: left == [ORPHANED])
-    watch.join()
-    os.close(reading)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
-def test_a_process_is_limited_where_the_system_lets_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    import resource  # noqa: PLC0415 - Windows has none
-
-    asked: list[tuple[int, tuple[int, int]]] = []
-
-    def refuse(kind: int, limits: tuple[int, int]) -> None:
-        asked.append((kind, limits))
-        raise ValueError("not allowed to raise maximum limit")
-
     nice: list[int] = []
-    monkeypatch.setattr(resource, "setrlimit", refuse)
     monkeypatch.setattr(os, "nice", nice.append)
-    restrain()
-    assert dict(asked) == {
-        resource.RLIMIT_AS: (_animation.MEMORY, _animation.MEMORY),
-        resource.RLIMIT_CPU: (_animation.CPU_SECONDS, _animation.CPU_SECONDS),
-    }
-    assert nice == [_animation.NICE]
+    made(tmp_path, drawn()).unlink()
+    assert animate(folder=str(tmp_path)) == ({}, ())
+    assert (tmp_path / VIDEO).exists()
+    assert read_progress(tmp_path / PROGRESS) == 1.0
+    assert nice == [NICER]

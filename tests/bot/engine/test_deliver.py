@@ -6,9 +6,9 @@ from bot.engine.deliver import Next, after, after_refusal
 from bot.engine.retry import SMALLER_VIDEOS
 from bot.errors import MessageGone, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Failure, JobState
-from bot.media.child import ChildFailed
 from bot.media.transcode import TooMuch
 from bot.media.videos import BadVideo
+from providers.child import ChildFailed
 from providers.errors import Unreachable
 
 TROUBLE = [Unreachable("no connection"), ChildFailed("out of memory"), OSError("disk full")]

@@ -15,10 +15,10 @@ from PIL import Image
 from bot.errors import TooLarge, Undelivered
 from bot.jobs import Failure, Job, JobState
 from bot.media import _probe
-from bot.media.child import ChildFailed, ChildrenClosed
 from bot.media.videos import VideoFacts
 from bot.messenger import Posted
 from bot.notices import NOT_CHARGED, ending
+from providers.child import ChildFailed, ChildrenClosed
 from tests.bot.conftest import Hall, Make
 from tests.bot.engine.test_engine import in_state
 from tests.bot.media.clips import HDR, NOISE, bomb, holed, silence, turned, write

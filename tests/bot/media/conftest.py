@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.media.child import Children
+from providers.child import Children
 
 
 @pytest.fixture

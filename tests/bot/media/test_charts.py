@@ -12,7 +12,7 @@ from PIL import Image
 from bot.errors import NotNow
 from bot.media import charts
 from bot.media.charts import UsageChart
-from bot.media.child import Children
+from providers.child import Children
 
 WEEK = tuple(date(2026, 12, 28) + timedelta(days=number) for number in range(7))
 USAGE = UsageChart(

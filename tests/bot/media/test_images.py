@@ -10,9 +10,9 @@ from PIL import Image, ImageCms
 
 from bot.errors import BadImage, NotNow
 from bot.media import _decode_picture, images
-from bot.media._wire import FileRejected
-from bot.media.child import ChildFailed, Children
 from bot.media.images import PreparedImage, check_size, prepare
+from providers.child import ChildFailed, Children
+from providers.child_wire import FileRejected
 from providers.options import ImageLimits, SourceImage
 
 ORIENTATION = 0x0112

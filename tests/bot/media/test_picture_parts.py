@@ -6,7 +6,7 @@ from PIL import Image
 
 from bot.media import _decode_picture, _picture_parts
 from bot.media._picture_parts import MAX_CHUNKS, MAX_SCANS, MAX_SEGMENTS, check_parts
-from bot.media._wire import FileRejected
+from providers.child_wire import FileRejected
 from tests.bot.media.bombs import encoded, many_chunks, many_frames, many_scans, many_segments, split_pixels
 
 

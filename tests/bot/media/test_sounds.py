@@ -5,8 +5,8 @@ import pytest
 
 from bot.errors import BadRequest, NotNow
 from bot.media import _decode_sound, sounds
-from bot.media._wire import FileRejected
-from bot.media.child import Children
+from providers.child import Children
+from providers.child_wire import FileRejected
 from providers.options import AudioLimits, SourceAudio
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 from tests.helpers import wav

@@ -12,10 +12,10 @@ from PIL import Image
 
 from bot.media import _probe, _transcode, transcode
 from bot.media._streams import Plan, chain
-from bot.media._wire import FileRejected
-from bot.media.child import ChildFailed, Children
 from bot.media.transcode import TooMuch
 from bot.media.videos import BadVideo, VideoFacts
+from providers.child import ChildFailed, Children
+from providers.child_wire import FileRejected, progress_writer, read_progress
 from tests.bot.media.clips import HDR, NOISE, Colours, bomb, silence, turned, write
 from tests.helpers import AtHome
 
@@ -75,8 +75,8 @@ async def test_progress_is_told_while_the_child_works(
 ) -> None:
     monkeypatch.setattr(transcode, "LOOK_EVERY", 0)
     progress, heard = tmp_path / "out.progress", list[float]()
-    assert transcode._share(progress) == 0.0
-    _transcode._report_to(progress)(0.25)
+    assert read_progress(progress) == 0.0
+    progress_writer(progress)(0.25)
 
     def stop(share: float) -> None:
         heard.append(share)

@@ -14,9 +14,9 @@ from PIL import Image
 
 from bot.media import _probe, videos
 from bot.media._boxes import check_boxes
-from bot.media._wire import FileRejected
-from bot.media.child import ChildFailed, Children
 from bot.media.videos import BadVideo, VideoFacts, recall, remember
+from providers.child import ChildFailed, Children
+from providers.child_wire import FileRejected
 
 FRAMES = 24
 

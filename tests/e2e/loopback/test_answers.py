@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.media.child import ChildFailed
 from bot.store.db import StoreError, Unanswered
 from cogs._answer import SOMETHING_WENT_WRONG
+from providers.child import ChildFailed
 from tests.clock import sleep_for_real
 from tests.discord_server.faults import after_accepting, cut, late, refusal
 from tests.discord_server.places import ALICE, OWNER

@@ -3,26 +3,29 @@ import os
 import signal
 from asyncio.subprocess import Process
 from collections.abc import Iterator
+from errno import EAGAIN
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from bot.media import _worker, child
-from bot.media._wire import (
+from providers import _child_worker, child
+from providers.child import ChildFailed, Children, ChildrenClosed
+from providers.child_wire import (
     Answer,
     Call,
     FileRejected,
     pack_answer,
     pack_call,
     pack_refusal,
+    read_call,
     unpack_answer,
-    unpack_call,
 )
-from bot.media.child import ChildFailed, Children, ChildrenClosed
 from tests.helpers import eventually
 
 MEMORY = 400_000_000
-AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer(*{})"
+AS_ANSWER = "__import__('providers.child_wire', fromlist=['Answer']).Answer(*{})"
+REFUSES = b"exec('from providers.child_wire import FileRejected; raise FileRejected(\"not a picture\")')"
 CALL_HOME = """exec(
     "import pathlib; home = pathlib.Path({home!r})\\n"
     "(home / str({number})).touch(); (home / 'go').read_bytes()"
@@ -60,7 +63,7 @@ class Home:
     """A folder in which children leave a file each, and wait until they may go."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._number = 0
         os.mkfifo(folder / "go")
         # Whoever reads it waits until nobody holds it open for writing.
@@ -68,11 +71,11 @@ class Home:
 
     async def call(self, children: Children) -> Answer:
         self._number += 1
-        expression = CALL_HOME.format(home=str(self._folder), number=self._number)
-        return await python(children, expression, writes=self._folder)
+        expression = CALL_HOME.format(home=str(self.folder), number=self._number)
+        return await python(children, expression, writes=self.folder)
 
     async def has_called(self) -> None:
-        await eventually((self._folder / "1").exists)
+        await eventually((self.folder / "1").exists)
 
     def let_go(self) -> None:
         if self._held >= 0:
@@ -138,6 +141,21 @@ async def test_cancellation_kills_the_child(children: Children, started: list[Pr
     assert not children._running
 
 
+async def test_a_child_ends_with_its_parent_and_not_before(home: Home) -> None:
+    """A service manager signals all processes; how the parent dies, nobody can tell the child."""
+    process = await child._start("waits")
+    assert process.stdin is not None
+    wait = CALL_HOME.format(home=str(home.folder), number=1).format(0)
+    call = Call("builtins:eval", MEMORY, 30, {}, wait.encode(), writes=str(home.folder))
+    process.stdin.write(pack_call(call))
+    await home.has_called()
+    process.terminate()
+    process.send_signal(signal.SIGINT)
+    process.stdin.close()
+    await process.communicate()
+    assert process.returncode == _child_worker.ORPHANED
+
+
 async def test_too_much_memory_fails(children: Children) -> None:
     with pytest.raises(ChildFailed, match="MemoryError"):
         await python(children, "bytearray(2 * 10**9)")
@@ -155,15 +173,26 @@ async def test_a_child_that_answers_nonsense_fails(children: Children) -> None:
 
 async def test_a_refusal_in_the_child_is_raised_here(children: Children) -> None:
     with pytest.raises(FileRejected, match="not a picture"):
-        await children.run(
-            "bot.media._decode_picture:prepare", b"", seconds=30, memory=MEMORY, max_side=64, max_bytes=1000
-        )
+        await children.run("builtins:eval", REFUSES, seconds=30, memory=MEMORY)
 
 
 async def test_without_an_interpreter_it_fails(children: Children, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child.sys, "executable", "/nowhere/python")
     with pytest.raises(ChildFailed, match="could not start"):
         await python(children, "1")
+
+
+async def test_without_a_thread_to_wait_in_it_fails_like_any_other_scarcity(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_thread(*_: object, **__: object) -> Process:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_thread)
+    with pytest.raises(ChildFailed, match="could not start") as caught:
+        await python(children, "1")
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == EAGAIN
 
 
 async def test_close_ends_children_and_refuses_those_that_wait(started: list[Process], home: Home) -> None:
@@ -201,7 +230,7 @@ def test_reasons_that_are_no_signal() -> None:
 @pytest.mark.parametrize("data", [None, b"", b"\x00\xffdata"])
 def test_a_job_survives_the_pipe(data: bytes | None) -> None:
     job = Call("module:name", 10, 3, {"path": "ä.mp4"}, data)
-    assert unpack_call(pack_call(job)) == job
+    assert read_call(BytesIO(pack_call(job))) == job
 
 
 def test_answers_and_refusals_survive_the_pipe() -> None:
@@ -221,20 +250,20 @@ def test_what_is_no_answer_is_said_to_be_none(message: bytes) -> None:
 
 def test_the_worker_calls_the_task_with_data_or_without() -> None:
     with_data = Call("builtins:eval", 1, 1, {}, AS_ANSWER.format("({'a': 1}, (b'x',))").encode())
-    assert unpack_answer(_worker.answer(with_data)) == ({"a": 1}, (b"x",))
-    without = Call("bot.media._wire:Answer", 1, 1, {"facts": {"b": 2}}, None)
-    assert unpack_answer(_worker.answer(without)) == ({"b": 2}, ())
+    assert unpack_answer(_child_worker.answer(with_data)) == ({"a": 1}, (b"x",))
+    without = Call("providers.child_wire:Answer", 1, 1, {"facts": {"b": 2}}, None)
+    assert unpack_answer(_child_worker.answer(without)) == ({"b": 2}, ())
 
 
 def test_the_worker_answers_with_a_refusal() -> None:
-    job = Call("bot.media._decode_picture:prepare", 1, 1, {"max_side": 64, "max_bytes": 1000}, b"")
+    job = Call("builtins:eval", 1, 1, {}, REFUSES)
     with pytest.raises(FileRejected, match="not a picture"):
-        unpack_answer(_worker.answer(job))
+        unpack_answer(_child_worker.answer(job))
 
 
 def test_the_worker_keeps_within_a_lower_limit_that_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[int, tuple[int, int]] = {}
-    resource = _worker.resource
+    resource = _child_worker.resource
 
     def setrlimit(kind: int, limits: tuple[int, int]) -> None:
         asked[kind] = limits
@@ -244,7 +273,7 @@ def test_the_worker_keeps_within_a_lower_limit_that_it_finds(monkeypatch: pytest
         resource, "getrlimit", lambda kind: (5, 5) if kind == resource.RLIMIT_CPU else (-1, -1)
     )
     monkeypatch.setattr(resource, "setrlimit", setrlimit)
-    monkeypatch.setattr(_worker.os, "nice", lambda step: step)
-    _worker.restrict(memory=1000, cpu_seconds=30)
+    monkeypatch.setattr(_child_worker.os, "nice", lambda step: step)
+    _child_worker.restrict(memory=1000, cpu_seconds=30)
     assert asked[resource.RLIMIT_CPU] == (5, 5)
     assert asked[resource.RLIMIT_AS] == (1000, 1000)

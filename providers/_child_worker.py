@@ -1,17 +1,20 @@
 """The child process: gives up its rights, does a task from standard input, answers on standard output, ends.
 
-It imports only what its task needs, so that a picture does not wait for the video libraries.
+It imports only what its task needs, so that a picture does not wait for the video libraries. Standard input
+stays open: when it ends, the parent is gone.
 """
 
 import faulthandler
 import importlib
 import os
+import signal
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bot.media._wire import Answer, Call, FileRejected, pack_answer, pack_refusal, unpack_call
+from providers.child_wire import Answer, Call, FileRejected, pack_answer, pack_refusal, read_call
 from providers.sandbox import confine, hide
 
 if TYPE_CHECKING:
@@ -23,19 +26,34 @@ except ImportError:  # pragma: no cover - Windows has no such limits; the time l
     resource = None
 
 
+ORPHANED = 3
+"""The exit code of a child whose parent went away."""
+
+
 def main() -> None:  # pragma: no cover - only ever runs in the child
     """Do the one job; anything unexpected leaves as a traceback and a non-zero exit code."""
-    faulthandler.enable()
+    # A service manager signals every process of a service; the parent decides what becomes of this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    faulthandler.enable(all_threads=False)
     hide()
-    # Decoding libraries may print. Only the answer may reach the pipe that the bot reads.
+    # Decoding libraries may print. Only the answer may reach the pipe that the parent reads.
     reply = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    job = unpack_call(sys.stdin.buffer.read())
+    job = read_call(sys.stdin.buffer)
     restrict(memory=job.memory, cpu_seconds=job.cpu_seconds)
     load(job)
     confine(reads=_paths(job.reads), writes=_paths(job.writes))
+    threading.Thread(target=leave_with_parent, args=(sys.stdin.fileno(),), daemon=True).start()
     with reply:
         reply.write(answer(job))
+
+
+def leave_with_parent(pipe: int, leave: "Callable[[int], object]" = os._exit) -> None:
+    """End the process when the other end of this pipe closes, however the parent came to die."""
+    while os.read(pipe, 1024):
+        pass
+    leave(ORPHANED)
 
 
 def _paths(name: str | None) -> list[Path]:
@@ -45,7 +63,7 @@ def _paths(name: str | None) -> list[Path]:
 def restrict(*, memory: int, cpu_seconds: int) -> None:
     """Give up what a decoder gone wrong could take from the machine.
 
-    The bot ends a child that is late; the limit on CPU time is for a child that outlives the bot.
+    The parent ends a child that is late; CPU time is limited apart from that, as the machine may be busy.
     """
     if resource is None:  # pragma: no cover
         return
@@ -61,7 +79,7 @@ def restrict(*, memory: int, cpu_seconds: int) -> None:
         # Some systems know a limit and refuse to set it.
         with suppress(OSError, ValueError):
             resource.setrlimit(kind, (ceiling, ceiling))
-    # The bot itself must stay quick while pictures are worked on.
+    # The parent itself must stay quick while pictures are worked on.
     os.nice(5)
 
 

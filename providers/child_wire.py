@@ -1,9 +1,11 @@
-"""What the bot and its decoding child say to each other. Imported by both, so it imports little."""
+"""What a program and its decoding child say to each other. Imported by both, so it imports little."""
 
 import json
 import struct
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 Fact: TypeAlias = str | int | float | bool | None
 
@@ -39,22 +41,16 @@ class Call(NamedTuple):
 
 
 def pack_call(job: Call) -> bytes:
-    head = {
-        "task": job.task,
-        "memory": job.memory,
-        "cpu_seconds": job.cpu_seconds,
-        "options": job.options,
-        "has_data": job.data is not None,
-        "reads": job.reads,
-        "writes": job.writes,
-    }
-    return _pack(head) + (job.data or b"")
+    size = None if job.data is None else len(job.data)
+    return _pack({**job._asdict(), "data": size}) + (job.data or b"")
 
 
-def unpack_call(message: bytes) -> Call:
-    head, data = _unpack(message)
-    has_data = head.pop("has_data")
-    return Call(**head, data=data if has_data else None)
+def read_call(stream: BinaryIO) -> Call:
+    """The call that comes on a stream, which stays open."""
+    (length,) = _LENGTH.unpack(stream.read(_LENGTH.size))
+    head = json.loads(stream.read(length))
+    size = head.pop("data")
+    return Call(**head, data=None if size is None else stream.read(size))
 
 
 def pack_answer(answer: Answer) -> bytes:
@@ -69,13 +65,17 @@ def pack_refusal(refusal: FileRejected) -> bytes:
 def unpack_answer(message: bytes) -> Answer:
     """The answer, or the task's refusal raised again on this side; ValueError for anything else."""
     try:
-        head, rest = _unpack(message)
+        (length,) = _LENGTH.unpack_from(message)
+        if length > _LONGEST_HEAD:
+            raise ValueError(f"a head of {length} bytes")
+        start = _LENGTH.size + length
+        head: dict[str, Any] = json.loads(message[_LENGTH.size : start])
         if "refused" in head:
             raise FileRejected(head["refused"])
         blobs: list[bytes] = []
         for size in head["sizes"]:
-            blobs.append(rest[:size])
-            rest = rest[size:]
+            blobs.append(message[start : start + size])
+            start += size
         return Answer(head["facts"], tuple(blobs))
     except (struct.error, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"not an answer: {message[:80]!r}") from error
@@ -86,9 +86,21 @@ def _pack(head: Mapping[str, object]) -> bytes:
     return _LENGTH.pack(len(text)) + text
 
 
-def _unpack(message: bytes) -> tuple[dict[str, Any], bytes]:
-    (length,) = _LENGTH.unpack_from(message)
-    start = _LENGTH.size
-    if length > _LONGEST_HEAD:
-        raise ValueError(f"a head of {length} bytes")
-    return json.loads(message[start : start + length]), message[start + length :]
+def progress_writer(path: Path) -> Callable[[float], None]:
+    """Writes the share that is done, from 0 to 1, to a file whenever it has grown by a hundredth."""
+    told = -1.0
+
+    def report(share: float) -> None:
+        nonlocal told
+        if share >= told + 0.01:
+            told = share
+            path.write_text(f"{share:.3f}")
+
+    return report
+
+
+def read_progress(path: Path) -> float:
+    """The share that stands in the file; 0 where none does: it is not there yet, or just being written."""
+    with suppress(OSError, ValueError):
+        return float(path.read_text())
+    return 0.0

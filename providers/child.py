@@ -7,12 +7,13 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
+from errno import EAGAIN
 from pathlib import Path
 
-from bot.media._wire import Answer, Call, Fact, pack_call, unpack_answer
+from providers.child_wire import Answer, Call, Fact, pack_call, unpack_answer
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+_ROOT = Path(__file__).resolve().parents[1]
+_PASSED_ON = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 """All that a child sees of the environment: what an interpreter may need to start, and no keys."""
 _LAST_WORDS = 800
 """How much of a failed child's error output goes to the log, in characters."""
@@ -22,11 +23,14 @@ _CHUNK = 256 * 1024
 
 
 class ChildFailed(Exception):
-    """The child crashed, ran out of time or memory, or could not start. The message is for the log."""
+    """The child crashed, ran out of time or memory, or could not start: then its cause is an OSError.
+
+    The message is for the log.
+    """
 
 
 class ChildrenClosed(ChildFailed):
-    """The bot is stopping; this says nothing about the input."""
+    """The program is stopping; this says nothing about the input."""
 
 
 class Children:
@@ -104,16 +108,19 @@ async def _start(task: str) -> Process:
             "-Wignore",
             "-P",
             "-m",
-            "bot.media._worker",
+            "providers._child_worker",
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
             env=environment,
-            # Ctrl-C is for the bot: it lets its children finish.
-            start_new_session=True,
+            # Ctrl-C in a terminal reaches a whole group, and is for the parent: it lets its children finish.
+            # A session of its own would do the same, but Linux weighs sessions alike, nice or not.
+            process_group=0,
         )
     except OSError as error:
         raise ChildFailed(f"{task} could not start: {error}") from error
+    except RuntimeError as error:  # the thread that waits for its end cannot start
+        raise ChildFailed(f"{task} could not start: {error}") from OSError(EAGAIN, str(error))
 
 
 async def _talk(process: Process, message: bytes) -> tuple[bytes, bytes]:
@@ -126,8 +133,7 @@ async def _talk(process: Process, message: bytes) -> tuple[bytes, bytes]:
     async def say() -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # it ended early, and says why
             stdin.write(message)
-            await stdin.drain()
-        stdin.close()
+            await stdin.drain()  # and not closed: the child lives as long as it is open
 
     async def hear() -> None:
         while chunk := await stdout.read(_CHUNK):

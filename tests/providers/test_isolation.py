@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.media.child import ChildFailed, Children
+from providers.child import ChildFailed, Children
 from providers.sandbox import Guards
 
-AS_ANSWER = "__import__('bot.media._wire', fromlist=['Answer']).Answer({{'did': str({})}})"
+AS_ANSWER = "__import__('providers.child_wire', fromlist=['Answer']).Answer({{'did': str({})}})"
 EACH = """
 did = []
 for attempt in {}:
@@ -25,7 +25,7 @@ for attempt in {}:
 
 @pytest.fixture
 async def guards(children: Children) -> Guards:
-    answer = await children.run("bot.media._guards:look", seconds=30, memory=400_000_000)
+    answer = await children.run("providers.sandbox:look", seconds=30, memory=400_000_000)
     return Guards(**{name: bool(value) for name, value in answer.facts.items()})
 
 
