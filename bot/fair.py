@@ -31,7 +31,7 @@ class FairShare:
         """By server."""
         self._members: set[int] = set()
         """Those who have a place."""
-        self._limiter: dict[int, int] = {}
+        self._last_places: dict[int, int] = {}
         """By server, the number of its last turn, for as long as it has or wants anything."""
         self._numbers = count(1)
 
@@ -64,7 +64,7 @@ class FairShare:
             self._left -= first.amount
             self._used[first.server] += first.amount
             self._members.add(first.member)
-            self._limiter[first.server] = next(self._numbers)
+            self._last_places[first.server] = next(self._numbers)
             first.place.set_result(None)
 
     def _may(self, wanted: _Waiting) -> bool:
@@ -75,10 +75,10 @@ class FairShare:
         )
 
     def _rank(self, wanted: _Waiting) -> tuple[int, int]:
-        return self._used[wanted.server], self._limiter.get(wanted.server, 0)
+        return self._used[wanted.server], self._last_places.get(wanted.server, 0)
 
     def _forget(self, server: int) -> None:
         if not self._used[server]:
             del self._used[server]
             if all(wanted.server != server for wanted in self._waiting):
-                self._limiter.pop(server, None)
+                self._last_places.pop(server, None)

@@ -83,7 +83,7 @@ class Intake:
         self._largest = largest
         self._room = FairShare(_ROOM * largest)
         self._decoding = FairShare(DECODED_AT_ONCE)
-        self._limiter: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._prepared: Counter[int] = Counter()
         """By member."""
 
@@ -108,7 +108,7 @@ class Intake:
             )
         self._prepared[order.user_id] += 1
         try:
-            async with self._limiter.setdefault(order.user_id, asyncio.Lock()):
+            async with self._locks.setdefault(order.user_id, asyncio.Lock()):
                 yield
         finally:
             self._prepared[order.user_id] -= 1

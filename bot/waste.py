@@ -24,11 +24,11 @@ class Waste:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._limiter: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def one_at_a_time(self, user_id: int) -> asyncio.Lock:
         """Hold it from the check of a late cancel to its end: those at once are counted one by one."""
-        return self._limiter.setdefault(user_id, asyncio.Lock())
+        return self._locks.setdefault(user_id, asyncio.Lock())
 
     async def check_order(self, guild_id: int, user_id: int) -> None:
         """Raise NotNow for a member of whose videos too many have come to nothing. Nothing was charged."""

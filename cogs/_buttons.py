@@ -1,7 +1,6 @@
 """Buttons that work after a restart: all they know is in their custom id."""
 
-import re
-from typing import Any, Self
+from typing import Any
 
 import discord
 
@@ -9,26 +8,18 @@ from bot.client import stillmotion
 from bot.delivery.look import cancel_button
 from bot.notices import cancelled
 from cogs._answer import CANCELLING, Interaction, answering
-from cogs._ids import ID, known
+from cogs._ids import ID, FromCustomId, known
 from cogs._permissions import moderates
 
 
-class CancelButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"cancel:(?P<job_id>{ID})"):
+class CancelButton(
+    FromCustomId, discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"cancel:(?P<job_id>{ID})"
+):
     """Ends a job, for the member who asked for it and for members who may manage messages."""
 
     def __init__(self, job_id: int) -> None:
         super().__init__(cancel_button(job_id))
         self.job_id = job_id
-
-    @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: Interaction,  # noqa: ARG003 - the signature is discord.py's
-        item: discord.ui.Item[Any],  # noqa: ARG003 - the same
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        return cls(int(match["job_id"]))
 
     async def callback(self, interaction: Interaction) -> None:
         await self._cancel(interaction)

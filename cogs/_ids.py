@@ -1,5 +1,10 @@
 """Ids that come back from Discord in the custom ids of buttons, or that people type."""
 
+import re
+from typing import Any, Self
+
+import discord
+
 from bot.errors import BadRequest
 
 ID = r"[0-9]{1,20}"
@@ -24,3 +29,19 @@ def read_id(typed: str) -> int:
     is_plain = typed.isascii() and typed.isdecimal() and len(typed) <= len(str(_LARGEST))
     number = int(typed) if is_plain else 0
     return number if is_id(number) else 0
+
+
+class FromCustomId:
+    """A button that is made from its custom id: the groups of its template are what its class takes."""
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: discord.Interaction[Any],  # noqa: ARG003 - the signature is discord.py's
+        item: discord.ui.Item[Any],  # noqa: ARG003 - the same
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        return cls(
+            **{name: int(part) if part.isdecimal() else part for name, part in match.groupdict().items()}
+        )

@@ -1,7 +1,6 @@
 """The history of a server's decisions, a page at a time; its buttons know all they need by their id."""
 
-import re
-from typing import Any, Self
+from typing import Any
 
 import discord
 
@@ -10,7 +9,7 @@ from bot.quota.decisions import Decision
 from bot.words import full
 from cogs._answer import Interaction, Page, acknowledge, guarded, show
 from cogs._decisions import told
-from cogs._ids import ID, known
+from cogs._ids import ID, FromCustomId, known
 from cogs._moderators import moderator
 
 _PAGE = 8
@@ -18,6 +17,7 @@ _PAGE = 8
 
 
 class HistoryButton(
+    FromCustomId,
     discord.ui.DynamicItem[discord.ui.Button[Any]],
     template=rf"history:(?P<member_id>{ID}):(?P<towards>older|newer):(?P<decision_id>{ID})",
 ):
@@ -30,16 +30,6 @@ class HistoryButton(
         self.member_id = member_id
         self.towards = towards
         self.decision_id = decision_id
-
-    @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: Interaction,  # noqa: ARG003 - the signature is discord.py's
-        item: discord.ui.Item[Any],  # noqa: ARG003 - the same
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        return cls(int(match["member_id"]), match["towards"], int(match["decision_id"]))
 
     async def callback(self, interaction: Interaction) -> None:
         async with guarded(interaction):

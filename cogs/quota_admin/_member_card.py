@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import discord
 
@@ -13,7 +13,7 @@ from bot.quota.allowances import Standing
 from bot.quota.decisions import ResetUsage
 from bot.quota.limits import LONGEST_REASON
 from cogs._answer import DECISION, Interaction, Page, acknowledge, deciding, guarded, sentence, tell
-from cogs._ids import ID, is_id, known
+from cogs._ids import ID, FromCustomId, is_id, known
 from cogs._moderators import done, moderator
 from cogs._permissions import role_ids
 from cogs.quota import standing_embed
@@ -44,6 +44,7 @@ def _actions(member_id: int, standing: Standing) -> discord.ui.View:
 
 
 class MemberButton(
+    FromCustomId,
     discord.ui.DynamicItem[discord.ui.Button[Any]],
     template=rf"quota:(?P<action>grant|reset|block|unblock|history):(?P<member_id>{ID})",
 ):
@@ -55,16 +56,6 @@ class MemberButton(
         super().__init__(discord.ui.Button(label=label, custom_id=custom_id, style=style))
         self.action = action
         self.member_id = member_id
-
-    @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: Interaction,  # noqa: ARG003 - the signature is discord.py's
-        item: discord.ui.Item[Any],  # noqa: ARG003 - the same
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        return cls(match["action"], int(match["member_id"]))
 
     async def callback(self, interaction: Interaction) -> None:
         if self.action not in _FORMS:

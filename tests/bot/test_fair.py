@@ -129,4 +129,4 @@ async def test_nothing_is_remembered_of_those_who_are_done() -> None:
         await desk.end(name)
     assert not desk.share._used
     assert not desk.share._members
-    assert not desk.share._limiter
+    assert not desk.share._last_places
