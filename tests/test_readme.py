@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from discord.ext.commands import Cog, GroupCog
 
+from bot.login import EVERYWHERE, TO_SEND, TO_SEND_IN_THREADS
 from bot.settings import provider_fields
 from cogs._options import OPTIONS
 from cogs.animate import Animate
@@ -14,7 +15,8 @@ from cogs.providers import Providers
 from cogs.quota import Quota
 from providers import discover
 
-TEXT = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+README = Path(__file__).resolve().parents[1] / "README.md"
+TEXT = README.read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", discover())
@@ -35,3 +37,24 @@ def test_every_command_has_a_row(cog: type[Cog]) -> None:
     group = f"{cog.__cog_group_name__} " if issubclass(cog, GroupCog) else ""
     names = [f"{group}{command.name}" for command in cog.__cog_app_commands__]
     assert [name for name in names if f"\n| `/{name}" in TEXT] == names != []
+
+
+def test_a_newcomer_is_told_to_clone_first() -> None:
+    clone, *others = (TEXT.index(f"\n{line}") for line in ("git clone ", "make demo", "   make run"))
+    assert clone < min(others)
+
+
+def test_every_permission_that_the_bot_asks_for_is_named_and_no_other() -> None:
+    [named] = re.findall(r"asks for (.+?), and no more", TEXT.replace("\n   ", " "))
+    asked = (
+        name.replace("_", " ").title().replace(" In ", " in ")
+        for name in (*EVERYWHERE, TO_SEND, TO_SEND_IN_THREADS)
+    )
+    assert sorted(re.split(", | and ", named)) == sorted(
+        name.replace("View Channel", "View Channels") for name in asked
+    )
+
+
+@pytest.mark.parametrize("path", re.findall(r"(?:\]\(|src=\")((?!http|#)[^)\"]+)", TEXT))
+def test_what_it_shows_and_links_to_is_there(path: str) -> None:
+    assert (README.parent / path).exists()

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/moderators.md from the running demo, with Debian's chromium: `make pictures`."""
+"""Takes the pictures of README.md and docs/moderators.md from the demo, in chromium: `make pictures`."""
 # ruff: noqa: INP001 - a program, not a package
 
 import asyncio
@@ -14,8 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from PIL import Image
-from playwright.async_api import FloatRect, Locator, Page, async_playwright, expect
+from PIL import Image, ImageDraw
+from playwright.async_api import FilePayload, FloatRect, Locator, Page, async_playwright, expect
 from simcord.builders import ChannelHandle, GuildHandle, RoleHandle
 
 from bot import demo
@@ -203,6 +203,36 @@ async def shoot(camera: Camera) -> None:
         await camera.take(name, message.locator(embed), *buttons)
 
 
+def landscape() -> bytes:
+    """A sunset behind hills."""
+    shade, file = Image.linear_gradient("L").resize((960, 540)), io.BytesIO()
+    bands = [
+        shade.point(lambda v, a=a, b=b: int(a + b * v)) for a, b in ((90, 0.5), (140, 0.25), (230, -0.33))
+    ]
+    image = Image.merge("RGB", bands)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((620, 120, 760, 260), fill="gold")
+    hills = [(0, 540), (0, 430), (220, 300), (430, 400), (640, 310), (960, 420), (960, 540)]
+    draw.polygon(hills, fill="seagreen")
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+async def shoot_a_video(camera: Camera) -> None:
+    tab, prompt = camera.tab, "slow zoom in, then pan left"
+    await camera.become("Ada")
+    await camera.write("animate", prompt=prompt)
+    picture = FilePayload(name="hills.png", mimeType="image/png", buffer=landscape())
+    await tab.locator("input.command-file-input").set_input_files(picture)
+    await camera.take("animate", tab.locator("#channel-composer"))
+    await tab.locator("#send-message").click()
+    messages = tab.locator("article.channel-message")
+    await expect(messages.last.locator("video")).to_be_visible(timeout=60_000)
+    await tab.wait_for_function("() => [...document.querySelectorAll('video')].at(-1)?.readyState >= 2")
+    author = messages.last.get_by_text("Stillmotion", exact=True).last
+    await camera.take("video", messages.last.locator("video").locator("xpath=../.."), author)
+
+
 async def main() -> None:
     if CHROMIUM is None:
         raise SystemExit("The pictures need a browser: apt-get install chromium")
@@ -226,6 +256,7 @@ async def main() -> None:
         await tab.goto(preview.url)
         await expect(tab.locator("#channel-message-list")).to_contain_text("Make a picture move.")
         await shoot(Camera(tab))
+        await shoot_a_video(Camera(tab))
 
 
 if __name__ == "__main__":
