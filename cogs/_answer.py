@@ -43,7 +43,7 @@ REPLY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Wording:
     """What a person reads of a command that was broken off."""
 
     undone: str
@@ -52,11 +52,11 @@ class Doubt:
     """It is not."""
 
 
-VIDEO = Doubt("Nothing was charged.", DOUBT)
-DECISION = Doubt(
+VIDEO = Wording("Nothing was charged.", DOUBT)
+DECISION = Wording(
     "Nothing was changed.", "`/quota-admin history` shows in a minute whether this was written down."
 )
-CANCELLING = Doubt(*["`/jobs list` shows in a minute whether it was cancelled."] * 2)
+CANCELLING = Wording(*["`/jobs list` shows in a minute whether it was cancelled."] * 2)
 RESTARTING = f"I am being restarted. {VIDEO.unknown}"
 
 
@@ -83,7 +83,7 @@ _Command: TypeAlias = Callable[Concatenate[S, Interaction, P], Awaitable[Reply]]
 _Answered: TypeAlias = Callable[Concatenate[S, Interaction, P], Coroutine[Any, Any, None]]
 
 
-def answering(doubt: Doubt, *, is_kept: bool = False) -> Callable[[_Command[S, P]], _Answered[S, P]]:
+def answering(wording: Wording, *, is_kept: bool = False) -> Callable[[_Command[S, P]], _Answered[S, P]]:
     """Make a command of a function that returns its reply; only the person sees it. A UserFault is one, too.
 
     Discord waits three seconds for a sign of life, so that comes before anything that can wait. `is_kept` is
@@ -95,12 +95,12 @@ def answering(doubt: Doubt, *, is_kept: bool = False) -> Callable[[_Command[S, P
         async def answered(self: S, interaction: Interaction, *args: P.args, **kwargs: P.kwargs) -> None:
             with stillmotion(interaction).answering():
                 thinking = functools.partial(interaction.response.defer, ephemeral=True, thinking=True)
-                unheard = f"Discord did not answer me. Try again in a minute. {doubt.undone}"
+                unheard = f"Discord did not answer me. Try again in a minute. {wording.undone}"
                 async with _kept(interaction) if is_kept else nullcontext():
                     if not await acknowledge(interaction, thinking, unheard):
                         return
                     running = command(self, interaction, *args, **kwargs)
-                    await show(interaction, await _outcome(interaction, running, doubt))
+                    await show(interaction, await _outcome(interaction, running, wording))
 
         return answered
 
@@ -196,7 +196,7 @@ async def show(interaction: Interaction, reply: Reply) -> None:
             return
 
 
-def sentence(interaction: Interaction, error: Exception, doubt: Doubt) -> str:
+def sentence(interaction: Interaction, error: Exception, wording: Wording) -> str:
     """What is out, and what that means for whoever asked. What nobody foresaw goes to the log, whole."""
     if isinstance(error, UserFault):
         return str(error)
@@ -204,7 +204,7 @@ def sentence(interaction: Interaction, error: Exception, doubt: Doubt) -> str:
         log.error("%s failed", _name(interaction), exc_info=error)
         return SOMETHING_WENT_WRONG
     log.warning("%s failed: %r", _name(interaction), error)
-    return f"{what} {doubt.unknown if is_doubtful(error) else f'Try again in a minute. {doubt.undone}'}"
+    return f"{what} {wording.unknown if is_doubtful(error) else f'Try again in a minute. {wording.undone}'}"
 
 
 def suggesting(suggestions: Callable[P, Awaitable[list[T]]]) -> Callable[P, Coroutine[Any, Any, list[T]]]:
@@ -226,7 +226,7 @@ def _kept(interaction: Interaction) -> AbstractAsyncContextManager[None]:
     return stillmotion(interaction).open_replies.keep(interaction.id, interaction.token)
 
 
-async def _outcome(interaction: Interaction, running: Awaitable[Reply], doubt: Doubt) -> Reply:
+async def _outcome(interaction: Interaction, running: Awaitable[Reply], wording: Wording) -> Reply:
     """The command's reply, or what is to be said of its failure."""
     try:
         return await running
@@ -237,9 +237,9 @@ async def _outcome(interaction: Interaction, running: Awaitable[Reply], doubt: D
         if task is not None and task.cancelling():
             raise
         # Not this task was cancelled but the work it waited for: the bot is being stopped.
-        return f"I am being restarted. {doubt.unknown}"
+        return f"I am being restarted. {wording.unknown}"
     except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
-        return sentence(interaction, error, doubt)
+        return sentence(interaction, error, wording)
 
 
 async def _edit(interaction: Interaction, reply: Reply) -> None:

@@ -1,6 +1,7 @@
 """Who may know whom, read from the imports."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+WORD = re.compile(r"[A-Z]?[a-z]+")
 MODULES = {
     str(path.relative_to(ROOT)): path
     for package in ("bot", "cogs", "providers")
@@ -49,6 +51,12 @@ CONTRACT = {
         )
     ),
 }
+
+
+RETIRED = frozenset(
+    "act acts doubt face fitness floor insist keeper letterbox studio tend turns ward".split()  # noqa: SIM905 - shorter
+)
+"""Words that docs/glossary.md has better ones for."""
 
 
 @cache
@@ -173,3 +181,13 @@ def test_importing_the_application_imports_no_cog_and_no_extra() -> None:
 def test_no_module_grows_into_two() -> None:
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
     assert not {name: count for name, count in lines.items() if count > 300}
+
+
+def test_names_are_made_of_the_words_of_the_glossary() -> None:
+    for name, path in MODULES.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        named |= {node.name for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)}
+        named |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        words = {word.lower() for each in (*named, path.stem) for word in WORD.findall(each)}
+        assert not words & RETIRED, name

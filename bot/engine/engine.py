@@ -15,7 +15,7 @@ from bot.engine.context import JobContext, Stopping, quietly
 from bot.engine.deliver import deliver
 from bot.engine.download import download
 from bot.engine.poll import check_held_job, poll
-from bot.engine.submit import in_doubt, move_elsewhere, submit
+from bot.engine.submit import move_elsewhere, outcome_unknown, submit
 from bot.engine.uptime import GRACE
 from bot.jobs import AT_THE_PROVIDER, KEPT, Failure, Job, JobState, TimeLimits, deadline
 from bot.messenger import Hold
@@ -190,7 +190,7 @@ class Engine:
                 return await context.fail(job, Failure.NO_PROVIDER)
             case JobState.SUBMITTING if job.asked_at is not None:
                 # Whoever asked did not live to write down the answer.
-                return await in_doubt(context, job, "found without an answer")
+                return await outcome_unknown(context, job, "found without an answer")
             case JobState.SUBMITTING:
                 return await submit(context, job)
             case JobState.RUNNING:

@@ -79,15 +79,15 @@ async def _buy(context: JobContext, job: Job, asked: VideoRequest, spec: ModelSp
         return await _refused(context, job, asked, error)
     except ProviderError as error:
         context.record_answer(job.provider, error)
-        return await in_doubt(context, job, error.detail)
+        return await outcome_unknown(context, job, error.detail)
     except TimeoutError:
-        return await in_doubt(context, job, "no answer in time")
+        return await outcome_unknown(context, job, "no answer in time")
     context.record_answer(job.provider, None)
     context.catalogue.health[job.provider].funds.take(job.cost_micros)
     return await _record(context, job, operation)
 
 
-async def in_doubt(context: JobContext, job: Job, why: str) -> Job:
+async def outcome_unknown(context: JobContext, job: Job, why: str) -> Job:
     """Nobody can tell whether the vendor has accepted it: it is sent again only where that costs nothing."""
     if context.catalogue.providers[job.provider].terms.is_free:
         return await _requeue(context, job, Unreachable(why))

@@ -59,7 +59,7 @@ class MemberButton(
 
     async def callback(self, interaction: Interaction) -> None:
         if self.action not in _FORMS:
-            await self._act(interaction)
+            await self._apply(interaction)
             return
         async with guarded(interaction):
             moderator(interaction)
@@ -70,7 +70,7 @@ class MemberButton(
             await acknowledge(interaction, lambda: interaction.response.send_modal(form))
 
     @deciding
-    async def _act(self, interaction: Interaction) -> str | Page:
+    async def _apply(self, interaction: Interaction) -> str | Page:
         bot, by = stillmotion(interaction), moderator(interaction)
         known(self.member_id)
         if self.action == "history":
