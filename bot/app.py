@@ -271,8 +271,8 @@ class _App:
         client.open_replies = OpenReplies(client, store, clock)
         left = await client.open_replies.left()
         tasks.spawn(client.open_replies.settle(left), "replies of the process before this one")
-        if not await client.commands_are_known():
-            tasks.spawn(client.keep_syncing(clock), "commands")
+        await client.offer(catalogue.unavailable_options)
+        tasks.spawn(client.keep_syncing(clock), "commands")
         health = Health(settings.data_dir, client.report)
         await health.start()
         self._at_end(health.close, "the health report")

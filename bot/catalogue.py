@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import product
 
 from bot.clock import Clock
 from bot.errors import BadRequest, NotNow
@@ -16,7 +17,7 @@ from bot.saved_models import SavedModels
 from bot.words import code, escape
 from providers import AnyProvider
 from providers.errors import OutOfFunds, ProviderError, Unauthorized
-from providers.specs import Mode, ModelSpec, VideoRequest
+from providers.specs import OPTIONS, Mode, ModelSpec, VideoRequest
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +186,16 @@ class Catalogue:
             f"{spec.name} ({self.label(name)})" for name, spec in found if spec.limits(option) is not None
         )
         return list(dict.fromkeys(names))[:_NAMED]
+
+    def unavailable_options(self) -> frozenset[tuple[Mode, str]]:
+        """The options that no model of a mode takes; none while a provider's models are not known."""
+        if any(map(self.is_unknown, self.providers)):
+            return frozenset()
+        specs = [spec for provider in self.providers for spec in self.specs(provider)]
+        taken = {
+            (spec.mode, option) for spec in specs for option in OPTIONS if spec.limits(option) is not None
+        }
+        return frozenset(product(Mode, OPTIONS)) - taken
 
     def _nothing(self, mode: Mode, provider: str | None, model: str) -> BadRequest | NotNow:
         """Why nothing is on offer that fits."""

@@ -15,7 +15,7 @@ from discord.ext import commands
 
 from bot.booking import Booking
 from bot.clock import Clock
-from bot.commands import Payload, command_payload, difference
+from bot.commands import Payload, Unavailable, command_payload, difference
 from bot.delivery.admission import Admission
 from bot.delivery.brake import Brake
 from bot.delivery.log import ModeratorLog
@@ -39,6 +39,8 @@ RESERVE = 2.0
 """Seconds of these for what comes after the jobs: cards, connections, the database."""
 SYNC_WITHIN = 10.0
 """Seconds."""
+LOOK_AT_OPTIONS = 600.0
+"""Seconds between two looks at whether an option that was left out is of use."""
 ANSWERS = 3.0
 """Seconds that answers to commands get to arrive when the bot stops."""
 EXTENSIONS = (
@@ -93,6 +95,9 @@ class Stillmotion(commands.Bot):
         self._start = start
         self._stop = stop
         self._connected = False
+        self._unavailable: Callable[[], Unavailable] = frozenset
+        self._synced_without: Unavailable | None = None
+        """The options that Discord was not told of; None until it knows the commands."""
         self.tasks = Tasks()
         """For work of commands that must not end with them."""
         self._answering: set[asyncio.Task[Any]] = set()
@@ -171,7 +176,8 @@ class Stillmotion(commands.Bot):
 
     async def sync_commands(self, *, always: bool = False) -> int:
         """Tell Discord about the commands if it knows others; how many there are. Raises CannotStart."""
-        payload = command_payload(self.tree)
+        left_out = self._left_out()
+        payload = command_payload(self.tree, left_out)
         application = self.application_id or 0
         with translated():
             async with asyncio.timeout(SYNC_WITHIN):
@@ -182,7 +188,18 @@ class Stillmotion(commands.Bot):
                     now = await self.http.bulk_upsert_global_commands(application, payload=payload)
                     if place := difference(payload, cast("list[Payload]", now)):
                         log.warning("Discord has made something else of a command: %s", place)
+        self._synced_without = left_out
         return len(payload)
+
+    def _left_out(self) -> Unavailable:
+        """What is of no use now; of what Discord was told, nothing goes: members may be typing it."""
+        unavailable = self._unavailable()
+        return unavailable if self._synced_without is None else unavailable & self._synced_without
+
+    async def offer(self, unavailable: Callable[[], Unavailable]) -> None:
+        """Sync, without these options; `keep_syncing` goes on with it."""
+        self._unavailable = unavailable
+        await self.commands_are_known()
 
     async def commands_are_known(self) -> bool:
         """Sync, if Discord can be reached; the bot works without, with those that Discord knows."""
@@ -194,12 +211,14 @@ class Stillmotion(commands.Bot):
         return True
 
     async def keep_syncing(self, clock: Clock) -> None:
-        """Try until Discord has our commands."""
+        """For ever: try until Discord has our commands, and again once an option that they lack is of use."""
         never, failures = asyncio.Event(), Failures(random.random)
         while True:
-            await clock.wait(never, failures.next_wait())
-            if await self.commands_are_known():
-                return
+            if self._left_out() == self._synced_without or await self.commands_are_known():
+                failures.clear()
+                await clock.wait(never, LOOK_AT_OPTIONS)
+            else:
+                await clock.wait(never, failures.next_wait())
 
 
 def _stand_before_discord_py(client: Stillmotion) -> None:

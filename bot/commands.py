@@ -6,7 +6,11 @@ from typing import Any, TypeAlias
 import discord
 from discord import app_commands
 
+from providers.specs import Mode
+
 Payload: TypeAlias = dict[str, Any]
+Unavailable: TypeAlias = frozenset[tuple[Mode, str]]
+"""Options that are of no use now to commands that make videos in a mode (`extras["mode"]`)."""
 
 _FILE_TYPES: Mapping[str, Sequence[str]] = {
     "image": ("image",),
@@ -33,11 +37,16 @@ _MEANS_SOMETHING = {
 """What a command may still have of an earlier version, although we send no such key any more."""
 
 
-def command_payload(tree: app_commands.CommandTree[Any]) -> list[Payload]:
-    """Every global command, as it is sent to Discord."""
-    payload: list[Payload] = [command.to_dict(tree) for command in tree.get_commands()]
-    for command in payload:
-        _filter_files(command)
+def command_payload(tree: app_commands.CommandTree[Any], unavailable: Unavailable) -> list[Payload]:
+    """Every global command, as it is sent to Discord: without the options that nobody takes now."""
+    payload: list[Payload] = []
+    for command in tree.get_commands():
+        sent: Payload = command.to_dict(tree)
+        if (mode := command.extras.get("mode")) is not None:
+            options = sent["options"]
+            sent["options"] = [option for option in options if (mode, option["name"]) not in unavailable]
+        _filter_files(sent)
+        payload.append(sent)
     return payload
 
 

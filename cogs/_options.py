@@ -20,7 +20,6 @@ from cogs._permissions import check_bot, check_member, is_public, role_ids
 from cogs._suggestions import Suggestions, Value, matching
 from providers import specs
 from providers.options import Limits
-from providers.specs import Mode
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +125,9 @@ def _parent(channel: object) -> int | None:
     return None if channel.is_private() else channel.parent_id
 
 
-def suggest_from(command: Any, mode: Mode, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's
+def suggest_from(command: Any, catalogue: Callable[[], Catalogue]) -> None:  # noqa: ANN401 - discord.py's
     """Let a command's options be completed from what the enabled models take."""
+    mode = command.extras["mode"]
 
     def providers(_: Interaction, typed: str) -> Suggestions:
         found = catalogue()

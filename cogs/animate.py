@@ -17,10 +17,10 @@ from providers.specs import Mode
 class Animate(commands.Cog):
     def __init__(self, bot: Stillmotion) -> None:
         self.bot = bot
-        suggest_from(self.animate, Mode.IMAGE_TO_VIDEO, lambda: bot.booking.catalogue)
-        suggest_from(self.video, Mode.TEXT_TO_VIDEO, lambda: bot.booking.catalogue)
+        suggest_from(self.animate, lambda: bot.booking.catalogue)
+        suggest_from(self.video, lambda: bot.booking.catalogue)
 
-    @app_commands.command()
+    @app_commands.command(extras={"mode": Mode.IMAGE_TO_VIDEO})
     @app_commands.describe(
         image="The picture to bring to life: JPEG, PNG or WebP",
         prompt="What should move and how; describe the motion rather than the picture",
@@ -37,7 +37,7 @@ class Animate(commands.Cog):
         """Turn a picture into a video."""
         return await self._book(await order(interaction, prompt, options, image))
 
-    @app_commands.command()
+    @app_commands.command(extras={"mode": Mode.TEXT_TO_VIDEO})
     @app_commands.describe(prompt="What is seen and what happens")
     @with_options
     @making

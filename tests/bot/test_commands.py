@@ -17,7 +17,7 @@ async def payload() -> dict[str, Any]:
     bot = Stillmotion(nothing, nothing, Brake(Clock()))
     for extension in ("cogs.animate", "cogs.jobs"):
         await bot.load_extension(extension)
-    return {command["name"]: command for command in command_payload(bot.tree)}
+    return {command["name"]: command for command in command_payload(bot.tree, frozenset())}
 
 
 async def options_of(command: str) -> dict[str, Any]:

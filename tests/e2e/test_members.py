@@ -9,9 +9,10 @@ from bot.app import build
 from bot.settings import Settings
 from bot.waste import LATE_CANCELS
 from tests.clock import FastClock
-from tests.e2e.conftest import World, picture
+from tests.e2e.conftest import Shop, World, picture
 from tests.helpers import as_read, eventually
 from tests.vendors.eigenai import EigenAIServer
+from tests.vendors.openai_videos import OpenAIVideosServer
 
 Start = Callable[..., Awaitable[World]]
 
@@ -198,10 +199,13 @@ async def test_commands_exist_in_servers_only(world: World) -> None:
     assert all(command["integration_types"] == [0] for command in synced.json)
 
 
-async def test_prompts_are_as_long_as_discord_lets_people_type(world: World) -> None:
+async def test_prompts_are_as_long_as_discord_lets_people_type(
+    open_shop: Callable[..., Awaitable[Shop]],
+) -> None:
+    shop = await open_shop("openai_videos", OpenAIVideosServer())
     (synced,) = [
         entry
-        for entry in world.env.http_requests
+        for entry in shop.world.env.http_requests
         if entry.path.endswith("/commands") and entry.method == "PUT"
     ]
     longest = {

@@ -174,7 +174,7 @@ def test_a_value_is_found_by_its_own_text_as_well_as_by_its_words() -> None:
     assert [choice.value for choice in matching(values, "WAN-")] == ["wan-2", "kling"]
 
 
-@pytest.mark.parametrize("option", ["provider", "model", "duration", "negative_prompt"])
+@pytest.mark.parametrize("option", ["provider", "model", "seed", "steps"])
 async def test_before_the_bot_has_started_nothing_is_suggested(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, option: str
 ) -> None:
