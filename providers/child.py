@@ -73,8 +73,10 @@ class Children:
             except TimeoutError:
                 raise ChildFailed(f"{task} took longer than {seconds:g} s") from None
             finally:
-                await _end(process)
-                self._running.discard(process)
+                try:
+                    await _end(process)
+                finally:
+                    self._running.discard(process)
         return self._read(task, process, reply, errors)
 
     async def close(self) -> None:

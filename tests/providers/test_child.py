@@ -141,6 +141,21 @@ async def test_cancellation_kills_the_child(children: Children, started: list[Pr
     assert not children._running
 
 
+async def test_cancelled_again_and_again_the_child_is_killed_and_forgotten(
+    children: Children, started: list[Process], home: Home
+) -> None:
+    work = asyncio.ensure_future(home.call(children))
+    await home.has_called()
+    while not work.done():
+        work.cancel()
+        await asyncio.sleep(0)  # one step of the loop, no time: the cancellation arrives
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await started[0].wait()
+    assert_gone(started[0])
+    assert not children._running
+
+
 async def test_a_child_ends_with_its_parent_and_not_before(home: Home) -> None:
     """A service manager signals all processes; how the parent dies, nobody can tell the child."""
     process = await child._start("waits")
