@@ -18,11 +18,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import discord
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from bot.app import build
 from bot.delivery.cards import THUMBNAIL
-from bot.settings import Settings
+from bot.settings import GivenSettings
 from bot.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -45,20 +44,6 @@ PATIENCE = 30.0
 def _say(text: str) -> None:
     """At once, also where the output is no terminal."""
     print(text, flush=True)
-
-
-class DemoSettings(Settings):
-    """Settings from the program alone: a developer's keys and `.env` stay out of the demo."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
 
 def main(*, port: int | None = None, open_browser: bool = True) -> int:
@@ -112,7 +97,7 @@ async def _start(
 
     # simcord re-encodes videos for the page, and has no patience for larger ones.
     provider: dict[str, Any] = {"local_resolutions": ("288p",)}
-    bot = build(DemoSettings(data_dir=folder, card_seconds=0.25, default_allowance=20, **provider))
+    bot = build(GivenSettings(data_dir=folder, card_seconds=0.25, default_allowance=20, **provider))
     env = simcord.Env(bot, settle_timeout=PATIENCE)
     _set_clock(env)
     _look_like_discord(env)

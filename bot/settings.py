@@ -1,13 +1,12 @@
 """Every setting, from the environment and from `.env`. A provider's own are `<PROVIDER>_<FIELD>`."""
 
 import logging
-import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -18,13 +17,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.quota.allowances import MOST_CREDITS, Allowance, WindowKind
 from bot.quota.limits import Limits, Period, Scope
@@ -35,30 +28,41 @@ from providers.hosts import hosts_of, is_exposed, named_host
 
 log = logging.getLogger(__name__)
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-"""A list that people write as `one, two`."""
-
 
 RENAMED = {"fall_over": "fallback"}
 """Old names of settings, which are read until the next version."""
 _ID = re.compile(r"[0-9]{1,19}")
 
 
-class Settings(BaseSettings):
-    """What an operator can decide. Raises ValidationError; `complaints` turns it into sentences."""
+class Variables(BaseSettings):
+    """Settings as people write them, in the environment and in `.env`."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
+        enable_decoding=False,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
         # A token read from a file ends in a newline.
         str_strip_whitespace=True,
+        validate_default=False,
     )
 
-    providers: Annotated[Mapping[str, ProviderConfig], NoDecode] = Field(default_factory=dict, exclude=True)
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read(cls, value: object, info: ValidationInfo) -> object:
+        return _as_meant(value, cls.model_fields[info.field_name or ""].annotation)
+
+
+class Settings(Variables):
+    """What an operator can decide. Raises ValidationError; `complaints` turns it into sentences."""
+
+    source: ClassVar[type[Variables]] = Variables
+    """What reads the providers' own settings."""
+
+    providers: Mapping[str, ProviderConfig] = Field(default_factory=dict, exclude=True)
     """The settings of every provider by its name, whether enabled or not."""
 
     discord_token: Annotated[SecretStr, AfterValidator(partial(alone, name="token"))] | None = Field(
@@ -82,7 +86,7 @@ class Settings(BaseSettings):
     server_jobs: int = Field(default=20, ge=1)
     """The same for one server."""
 
-    servers: CommaSeparated = Field(default=(), examples=["123456789012345678"])
+    servers: tuple[str, ...] = Field(default=(), examples=["123456789012345678"])
     """The ids of the servers that the bot works in; empty is all."""
     max_allowance: int | None = Field(default=None, ge=0, le=MOST_CREDITS)
     """Credits that a member may use in a day, over all servers, whatever moderators decide."""
@@ -104,8 +108,9 @@ class Settings(BaseSettings):
     """The shortest time between two edits of one status card."""
     fallback: bool = True
     """Whether a job whose provider cannot take it may go to another, where the member named none."""
-    blocked_words: CommaSeparated = ()
-    trusted_hosts: CommaSeparated = Field(default=(), examples=["openai_videos@storage.lan:9000"])
+    fall_over: bool | None = Field(default=None, exclude=True, repr=False)
+    blocked_words: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = Field(default=(), examples=["openai_videos@storage.lan:9000"])
     """Hosts that vendors may name in links although they are private or plain http: `provider@host:port`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -151,12 +156,21 @@ class Settings(BaseSettings):
             name for name, config in self.providers.items() if config.enabled and is_exposed(config, named)
         ]
 
+    def __init__(
+        self,
+        *,
+        _env_file: Path | None = Path(".env"),
+        **given: Any,  # noqa: ANN401 - each has a type of its own
+    ) -> None:
+        """What is given, such as `eigenai_api_key`, wins over the environment, and that over `.env`."""
+        own = {name: value for name, value in given.items() if not name.startswith(_prefixes())}
+        BaseSettings.__init__(self, _env_file=_env_file, providers={**given, "_env_file": _env_file}, **own)
+
     @model_validator(mode="before")
     @classmethod
-    def _gather_providers(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Set the variables of providers apart from our own."""
-        known = provider_fields()
-        own = {name: value for name, value in values.items() if name not in known}
+    def _leave_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Without the providers' own, and with the new names."""
+        own = {name: value for name, value in values.items() if not name.startswith(_prefixes())}
         for old, new in RENAMED.items():
             if old in own:
                 log.warning(
@@ -165,27 +179,26 @@ class Settings(BaseSettings):
                     new.upper(),
                 )
                 own.setdefault(new, own.pop(old))
-        return {**own, "providers": {name: value for name, value in values.items() if name in known}}
+        return own
 
     @field_validator("providers", mode="before")
     @classmethod
-    def _configure_providers(cls, flat: dict[str, Any]) -> dict[str, ProviderConfig]:
-        """Turn the flat names of the environment into one settings object for each provider."""
+    def _configure_providers(cls, given: dict[str, Any]) -> dict[str, ProviderConfig]:
+        """Read each provider's own settings."""
         configs: dict[str, ProviderConfig] = {}
         wrong: list[str] = []
-        for name in discover():
+        for name, provider in discover().items():
+            prefix, config = f"{name}_", provider.Config
+            own = {key.removeprefix(prefix): given[key] for key in given if key.startswith(prefix)}
             try:
-                configs[name] = _configure(name, flat)
+                read = _reader(cls.source, config, prefix)(_env_file=given["_env_file"], **own)
+                # As the library knows it: without what has read it.
+                configs[name] = config.model_construct(**dict(read))
             except ValidationError as error:
-                wrong += sentences(error, discover()[name].Config, f"{name}_")
+                wrong += sentences(error, config, prefix)
         if wrong:
             raise ValueError("\n".join(wrong))
         return configs
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _read(cls, value: object, info: ValidationInfo) -> object:
-        return _as_meant(value, cls.model_fields[info.field_name or ""].annotation)
 
     @field_validator("servers")
     @classmethod
@@ -224,27 +237,6 @@ class Settings(BaseSettings):
             raise ValueError(f"is {name}, which is not enabled; it should be one that is, {other}")
         return name
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _ProviderVariables(settings_cls), dotenv_settings
-
-
-def _configure(name: str, flat: Mapping[str, Any]) -> ProviderConfig:
-    """One provider's settings out of the flat names of all."""
-    config = discover()[name].Config
-    own: dict[str, Any] = {}
-    for field, info in config.model_fields.items():
-        if (key := f"{name}_{field}") in flat:
-            own[field] = _as_meant(flat[key], info.annotation)
-    return config.model_validate(own)
-
 
 def _as_meant(value: object, annotation: Any) -> object:  # noqa: ANN401 - a type, in any of its forms
     """A list out of words with commas, and words to choose from in any case."""
@@ -264,22 +256,38 @@ def _choices(annotation: Any) -> list[str]:  # noqa: ANN401 - the same
     return [word for part in get_args(annotation) for word in _choices(part)]
 
 
-class _ProviderVariables(PydanticBaseSettingsSource):
-    """The variables that pydantic does not look for: those of providers, and old names of our own."""
+class OnlyGiven(Variables):
+    """Settings from the call alone."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        raise NotImplementedError  # called for the fields of Settings, of which this source gives none
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
-    def __call__(self) -> dict[str, Any]:
-        present = {name.lower(): value for name, value in os.environ.items() if value}
-        return {name: present[name] for name in provider_fields() | RENAMED.keys() if name in present}
+
+class GivenSettings(OnlyGiven, Settings):
+    """Settings from the call alone: no variable and no `.env` of this machine has a part in them."""
+
+    source = OnlyGiven
 
 
-def provider_fields() -> frozenset[str]:
-    """The names of all variables that belong to providers, in lower case."""
-    return frozenset(
-        f"{name}_{field}" for name, provider in discover().items() for field in provider.Config.model_fields
-    )
+def _prefixes() -> tuple[str, ...]:
+    return tuple(f"{name}_" for name in discover())
+
+
+@cache
+def _reader(source: type[Variables], config: type[ProviderConfig], prefix: str) -> type[BaseSettings]:
+    """What reads a provider's own settings, as pydantic-settings does it."""
+
+    class Reader(source, config):  # pyright: ignore[reportIncompatibleVariableOverride] - each base has a config
+        model_config = SettingsConfigDict(env_prefix=prefix, dotenv_filtering="match_prefix")
+
+    return Reader
 
 
 def complaints(error: ValidationError) -> list[str]:

@@ -11,13 +11,19 @@ from typing import TypeVar
 
 import pytest
 
-from providers import child_wire
+from bot.settings import RENAMED, Settings
+from providers import child_wire, discover
 from providers._child_worker import answer
 from providers.child import Children
 from providers.child_wire import Call, Fact
 from tests.clock import led, moment
 
 T = TypeVar("T")
+
+OWN_SETTINGS = frozenset(Settings.model_fields) - {"providers", *RENAMED}
+PROVIDER_SETTINGS = frozenset(
+    f"{name}_{field}" for name, provider in discover().items() for field in provider.Config.model_fields
+)
 
 on_both = pytest.mark.parametrize("database_url", ["sqlite", "postgres"], indirect=True)
 """A test that runs on both kinds of database, for it is about what they hold."""

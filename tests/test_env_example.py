@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.settings import Settings, provider_fields
+from bot.settings import Settings
+from tests.helpers import OWN_SETTINGS, PROVIDER_SETTINGS
 
 FILE = Path(__file__).resolve().parents[1] / ".env.example"
 SHOWN = re.findall(r"^#?([A-Z][A-Z_]*)=(.*)$", FILE.read_text("utf-8"), re.MULTILINE)
@@ -16,14 +17,14 @@ SHOWN = re.findall(r"^#?([A-Z][A-Z_]*)=(.*)$", FILE.read_text("utf-8"), re.MULTI
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.lower() in Settings.model_fields or name.lower() in provider_fields():
+        if name.lower() in OWN_SETTINGS | PROVIDER_SETTINGS:
             monkeypatch.delenv(name)
 
 
 def defaults() -> dict[str, Any]:
     """Every setting's default by the name of its variable."""
     settings = Settings(_env_file=None)
-    own = {name: getattr(settings, name) for name in Settings.model_fields if name != "providers"}
+    own = {name: getattr(settings, name) for name in OWN_SETTINGS}
     theirs = {
         f"{name}_{field}": getattr(config, field)
         for name, config in settings.providers.items()

@@ -7,13 +7,13 @@ import pytest
 from discord.ext.commands import Cog, GroupCog
 
 from bot.login import EVERYWHERE, TO_SEND, TO_SEND_IN_THREADS
-from bot.settings import provider_fields
 from cogs._options import OPTIONS
 from cogs.animate import Animate
 from cogs.jobs import Jobs
 from cogs.providers import Providers
 from cogs.quota import Quota
 from providers import discover
+from tests.helpers import PROVIDER_SETTINGS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text("utf-8")
@@ -24,7 +24,7 @@ def test_every_provider_has_a_row_that_ends_with_what_enables_it(name: str) -> N
     [row] = [line for line in TEXT.splitlines() if line.startswith(f"| {discover()[name].label} ")]
     [variable] = re.findall(r"`([A-Z_]+)", row.split("|")[-2])
     assert variable.startswith(f"{name.upper()}_")
-    assert variable.lower() in provider_fields()
+    assert variable.lower() in PROVIDER_SETTINGS
 
 
 @pytest.mark.parametrize("option", OPTIONS)

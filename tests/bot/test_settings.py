@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from bot.quota.allowances import Allowance, WindowKind
-from bot.settings import Settings, complaints, provider_fields
+from bot.settings import GivenSettings, Settings, complaints
 from providers import discover
+from tests.helpers import OWN_SETTINGS, PROVIDER_SETTINGS
 
 Load = Callable[..., Settings]
 
@@ -19,7 +20,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Read settings in a folder and an environment of one's own."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
-        if name.lower() in Settings.model_fields or name.lower() in provider_fields():
+        if name.lower() in OWN_SETTINGS | PROVIDER_SETTINGS:
             monkeypatch.delenv(name)
 
     def read(*dotenv: str, environment: dict[str, str] | None = None, **values: Any) -> Settings:
@@ -231,7 +232,7 @@ def test_what_is_wrong_is_one_sentence_that_names_the_variable(load: Load, line:
 
 
 ANYTHING_GOES = {"data_dir", "blocked_words"}
-NAMES = sorted(provider_fields() | {*Settings.model_fields} - ANYTHING_GOES - {"providers"})
+NAMES = sorted(PROVIDER_SETTINGS | OWN_SETTINGS - ANYTHING_GOES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -293,3 +294,17 @@ def test_complaints_never_show_a_value(load: Load) -> None:
 def test_settings_do_not_change(load: Load) -> None:
     with pytest.raises(ValidationError):
         load().member_jobs = 3
+
+
+def test_settings_that_are_given_take_nothing_from_this_machine(load: Load) -> None:
+    settings = load("EIGENAI_API_KEY=key", environment={"MEMBER_JOBS": "3", "VENICE_API_KEY": "key"})
+    given = GivenSettings(ecohash_api_key="key")
+    assert given.member_jobs != settings.member_jobs
+    assert [name for name, config in given.providers.items() if config.enabled] == ["ecohash", "local"]
+
+
+def test_a_name_that_is_given_and_unknown_is_wrong(load: Load) -> None:
+    assert sorted(sentence.split()[0] for sentence in wrong(load, eigenai_api_kye="key", nonsense=1)) == [
+        "EIGENAI_API_KYE",
+        "NONSENSE",
+    ]

@@ -13,14 +13,13 @@ import discord
 import pytest
 import simcord
 from PIL import Image
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from simcord.actors import MemberActor
 from simcord.builders import ChannelHandle, GuildHandle
 from simcord.results import InteractionResult
 
 from bot.app import build
 from bot.client import Stillmotion
-from bot.settings import Settings
+from bot.settings import GivenSettings, Settings
 from providers._local_recipe import PROGRESS, VIDEO
 from providers.child import Children
 from providers.child_wire import Answer
@@ -45,19 +44,6 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (320, 180)) -> bytes:
 
 def words_of(card: discord.Message) -> str:
     return f"{card.embeds[0].title}\n{card.embeds[0].description}"
-
-
-class Given(Settings):
-    """Settings that are given, and no others: it takes a while to look for each in the environment."""
-
-    @classmethod
-    def settings_customise_sources(  # type: ignore[override] # it hands over more than one
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
-        init_settings: PydanticBaseSettingsSource,
-        **_: Any,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
 
 
 @dataclass
@@ -216,7 +202,7 @@ async def vendor() -> AsyncIterator[EigenAIServer]:
 @pytest.fixture
 def settings(tmp_path: Path, vendor: EigenAIServer) -> Callable[..., Settings]:
     def make(**values: Any) -> Settings:
-        return Given(
+        return GivenSettings(
             **{
                 "data_dir": tmp_path / "data",
                 "eigenai_api_key": vendor.KEY,

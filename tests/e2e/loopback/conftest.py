@@ -15,11 +15,11 @@ from bot.app import build
 from bot.client import Stillmotion
 from bot.delivery import rate_limit
 from bot.jobs import JobState
+from bot.settings import GivenSettings
 from tests import openapi
 from tests.clock import FastClock
 from tests.discord_server.server import DiscordServer
 from tests.discord_server.world import TOKEN, Asked
-from tests.e2e.conftest import Given
 from tests.e2e.process.conftest import picture
 from tests.helpers import AtHome, eventually
 from tests.vendors.eigenai import EigenAIServer
@@ -89,7 +89,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
         async def begin(*, knows_server: bool = True, **values: Any) -> Loopback:
             discord.gateway.withholds_guilds = not knows_server
-            settings = Given(
+            settings = GivenSettings(
                 **{
                     "data_dir": tmp_path / "data",
                     "eigenai_api_key": vendor.KEY,
