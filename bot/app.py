@@ -245,7 +245,7 @@ class _App:
         self._at_end(delivery.close, "the delivery")
 
         engine = Engine(
-            JobContext(store, catalogue, delivery, files, children, encoders, clock, settings.limits)
+            JobContext(store, catalogue, delivery.posters, files, children, encoders, clock, settings.limits)
         )
         caps = Caps(
             member=settings.member_jobs,
@@ -267,7 +267,7 @@ class _App:
         client.logs = delivery.logs
         await self._serve_operator(client, store, catalogue, delivery, tasks)
         client.reports = Reports(store, catalogue, drawers, clock)
-        client.resend = Resend(store, files, delivery, copiers, clock, settings.allowance)
+        client.resend = Resend(store, files, delivery.videos, copiers, clock, settings.allowance)
         client.open_replies = OpenReplies(client, store, clock)
         left = await client.open_replies.left()
         tasks.spawn(client.open_replies.settle(left), "replies of the process before this one")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.jobs import Failure, Job, JobState, Place
-from bot.messenger import Hold
+from bot.posting import Hold
 from bot.words import code, count, escape, full, relative
 from providers.errors import NO_ADVICE, Advice, Problem
 from providers.specs import OPTIONS

@@ -34,7 +34,7 @@ PURE = {
     "bot/quota/decisions.py",
     "bot/quota/rules.py",
     "bot/refusals.py",
-    "bot/messenger.py",
+    "bot/posting.py",
 }
 PROVIDER_LIBRARIES = {"aiohttp", "multidict", "pydantic", "yarl"}
 EXTRA = {"providers/_animation.py": {"av", "PIL"}}

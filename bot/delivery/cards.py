@@ -20,7 +20,7 @@ from bot.engine.retry import Failures
 from bot.errors import Archived, DeliveryFault, Gone, MessageGone, Undeliverable, Undelivered
 from bot.jobs import JobState
 from bot.media.job_files import JobFiles
-from bot.messenger import Card
+from bot.posting import Card
 from bot.store import Store
 from bot.store.db import StoreError
 from bot.tasks import Tasks

@@ -9,8 +9,8 @@ from typing import Any
 import discord
 
 from bot.jobs import CANCELLABLE, Job, JobState, Place
-from bot.messenger import Card
 from bot.notices import ending, overdue, phase
+from bot.posting import Card
 from bot.words import dollars, escape, span
 from providers.specs import OPTIONS
 

@@ -14,8 +14,8 @@ from bot.delivery.videos import is_old, requester
 from bot.engine.retry import NOTIFICATIONS, Failures
 from bot.errors import DeliveryFault, Undelivered
 from bot.jobs import Job, JobState
-from bot.messenger import Card
 from bot.notices import ending, note
+from bot.posting import Card
 from bot.store import Store
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ from bot.jobs import KEPT, Job, JobState
 from bot.media.job_files import JobFiles
 from bot.media.transcode import TooMuch, transcode
 from bot.media.videos import BadVideo
-from bot.messenger import Messenger
+from bot.posting import VideoPoster
 from bot.quota.allowances import Allowance
 from bot.refusals import refusal
 from bot.store import Store
@@ -63,7 +63,7 @@ class Resend:
         self,
         store: Store,
         files: JobFiles,
-        messenger: Messenger,
+        videos: VideoPoster,
         encoders: Children,
         clock: Clock,
         allowance: Allowance,
@@ -71,7 +71,7 @@ class Resend:
         """`encoders` are its own: nobody's new video waits for an old one."""
         self._store = store
         self._files = files
-        self._messenger = messenger
+        self._videos = videos
         self._encoders = encoders
         self._clock = clock
         self._allowance = allowance
@@ -178,7 +178,7 @@ class Resend:
     async def _check_post(self, job: Job) -> None:
         """A post that a moderator has deleted is not made a second time."""
         try:
-            is_there = await self._messenger.is_there(job)
+            is_there = await self._videos.is_there(job)
         except Undelivered as fault:
             raise NotNow("Discord does not answer just now. Try again in a minute.") from fault
         except DeliveryFault as fault:

@@ -17,8 +17,8 @@ from bot.delivery.upload_limits import UploadLimits
 from bot.errors import Gone, NoReplies, TooLarge, Undeliverable, Undelivered
 from bot.jobs import Job, Place
 from bot.media.job_files import JobFiles
-from bot.messenger import Posted
 from bot.notices import above, announcement, number
+from bot.posting import Posted
 from bot.quota.rules import Elsewhere
 from bot.store import Store
 from bot.words import plain
@@ -65,6 +65,10 @@ class Videos:
         mine = channel.permissions_for(me)
         may_send = mine.send_messages_in_threads if is_thread else mine.send_messages
         return mine.view_channel and may_send and mine.attach_files
+
+    async def limit(self, job: Job) -> int:
+        """How many bytes a file may have at the job's place."""
+        return await self._limits.of(job)
 
     async def announce(self, job: Job, *, again: bool) -> Posted:
         await self._check_size(job)

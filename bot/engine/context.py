@@ -18,7 +18,7 @@ from bot.engine.cadence import typical
 from bot.engine.uptime import Uptime
 from bot.jobs import Failure, Job, JobState, billed
 from bot.media.job_files import JobFiles
-from bot.messenger import Card, Hold, Messenger
+from bot.posting import Card, Hold, Posters
 from bot.quota.limits import NO_LIMITS, Limits
 from bot.store import Store
 from bot.store.db import StoreError
@@ -44,7 +44,7 @@ class JobContext:
         self,
         store: Store,
         catalogue: Catalogue,
-        messenger: Messenger,
+        posters: Posters,
         files: JobFiles,
         children: Children,
         encoders: Children,
@@ -55,7 +55,8 @@ class JobContext:
         self.limits = limits
         """The operator's."""
         self.catalogue = catalogue
-        self.messenger = messenger
+        self.cards = posters.cards
+        self.videos = posters.videos
         self.files = files
         self.children = children
         self.encoders = encoders
@@ -196,7 +197,7 @@ class JobContext:
             fresh = await self.store.jobs.get(job.id)
             if fresh is not None and fresh.state is not job.state:
                 return  # somebody moved it meanwhile, and shows what came of it
-        self.messenger.show(card)
+        self.cards.show(card)
 
     async def show_queue(self, places: Sequence[tuple[Job, int, Hold | None]]) -> None:
         """Tell the cards of queued jobs their places; as many reads, however many jobs there are."""
@@ -209,7 +210,7 @@ class JobContext:
             still = await self.store.jobs.queued_still()
             for card in changed:
                 if card.job.id in still:  # whoever moved it meanwhile shows what came of it
-                    self.messenger.show(card)
+                    self.cards.show(card)
 
     def forget_queue(self) -> None:
         """Show all places again at the next round: a card may have been lost on its way."""
@@ -218,11 +219,11 @@ class JobContext:
     async def progress_reporter(self, job: Job) -> Callable[[float], None]:
         """Something to tell the card how far its video is."""
         card = await self._card(job)
-        return lambda share: self.messenger.show(replace(card, progress=share))
+        return lambda share: self.cards.show(replace(card, progress=share))
 
     async def post_card(self, job: Job) -> int | None:
         """Post the card of a new job; its message id, or None if Discord does not take it."""
-        return await self.messenger.open(await self._card(job))
+        return await self.cards.open(await self._card(job))
 
     async def cancel_at_provider(self, provider_name: str, operation: Operation) -> None:
         """Tell the vendor to stop, as well as it can be told."""

@@ -141,7 +141,7 @@ class _Delivery:
             self.job = await context.store.jobs.move(self.job, JobState.DELIVERING, announcing_at=now)
         if self.job.message_id is None:
             await self._announce(again=again)
-        await context.messenger.attach(self.job)
+        await context.videos.attach(self.job)
         self.job = await context.move(self.job, JobState.DELIVERED)
 
     async def _fit(self) -> None:
@@ -155,7 +155,7 @@ class _Delivery:
 
     async def _announce(self, *, again: bool) -> None:
         """Give the job its message; nobody is told of a video that is not here, or does not fit."""
-        posted = await self._context.messenger.announce(self.job, again=again)
+        posted = await self._context.videos.announce(self.job, again=again)
         place_id = None if posted.channel_id == self.job.channel_id else posted.channel_id
         self.job = await self._context.move(
             self.job, JobState.DELIVERING, message_id=posted.message_id, place_id=place_id
@@ -172,7 +172,7 @@ class _Delivery:
         # The row says what each place answered.
         detail = "; ".join(filter(None, (job.detail, f"{job.place}: {refusal}")))
         try:
-            is_there = await context.messenger.withdraw(job)
+            is_there = await context.videos.withdraw(job)
             place = None if is_there else await self._next_place(refusal)
         except Undelivered as error:
             log.warning("job %d stays where it is: %s", job.id, error)
@@ -196,7 +196,7 @@ class _Delivery:
 
     async def _next_place(self, refusal: Exception) -> tuple[Place, int | None] | None:
         """The next place; when the time is up, one that is not known now is passed over."""
-        next_place = self._context.messenger.next_place
+        next_place = self._context.videos.next_place
         try:
             return await next_place(self.job, unwanted=isinstance(refusal, MessageGone))
         except Undelivered:
@@ -211,7 +211,7 @@ async def fit(context: JobContext, job: Job) -> None:
     It may wait for others whose videos are worked on; its own work is bounded. Raises TooMuch, or BadVideo
     for what turns out not to decode.
     """
-    limit = await context.messenger.limit(job)
+    limit = await context.videos.limit(job)
     source, target = context.files.video(job.id), context.files.fitted(job.id)
     if target.exists() and target.stat().st_size <= limit:
         return

@@ -18,7 +18,7 @@ from bot.engine.poll import check_held_job, poll
 from bot.engine.submit import move_elsewhere, outcome_unknown, submit
 from bot.engine.uptime import GRACE
 from bot.jobs import AT_THE_PROVIDER, KEPT, Failure, Job, JobState, TimeLimits, deadline
-from bot.messenger import Hold
+from bot.posting import Hold
 from bot.store.db import StoreError
 from bot.store.jobs import Changes, Moved
 

@@ -47,7 +47,7 @@ _FAILURES: tuple[tuple[type[ProviderError], Failure], ...] = (
 
 async def submit(context: JobContext, job: Job) -> Job:
     """Ask the vendor to start: once, unless it is certain that nothing was accepted."""
-    if context.messenger.may_post(job) is False:
+    if context.videos.may_post(job) is False:
         return await context.fail(job, Failure.MAY_NOT_POST)
     try:
         asked = await context.files.complete(job.id, job.request)

@@ -15,7 +15,7 @@ from bot.engine.engine import Engine
 from bot.engine.runner import Local
 from bot.jobs import Job, JobState, Place
 from bot.media.job_files import JobFiles
-from bot.messenger import Card, Posted
+from bot.posting import Card, Posted, Posters
 from bot.quota.allowances import Allowance, WindowKind
 from bot.quota.limits import NO_LIMITS, Limits
 from bot.store import Store, connect
@@ -220,7 +220,7 @@ async def make_hall(database_url: str, tmp_path: Path) -> AsyncIterator[Make]:
         catalogue = Catalogue({"scripted": provider}, None)
         await catalogue.refresh(NOON)
         files = JobFiles(tmp_path / "jobs")
-        engine = Engine(JobContext(store, catalogue, box, files, children, children, clock))
+        engine = Engine(JobContext(store, catalogue, Posters(box, box), files, children, children, clock))
         caps = caps or Caps(9, 9, {"scripted": None})
         runner = Local(engine, store, caps, Allowance(amount=100, kind=WindowKind.DAY), clock)
         hall = Hall(store, provider, box, files, engine, clock, runner)

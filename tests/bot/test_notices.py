@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from bot.jobs import OPEN, Failure, Job, JobState, Place
-from bot.messenger import Hold
 from bot.notices import NOT_CHARGED, above, announcement, ending, note, number, phase
+from bot.posting import Hold
 from bot.quota.allowances import (
     Allowance,
     Block,

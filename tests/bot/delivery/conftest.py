@@ -17,7 +17,7 @@ from bot.delivery import Delivery
 from bot.delivery.brake import Brake
 from bot.jobs import Job, JobState
 from bot.media.job_files import JobFiles
-from bot.messenger import Card
+from bot.posting import Card
 from bot.quota.allowances import Allowance, WindowKind
 from bot.store import Store, connect
 from providers.specs import VideoRequest
@@ -150,7 +150,7 @@ def at(job: Job, state: JobState, **changes: object) -> Job:
 
 async def announced(messenger: Delivery, job: Job) -> Job:
     """The job with the message that is to carry its video."""
-    posted = await messenger.announce(job, again=False)
+    posted = await messenger.videos.announce(job, again=False)
     return replace(job, message_id=posted.message_id, place_id=posted.channel_id)
 
 

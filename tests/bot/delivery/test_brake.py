@@ -104,12 +104,12 @@ async def test_behind_a_block_cards_wait_and_are_there_when_it_is_over(
     brake: Brake,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     server.next("edit", *[html(403)] * 3)
-    messenger.show(card(at(job, JobState.RUNNING)))
+    messenger.cards.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: len(server.seen("edit")) == 3 and brake.is_on)
-    opening = asyncio.create_task(messenger.open(card(at(job, JobState.QUEUED, id=43))))
-    posting = asyncio.create_task(messenger.announce(job, again=False))
+    opening = asyncio.create_task(messenger.cards.open(card(at(job, JobState.QUEUED, id=43))))
+    posting = asyncio.create_task(messenger.videos.announce(job, again=False))
     await clock.wait(asyncio.Event(), CALL_TIMEOUT + 10)
 
     assert len(server.seen("edit")) == 3

@@ -23,14 +23,14 @@ from tests.vendors.faults import Fault
 
 
 async def test_the_newest_card_wins(server: DiscordServer, messenger: Delivery, job: Job) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     release = asyncio.Event()
     server.next("edit", late(release))
-    messenger.show(card(job, position=3))
+    messenger.cards.show(card(job, position=3))
     await eventually(lambda: server.seen("edit"))
     for position in (2, 1):
-        messenger.show(card(job, position=position))
-    messenger.show(card(at(job, JobState.SUBMITTING)))
+        messenger.cards.show(card(job, position=position))
+    messenger.cards.show(card(at(job, JobState.SUBMITTING)))
     release.set()
     await eventually(lambda: "Sending it to EigenAI" in shown(server))
 
@@ -41,9 +41,9 @@ async def test_the_end_does_not_wait_its_turn(
     server: DiscordServer, make_delivery: MakeDelivery, job: Job
 ) -> None:
     unhurried = make_delivery(100_000)
-    await unhurried.open(card(job))
-    unhurried.show(card(at(job, JobState.RUNNING)))
-    unhurried.show(card(at(job, JobState.CANCELLED)))
+    await unhurried.cards.open(card(job))
+    unhurried.cards.show(card(at(job, JobState.RUNNING)))
+    unhurried.cards.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
     await unhurried.close()
 
@@ -51,14 +51,14 @@ async def test_the_end_does_not_wait_its_turn(
 
 
 async def test_a_deleted_card_is_left_alone(server: DiscordServer, messenger: Delivery, job: Job) -> None:
-    card_id = await messenger.open(card(job))
+    card_id = await messenger.cards.open(card(job))
     assert card_id is not None
     booked = replace(job, card_id=card_id)
     server.world.delete(CHANNEL, card_id)
-    messenger.show(card(at(booked, JobState.SUBMITTING)))
+    messenger.cards.show(card(at(booked, JobState.SUBMITTING)))
     await eventually(lambda: server.seen("edit"))
     for progress in (0.1, 0.2, 0.3):
-        messenger.show(card(at(booked, JobState.RUNNING), progress=progress))
+        messenger.cards.show(card(at(booked, JobState.RUNNING), progress=progress))
         await _quiet(messenger, server, booked)
 
     assert len(server.seen("edit")) == 1
@@ -68,8 +68,8 @@ async def test_a_deleted_card_is_left_alone(server: DiscordServer, messenger: De
 async def test_an_unchanged_card_is_not_sent_again(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await messenger.open(card(job))
-    messenger.show(card(job))
+    await messenger.cards.open(card(job))
+    messenger.cards.show(card(job))
     await messenger.close()
 
     assert server.seen("edit") == []
@@ -78,8 +78,8 @@ async def test_an_unchanged_card_is_not_sent_again(
 async def test_a_card_keeps_its_picture_and_nothing_beside_it(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await messenger.open(card(job))
-    messenger.show(card(at(job, JobState.RUNNING)))
+    await messenger.cards.open(card(job))
+    messenger.cards.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: "is making the video" in shown(server))
     (message,) = server.world.cards()
 
@@ -91,9 +91,9 @@ async def test_a_card_keeps_its_picture_and_nothing_beside_it(
 async def test_an_end_that_discord_does_not_take_is_tried_again_with_growing_pauses(
     server: DiscordServer, messenger: Delivery, job: Job, fault: Fault
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     server.next("edit", *[fault] * 3)
-    messenger.show(card(at(job, JobState.CANCELLED)))
+    messenger.cards.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
     pauses = [later.at - sooner.at for sooner, later in pairwise(server.seen("edit"))]
 
@@ -104,9 +104,9 @@ async def test_a_card_whose_first_post_was_cut_shows_what_is_true_now(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.next("create", after_accepting(cut))
-    opening = asyncio.create_task(messenger.open(card(job)))
+    opening = asyncio.create_task(messenger.cards.open(card(job)))
     await eventually(server.world.cards)
-    messenger.show(card(at(job, JobState.FAILED, failure=Failure.OUTCOME_UNKNOWN)))
+    messenger.cards.show(card(at(job, JobState.FAILED, failure=Failure.OUTCOME_UNKNOWN)))
     await eventually(lambda: "nobody can tell" in shown(server))
     await opening
 
@@ -119,17 +119,17 @@ async def test_a_card_that_cannot_be_posted_does_not_hold_up_the_job(
     server.next("create", *[refusal(403, 50013)] * 2)
     started = clock.now()
 
-    assert await messenger.open(card(job)) is None
+    assert await messenger.cards.open(card(job)) is None
     assert clock.now() - started < timedelta(minutes=1)
 
 
 async def test_where_the_card_is_gone_a_failure_is_told_in_a_message_of_its_own(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await messenger.open(card(job))
+    card_id = await messenger.cards.open(card(job))
     assert card_id is not None
     server.world.delete(CHANNEL, card_id)
-    messenger.show(card(at(job, JobState.FAILED, failure=Failure.PROVIDER_FAILED)))
+    messenger.cards.show(card(at(job, JobState.FAILED, failure=Failure.PROVIDER_FAILED)))
     await eventually(server.world.replies)
     (told,) = server.seen("create", lambda asked: not asked.json.get("embeds"))
 
@@ -142,8 +142,8 @@ async def test_where_no_card_could_be_posted_nothing_is_said_of_a_job_that_was_t
     server: DiscordServer, messenger: Delivery, store: Store, job: Job
 ) -> None:
     server.next("create", *[refusal(403, 50013)] * 2)
-    assert await messenger.open(card(job)) is None
-    messenger.show(card(await store.jobs.move(job, JobState.CANCELLED)))
+    assert await messenger.cards.open(card(job)) is None
+    messenger.cards.show(card(await store.jobs.move(job, JobState.CANCELLED)))
     await eventually(lambda: closed(store))
 
     assert server.world.messages == {}
@@ -152,9 +152,9 @@ async def test_where_no_card_could_be_posted_nothing_is_said_of_a_job_that_was_t
 async def test_a_card_that_may_carry_no_picture_any_more_goes_on_without(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     server.world.fates[CHANNEL] = Fate.FILELESS
-    messenger.show(card(at(job, JobState.RUNNING)))
+    messenger.cards.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: "is making the video" in shown(server))
 
     assert "thumbnail" not in server.world.cards()[0]["embeds"][0]
@@ -163,21 +163,21 @@ async def test_a_card_that_may_carry_no_picture_any_more_goes_on_without(
 async def test_a_card_that_was_out_of_reach_for_a_while_shows_the_end(
     server: DiscordServer, messenger: Delivery, store: Store, job: Job
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     server.world.fates[CHANNEL] = Fate.HIDDEN
-    messenger.show(card(at(job, JobState.RUNNING)))
+    messenger.cards.show(card(at(job, JobState.RUNNING)))
     await eventually(lambda: len(server.seen("edit")) == 2)
     server.world.fates.clear()
-    messenger.show(card(await store.jobs.move(job, JobState.CANCELLED)))
+    messenger.cards.show(card(await store.jobs.move(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
 
 
 async def test_an_answer_that_nobody_can_read_does_not_end_a_card(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     server.next("edit", cut_answer)
-    messenger.show(card(at(job, JobState.CANCELLED)))
+    messenger.cards.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: "Cancelled" in shown(server))
 
 
@@ -194,12 +194,12 @@ async def test_the_end_of_a_card_stays_the_end_while_the_bot_stops(job: Job) -> 
 async def test_what_is_over_is_not_shown_as_it_was_before(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     release = asyncio.Event()
     server.next("edit", late(release))
-    messenger.show(card(at(job, JobState.CANCELLED)))
+    messenger.cards.show(card(at(job, JobState.CANCELLED)))
     await eventually(lambda: server.seen("edit"))
-    messenger.show(card(at(job, JobState.RUNNING)))
+    messenger.cards.show(card(at(job, JobState.RUNNING)))
     release.set()
     await messenger.close()
 
@@ -223,14 +223,14 @@ async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
     cancelled = await store.jobs.move(job, JobState.CANCELLED)
     with monkeypatch.context() as broken:
         broken.setattr(store.jobs, trouble, failing)
-        messenger.show(card(cancelled))
+        messenger.cards.show(card(cancelled))
         await eventually(lambda: "is shown again within minutes" in caplog.text)
     (unshown,) = await store.jobs.unshown()
     assert unshown.id == job.id
 
     # What the runner does when it starts.
-    await eventually(lambda: not messenger._cards._states)
-    messenger.show(card(unshown))
+    await eventually(lambda: not messenger.cards._states)
+    messenger.cards.show(card(unshown))
     await eventually(lambda: closed(store))
     assert "Cancelled" in shown(server)
     assert len(server.world.messages) == 1
@@ -240,7 +240,7 @@ async def test_a_card_that_the_database_fails_is_shown_again_at_the_next_start(
 async def test_after_a_stop_only_what_is_no_longer_true_is_edited(
     server: DiscordServer, messenger: Delivery, make_delivery: MakeDelivery, job: Job, stop: str
 ) -> None:
-    card_id = await messenger.open(card(job, position=1))
+    card_id = await messenger.cards.open(card(job, position=1))
     await messenger.close()
     running = replace(job, card_id=card_id)
     if stop == "SIGKILL":
@@ -248,12 +248,12 @@ async def test_after_a_stop_only_what_is_no_longer_true_is_edited(
         await killed.start()  # and from here on nobody knows what it has edited
     next_one = make_delivery()
     await next_one.start()
-    next_one.show(card(running, position=1))
-    next_one.show(card(replace(running, id=43, card_id=None)))
+    next_one.cards.show(card(running, position=1))
+    next_one.cards.show(card(replace(running, id=43, card_id=None)))
     was_killed = stop == "SIGKILL"
     await eventually(lambda: len(server.world.cards()) == 2 and len(server.seen("edit")) >= was_killed)
     unneeded = len(server.seen("edit"))
-    next_one.show(card(at(running, JobState.RUNNING)))
+    next_one.cards.show(card(at(running, JobState.RUNNING)))
     await eventually(lambda: "is making the video" in shown(server))
 
     assert unneeded == was_killed
@@ -266,15 +266,15 @@ async def closed(store: Store) -> bool:
 async def _quiet(messenger: Delivery, server: DiscordServer, job: Job) -> None:
     """Returns once the card had its chance to be sent: another job's card, shown later, has arrived."""
     cards = len(server.seen("create"))
-    await messenger.open(card(replace(job, id=job.id + cards, card_id=None)))
+    await messenger.cards.open(card(replace(job, id=job.id + cards, card_id=None)))
 
 
 async def test_who_has_waited_beyond_the_usual_time_is_told_once_that_no_video_comes(
     server: DiscordServer, messenger: Delivery, store: Store, job: Job, clock: FastClock
 ) -> None:
-    await messenger.open(card(job))
+    await messenger.cards.open(card(job))
     lost = replace(at(job, JobState.FAILED), failure=Failure.LOST, overdue_at=clock.now())
-    messenger.show(card(lost))
+    messenger.cards.show(card(lost))
     told = await eventually(
         lambda: [post for post in server.world.replies() if f"<@{ALICE}>" in post["content"]]
     )

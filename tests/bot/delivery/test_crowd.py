@@ -27,14 +27,14 @@ def messenger(server: DiscordServer, make_delivery: MakeDelivery) -> Delivery:
 
 async def live(messenger: Delivery, store: Store, job: Job, ready: asyncio.Event) -> Job:
     """The job's life as its channel sees it: card, progress, video, end."""
-    job = replace(job, card_id=await messenger.open(card(job)))
+    job = replace(job, card_id=await messenger.cards.open(card(job)))
     for step in range(1, 9):
-        messenger.show(card(replace(job, state=JobState.RUNNING), progress=step / 10))
+        messenger.cards.show(card(replace(job, state=JobState.RUNNING), progress=step / 10))
     await ready.wait()
-    posted = await messenger.announce(job, again=False)
+    posted = await messenger.videos.announce(job, again=False)
     job = replace(job, message_id=posted.message_id, state=JobState.DELIVERED)
-    await messenger.attach(job)
-    messenger.show(card(job))
+    await messenger.videos.attach(job)
+    messenger.cards.show(card(job))
     return job
 
 
@@ -73,9 +73,9 @@ async def test_a_job_waits_for_its_card_as_long_as_others_have_their_turns(
     release = asyncio.Event()
     server.next("create", *[late(release)] * WRITES)
     for number in range(WRITES):
-        messenger.show(card(replace(job, id=100 + number)))
+        messenger.cards.show(card(replace(job, id=100 + number)))
     await eventually(lambda: server.seen("create"))
-    opening = asyncio.create_task(messenger.open(card(job)))
+    opening = asyncio.create_task(messenger.cards.open(card(job)))
     await clock.wait(asyncio.Event(), 3 * CALL_TIMEOUT)
     assert not opening.done()
     release.set()
@@ -91,7 +91,7 @@ async def test_announcements_of_long_ago_are_taken_back_at_the_pace_of_old_messa
     jobs = [await announced(messenger, job) for job in jobs]
     server.world.old |= {job.message_id or 0 for job in jobs}
     gone = {"state": JobState.FAILED, "failure": Failure.UNDELIVERABLE, "announcing_at": begun}
-    await asyncio.gather(*(messenger._cards._ending.retract(card(replace(job, **gone))) for job in jobs))
+    await asyncio.gather(*(messenger.cards._ending.retract(card(replace(job, **gone))) for job in jobs))
 
     assert all("could not be posted" in str(found["content"]) for found in server.world.replies())
     assert server.too_many == 0

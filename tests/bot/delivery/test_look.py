@@ -7,7 +7,7 @@ import pytest
 
 from bot.delivery.look import CardLook, jump, render
 from bot.jobs import CANCELLABLE, OPEN, Failure, Job, JobState, Place
-from bot.messenger import Card
+from bot.posting import Card
 from providers.errors import Advice
 from providers.specs import VideoRequest
 

@@ -27,7 +27,7 @@ async def test_a_card_whose_answer_is_odd_is_there(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     server.next("create", NULLS)
-    card_id = await messenger.open(card(job))
+    card_id = await messenger.cards.open(card(job))
     assert [int(message["id"]) for message in server.world.cards()] == [card_id]
 
 
@@ -38,9 +38,9 @@ async def test_a_video_is_uploaded_once_whatever_the_answer_is(
     job = await announced(messenger, job)
     server.next("edit", fault)
     try:
-        await messenger.attach(job)
+        await messenger.videos.attach(job)
     except Undelivered:
-        await messenger.attach(job)
+        await messenger.videos.attach(job)
     assert len(server.seen("edit", carries_video)) == len(server.world.videos()) == 1
 
 
@@ -48,8 +48,8 @@ async def test_a_video_that_an_earlier_process_has_uploaded_is_not_uploaded_agai
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
     job = await announced(messenger, job)
-    await messenger.attach(job)
-    await messenger.attach(job)
+    await messenger.videos.attach(job)
+    await messenger.videos.attach(job)
     assert len(server.seen("edit", carries_video)) == 1
 
 
@@ -58,9 +58,9 @@ async def test_the_video_of_an_odd_message_is_there(
     server: DiscordServer, messenger: Delivery, job: Job, change: dict[str, None]
 ) -> None:
     job = await announced(messenger, job)
-    await messenger.attach(job)
+    await messenger.videos.attach(job)
     server.next("look", altered(**change))
-    assert await messenger.is_there(job)
+    assert await messenger.videos.is_there(job)
 
 
 async def test_whether_a_message_has_its_video_is_not_guessed(
@@ -69,7 +69,7 @@ async def test_whether_a_message_has_its_video_is_not_guessed(
     job = await announced(messenger, job)
     server.next("look", altered(attachments=None))
     with pytest.raises(Undelivered):
-        await messenger.is_there(job)
+        await messenger.videos.is_there(job)
 
 
 async def test_one_message_that_nobody_can_read_hides_no_other(
@@ -78,8 +78,8 @@ async def test_one_message_that_nobody_can_read_hides_no_other(
     server.world.nonce_seconds = 0
     odd = server.world._new_message(job.channel_id) | {"author": None, "mentions": None, "embeds": None}
     server.world.messages[int(odd["id"])] = odd
-    first = await messenger.announce(job, again=False)
-    assert await messenger.announce(job, again=True) == first
+    first = await messenger.videos.announce(job, again=False)
+    assert await messenger.videos.announce(job, again=True) == first
 
 
 @pytest.mark.parametrize("answer", [None, "", [], {}, {"id": None}, {"id": "x"}, {"id": True}, {"id": {}}])
@@ -104,5 +104,5 @@ async def test_a_message_posted_before_the_clock_was_put_back_is_found(
 ) -> None:
     server.world.nonce_seconds = 0
     ahead = replace(job, announcing_at=job.created_at.replace(year=job.created_at.year + 10))
-    first = await messenger.announce(ahead, again=False)
-    assert await messenger.announce(ahead, again=True) == first
+    first = await messenger.videos.announce(ahead, again=False)
+    assert await messenger.videos.announce(ahead, again=True) == first

@@ -18,6 +18,7 @@ from bot.engine.context import JobContext
 from bot.engine.deliver import deliver
 from bot.jobs import Failure, Job, JobState, Place
 from bot.media.job_files import JobFiles
+from bot.posting import Posters
 from bot.quota.decisions import Change, Decision, SetElsewhere, SetLog
 from bot.quota.rules import Elsewhere
 from bot.store import Store
@@ -56,13 +57,21 @@ async def context(
 ) -> AsyncIterator[JobContext]:
     children = AtHome()
     files = JobFiles(tmp_path / "jobs")
-    yield JobContext(store, Catalogue({}, None), messenger, files, children, children, clock)
+    yield JobContext(
+        store,
+        Catalogue({}, None),
+        Posters(messenger.cards, messenger.videos),
+        files,
+        children,
+        children,
+        clock,
+    )
     await children.close()
 
 
 async def finished(store: Store, messenger: Delivery, job: Job) -> Job:
     """The job with its card in the channel, about to be delivered."""
-    card_id = await messenger.open(card(job))
+    card_id = await messenger.cards.open(card(job))
     assert card_id is not None
     moved = await store.jobs.move(job, S.SUBMITTING)
     moved = await store.jobs.move(moved, S.RUNNING, operation={}, submitted_at=NOON)
@@ -263,7 +272,7 @@ async def test_the_moderators_log_tells_of_what_no_place_takes(
     await decide(store, SetLog(channel_id=OTHER_CHANNEL))
     server.world.fates |= {CHANNEL: Fate.MUTE, direct(ALICE): Fate.CLOSED}
     server.next("create", refusal(503), when=lambda asked: asked.names["channel"] == str(OTHER_CHANNEL))
-    messenger.show(card(await send(waiting)))
+    messenger.cards.show(card(await send(waiting)))
     (note,) = await eventually(
         lambda: [m for m in server.world.messages.values() if m["channel_id"] == str(OTHER_CHANNEL)]
     )
@@ -280,7 +289,7 @@ async def test_an_announcement_whose_video_does_not_come_says_so_wherever_it_is(
     server: DiscordServer, messenger: Delivery, waiting: Job, place: Place
 ) -> None:
     job = await announced(messenger, replace(waiting, place=place))
-    messenger.show(card(replace(job, state=S.FAILED, failure=Failure.TOO_LARGE)))
+    messenger.cards.show(card(replace(job, state=S.FAILED, failure=Failure.TOO_LARGE)))
     (reply,) = server.world.replies()
     await eventually(lambda: "larger than this server" in reply["content"])
     assert len(server.world.replies()) == 1
@@ -450,11 +459,11 @@ async def test_a_message_whose_id_was_lost_is_found_when_discord_has_forgotten_i
         server.world.delete(CHANNEL, job.card_id or 0)
     elif card_is == "never posted":
         job = replace(job, card_id=None)
-    first = await messenger.announce(job, again=False)
+    first = await messenger.videos.announce(job, again=False)
     another = replace(await book(store, tmp_path, id=142), place=place, place_id=job.place_id)
-    await messenger.announce(another, again=False)
+    await messenger.videos.announce(another, again=False)
 
-    assert await messenger.announce(job, again=True) == first
+    assert await messenger.videos.announce(job, again=True) == first
     assert len(server.world.replies()) == 2
 
 
@@ -488,9 +497,9 @@ async def test_a_card_whose_id_was_lost_is_found_when_discord_has_forgotten_its_
     server.world.nonce_seconds = 0
     old = replace(job, created_at=job.created_at - timedelta(minutes=2))
     chatter(server, 5)
-    card_id = await messenger.open(card(old))
+    card_id = await messenger.cards.open(card(old))
     await messenger.close()
-    messenger.show(card(replace(old, state=S.RUNNING)))
+    messenger.cards.show(card(replace(old, state=S.RUNNING)))
     await eventually(lambda: server.seen("edit"))
 
     assert [int(message["id"]) for message in server.world.cards()] == [card_id]
@@ -500,8 +509,8 @@ async def test_a_card_in_a_sleeping_thread_shows_the_end(
     server: DiscordServer, messenger: Delivery, threaded: Job
 ) -> None:
     server.world.fates[THREAD] = Fate.ARCHIVED
-    messenger.show(card(replace(threaded, state=S.RUNNING), progress=0.5))
+    messenger.cards.show(card(replace(threaded, state=S.RUNNING), progress=0.5))
     await eventually(lambda: server.seen("edit"))
-    messenger.show(card(replace(threaded, state=S.FAILED, failure=Failure.PROVIDER_FAILED)))
+    messenger.cards.show(card(replace(threaded, state=S.FAILED, failure=Failure.PROVIDER_FAILED)))
     await eventually(lambda: "could not make this video" in str(server.world.cards()[0]["embeds"]))
     assert [m["channel_id"] for m in server.world.replies()] == [str(THREAD)]

@@ -42,7 +42,7 @@ async def test_a_server_takes_what_its_tier_allows_and_what_the_operator_says_at
     megabytes: int,
 ) -> None:
     await boosted(server, client, tier)
-    assert await messenger.limit(job) == megabytes * MEGABYTE
+    assert await messenger.videos.limit(job) == megabytes * MEGABYTE
 
 
 async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
@@ -50,9 +50,9 @@ async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
 ) -> None:
     os.truncate(tmp_path / "jobs" / "42" / "video.mp4", LIMIT + 1)
     with pytest.raises(TooLarge):
-        await messenger.announce(job, again=False)
+        await messenger.videos.announce(job, again=False)
     with pytest.raises(TooLarge):
-        await messenger.attach(replace(job, message_id=1))
+        await messenger.videos.attach(replace(job, message_id=1))
 
     assert server.seen("create") == server.seen("edit") == []
 
@@ -60,10 +60,10 @@ async def test_a_video_over_the_servers_limit_is_neither_announced_nor_sent(
 async def test_of_a_server_that_is_not_known_now_discord_itself_has_to_say(
     server: DiscordServer, client: discord.Client, messenger: Delivery, job: Job
 ) -> None:
-    assert await messenger.limit(replace(job, guild_id=404)) == HIGHEST_TIER
+    assert await messenger.videos.limit(replace(job, guild_id=404)) == HIGHEST_TIER
     await server.gateway.dispatch("GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
     await eventually(lambda: (known := client.get_guild(GUILD)) is None or known.unavailable)
-    assert await messenger.limit(job) == HIGHEST_TIER
+    assert await messenger.videos.limit(job) == HIGHEST_TIER
 
 
 async def test_what_discord_has_refused_is_held_against_that_upload(
@@ -73,10 +73,10 @@ async def test_what_discord_has_refused_is_held_against_that_upload(
     size = (tmp_path / "jobs" / "42" / "video.mp4").stat().st_size
     server.next("edit", refusal(413, 40005))
     with pytest.raises(TooLarge):
-        await messenger.attach(job)
+        await messenger.videos.attach(job)
 
-    assert await messenger.limit(job) == int(size * 0.8)
-    assert await messenger.limit(replace(job, id=43)) == LEAST, "every place takes that"
+    assert await messenger.videos.limit(job) == int(size * 0.8)
+    assert await messenger.videos.limit(replace(job, id=43)) == LEAST, "every place takes that"
 
 
 @pytest.mark.parametrize("days", [1, -2], ids=["a day later", "a clock that was put back"])
@@ -93,24 +93,24 @@ async def test_what_a_place_refuses_is_remembered_for_a_day_and_until_it_takes_m
     job = replace(job, place=place)
     another = replace(job, id=43)
     for refused in (18, 12, 15):
-        await messenger._limits.learn(job, refused * MEGABYTE)
-    assert await messenger.limit(another) == int(12 * MEGABYTE * 0.8), "the least of all"
+        await messenger.videos._limits.learn(job, refused * MEGABYTE)
+    assert await messenger.videos.limit(another) == int(12 * MEGABYTE * 0.8), "the least of all"
 
     elsewhere = replace(another, place=Place.CHANNEL if place is Place.DIRECT else Place.DIRECT)
-    assert await messenger.limit(elsewhere) == LIMIT
+    assert await messenger.videos.limit(elsewhere) == LIMIT
     clock.pass_by(timedelta(days=days))
-    assert await messenger.limit(another) == LIMIT
+    assert await messenger.videos.limit(another) == LIMIT
 
 
 async def test_a_server_that_is_boosted_starts_anew(
     server: DiscordServer, client: discord.Client, messenger: Delivery, job: Job
 ) -> None:
     await boosted(server, client, 2)
-    await messenger._limits.learn(job, 30 * MEGABYTE)
-    assert await messenger.limit(replace(job, id=43)) == LIMIT, "the tier was wrong, not the base"
-    assert await messenger.limit(replace(job, place=Place.DIRECT, id=43)) == LIMIT
+    await messenger.videos._limits.learn(job, 30 * MEGABYTE)
+    assert await messenger.videos.limit(replace(job, id=43)) == LIMIT, "the tier was wrong, not the base"
+    assert await messenger.videos.limit(replace(job, place=Place.DIRECT, id=43)) == LIMIT
     await boosted(server, client, 3)
-    assert await messenger.limit(replace(job, id=43)) == 100 * MEGABYTE
+    assert await messenger.videos.limit(replace(job, id=43)) == 100 * MEGABYTE
 
 
 PACES = (
@@ -132,7 +132,7 @@ async def test_the_cards_of_a_channel_share_its_pace_and_old_ones_take_longer(
     for neighbours, age, seconds in PACES:
         box = make_delivery(5)
         for number in range(neighbours):
-            box.show(card(replace(job, id=number)))
-        box.show(card(replace(job, id=99, channel_id=OTHER_CHANNEL)))
+            box.cards.show(card(replace(job, id=number)))
+        box.cards.show(card(replace(job, id=99, channel_id=OTHER_CHANNEL)))
         old = replace(job, created_at=clock.now() - timedelta(seconds=age))
-        assert box._cards._pace(card(old)) == pytest.approx(seconds), (neighbours, age)
+        assert box.cards._pace(card(old)) == pytest.approx(seconds), (neighbours, age)

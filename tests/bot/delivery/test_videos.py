@@ -23,7 +23,7 @@ async def test_a_short_outage_is_sat_out(
     server: DiscordServer, messenger: Delivery, job: Job, status: int
 ) -> None:
     server.next("create", refusal(status))
-    await messenger.announce(job, again=False)
+    await messenger.videos.announce(job, again=False)
 
     assert len(server.world.messages) == 1
 
@@ -34,9 +34,9 @@ async def test_what_may_pass_is_worth_another_try_and_never_a_second_message(
 ) -> None:
     server.next("create", fault)
     with pytest.raises(Undelivered):
-        await messenger.announce(job, again=False)
-    first = await messenger.announce(job, again=False)
-    again = await messenger.announce(job, again=False)
+        await messenger.videos.announce(job, again=False)
+    first = await messenger.videos.announce(job, again=False)
+    again = await messenger.videos.announce(job, again=False)
 
     assert first == again
     assert list(server.world.messages) == [first.message_id]
@@ -44,7 +44,7 @@ async def test_what_may_pass_is_worth_another_try_and_never_a_second_message(
 
 async def test_a_rate_limit_is_waited_for(server: DiscordServer, messenger: Delivery, job: Job) -> None:
     server.next("create", too_many(0.2))
-    await messenger.announce(job, again=False)
+    await messenger.videos.announce(job, again=False)
     first, second = server.seen("create")
 
     assert second.at - first.at >= 0.2
@@ -58,8 +58,8 @@ async def test_an_upload_can_be_repeated_and_leaves_one_file(
     job = await announced(messenger, job)
     server.next("edit", fault)
     with pytest.raises(Undelivered):
-        await messenger.attach(job)
-    await messenger.attach(job)
+        await messenger.videos.attach(job)
+    await messenger.videos.attach(job)
     (attachment,) = server.world.messages[job.message_id or 0]["attachments"]
 
     assert [video.data for video in server.world.videos()] == [sample_video()]
@@ -76,7 +76,7 @@ async def test_what_discord_finds_too_large_is_not_sent_again(
     job = await announced(messenger, job)
     server.next("edit", fault)
     with pytest.raises(TooLarge):
-        await messenger.attach(job)
+        await messenger.videos.attach(job)
 
     assert len(server.seen("edit")) == 1
 
@@ -86,9 +86,9 @@ async def test_a_video_that_no_server_takes_is_neither_announced_nor_sent(
 ) -> None:
     os.truncate(tmp_path / "jobs" / "42" / "video.mp4", HIGHEST_TIER + 1)
     with pytest.raises(TooLarge):
-        await messenger.announce(job, again=False)
+        await messenger.videos.announce(job, again=False)
     with pytest.raises(TooLarge):
-        await messenger.attach(replace(job, message_id=1))
+        await messenger.videos.attach(replace(job, message_id=1))
 
     assert server.seen("create") == server.seen("edit") == []
 
@@ -101,16 +101,16 @@ async def test_what_will_not_pass_ends_the_delivery(
     server.next("create", refusal(*reason))
     server.next("edit", refusal(*reason))
     with pytest.raises(Undeliverable):
-        await messenger.announce(job, again=False)
+        await messenger.videos.announce(job, again=False)
     with pytest.raises(Undeliverable):
-        await messenger.attach(job)
+        await messenger.videos.attach(job)
 
 
 async def test_the_reply_names_the_requester_and_nobody_else(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await messenger.open(card(job))
-    await messenger.announce(replace(job, card_id=card_id), again=False)
+    card_id = await messenger.cards.open(card(job))
+    await messenger.videos.announce(replace(job, card_id=card_id), again=False)
     (sent,) = server.seen("create", is_reply)
 
     assert sent.json["allowed_mentions"] == {"parse": [], "users": [ALICE]}
@@ -121,10 +121,10 @@ async def test_the_reply_names_the_requester_and_nobody_else(
 async def test_a_deleted_card_does_not_keep_the_video_back(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await messenger.open(card(job))
+    card_id = await messenger.cards.open(card(job))
     assert card_id is not None
     server.world.delete(CHANNEL, card_id)
-    await messenger.announce(replace(job, card_id=card_id), again=False)
+    await messenger.videos.announce(replace(job, card_id=card_id), again=False)
 
     assert len(server.world.replies()) == 1
 
@@ -135,7 +135,7 @@ async def test_an_announcement_without_a_video_is_taken_back_even_after_an_outag
 ) -> None:
     job = await announced(messenger, job)
     server.next("edit", fault, when=lambda asked: asked.path.endswith(str(job.message_id)))
-    messenger.show(card(at(job, JobState.FAILED, failure=Failure.UNDELIVERABLE)))
+    messenger.cards.show(card(at(job, JobState.FAILED, failure=Failure.UNDELIVERABLE)))
     await eventually(
         lambda: "could not be posted" in str(server.world.messages[job.message_id or 0]["content"])
     )
@@ -144,11 +144,11 @@ async def test_an_announcement_without_a_video_is_taken_back_even_after_an_outag
 async def test_an_announcement_without_a_video_is_taken_back_where_the_card_is_gone(
     server: DiscordServer, messenger: Delivery, job: Job
 ) -> None:
-    card_id = await messenger.open(card(job))
+    card_id = await messenger.cards.open(card(job))
     assert card_id is not None
     job = await announced(messenger, replace(job, card_id=card_id))
     server.world.delete(CHANNEL, card_id)
-    messenger.show(card(at(job, JobState.FAILED, failure=Failure.TOO_LARGE)))
+    messenger.cards.show(card(at(job, JobState.FAILED, failure=Failure.TOO_LARGE)))
     await eventually(
         lambda: "larger than this server" in str(server.world.messages[job.message_id or 0]["content"])
     )

@@ -16,8 +16,8 @@ from bot.errors import TooLarge, Undelivered
 from bot.jobs import Failure, Job, JobState
 from bot.media import _probe
 from bot.media.videos import VideoFacts
-from bot.messenger import Posted
 from bot.notices import NOT_CHARGED, ending
+from bot.posting import Posted
 from providers.child import ChildFailed, ChildrenClosed
 from tests.bot.conftest import Hall, Make
 from tests.bot.engine.test_engine import in_state

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.jobs import JobState
-from bot.messenger import Hold
+from bot.posting import Hold
 from bot.quota.allowances import Allowance, WindowKind
 from bot.quota.decisions import Change, Decision, PauseServer, ResumeServer
 from bot.quota.limits import HourlyRoom, Limits, Pauses, Period, Scope

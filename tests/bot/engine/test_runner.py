@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import Undelivered
 from bot.jobs import AT_THE_PROVIDER, UNDER_WAY, Failure, Job, JobState
-from bot.messenger import Posted
+from bot.posting import Posted
 from bot.store.db import StoreError
 from bot.store.jobs import Jobs
 from bot.store.queue import Caps

@@ -1,4 +1,4 @@
-"""What a status card says, free of Discord's types, and the protocol by which it is brought to Discord."""
+"""What is posted, free of Discord's types: what a status card says, and how cards and videos get there."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,8 +60,8 @@ class Posted:
     message_id: int
 
 
-class Messenger(Protocol):
-    """Where cards and videos go."""
+class CardPoster(Protocol):
+    """Keeps the status cards true."""
 
     def show(self, card: Card) -> None:
         """Bring the card up to date soon; a newer one replaces it on the way."""
@@ -69,6 +69,10 @@ class Messenger(Protocol):
     async def open(self, card: Card) -> int | None:
         """Show a card for the first time and wait for its message's id; None if it cannot be posted."""
         ...
+
+
+class VideoPoster(Protocol):
+    """Brings a finished video to its place."""
 
     def may_post(self, job: Job) -> bool | None:
         """Whether the bot may post where the video was asked for; None where that is not known now."""
@@ -107,3 +111,11 @@ class Messenger(Protocol):
         Undelivered while nobody can tell.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Posters:
+    """Both, as the engine gets them."""
+
+    cards: CardPoster
+    videos: VideoPoster
