@@ -102,7 +102,7 @@ class EcoHash(Provider[EcoHashConfig]):
         key = config.api_key.get_secret_value() if config.api_key else ""
         headers = {"Authorization": f"Bearer {key}"}
         self._calls = calls = RateLimit(CALLS_PER_MINUTE)
-        self._api = Api(resources, config, config.base_url, headers, refine=_refined, budget=calls)
+        self._api = Api(resources, config, config.base_url, headers, refine=_refined, rate_limit=calls)
         # They wait in `rate_limit`.
         self._orders = Api(resources, config, config.base_url, headers, refine=_refined)
         # S3 takes no key, and a file kept on the vendor's own host would be sent it.

@@ -41,7 +41,7 @@ from providers._http_trace import Sent, is_traced
 from providers.base import RemoteConfig, Resources, Sink
 from providers.errors import ProviderError, Uncertain, Unusable
 from providers.fields import plain
-from providers.limits import Breather, RateLimit
+from providers.limits import FailureLimit, RateLimit
 
 __all__ = ["Api", "JsonObject", "PublicResolver", "error_text", "instant", "link_expiry", "open_session"]
 
@@ -69,8 +69,8 @@ class Api:
         base_url: str,
         headers: Mapping[str, str],
         *,
-        breather: Breather | None = None,
-        budget: RateLimit | None = None,
+        failure_limit: FailureLimit | None = None,
+        rate_limit: RateLimit | None = None,
         refine: Refine | None = None,
         notice: Notice | None = None,
     ) -> None:
@@ -79,8 +79,8 @@ class Api:
         self._base = URL(base_url.rstrip("/"))
         self._trust = Trust(self._base, resources.trusted_hosts, resources.foreign_hosts)
         self._headers = dict(headers)
-        self._breather = breather
-        self._budget = budget
+        self._failure_limit = failure_limit
+        self._rate_limit = rate_limit
         """Of every call to the vendor itself; some calls have one of their own besides."""
         self._refine = refine
         self._notice = notice
@@ -131,7 +131,7 @@ class Api:
             return await read(response)
 
     async def ask_or_file(
-        self, path: str, *, json: JsonObject, budget: RateLimit | None = None
+        self, path: str, *, json: JsonObject, rate_limit: RateLimit | None = None
     ) -> JsonObject | None:
         """A POST that may be repeated, and that is answered with a JSON object or with a video.
 
@@ -139,7 +139,7 @@ class Api:
         """
         timeout = self._timeout(self._config.request_timeout)
         url = self._url(path)
-        async with self._request("POST", url, timeout=timeout, json=json, budget=budget) as response:
+        async with self._request("POST", url, timeout=timeout, json=json, rate_limit=rate_limit) as response:
             head = b""
             if not (is_file := response.content_type.startswith("video/")):
                 while len(head) < _HEAD and (chunk := await next_chunk(response)):
@@ -164,7 +164,7 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         json: JsonObject | None = None,
-        budget: RateLimit | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         """Stream a file from a path of this API (by POST if there is JSON) or from a URL the vendor names.
 
@@ -177,12 +177,14 @@ class Api:
         for _ in range(MAX_REDIRECTS + 1):
             self._trust.judge(url)
             method = "GET" if json is None else "POST"
-            async with self._request(method, url, timeout=timeout, json=json, budget=budget) as response:
+            async with self._request(
+                method, url, timeout=timeout, json=json, rate_limit=rate_limit
+            ) as response:
                 if response.status not in REDIRECTS:
                     await self._copy(response, sink)
                     return
                 url = meant_by(response.headers.get("Location", ""), seen_from=url)
-                json = budget = None  # a redirect leads to the file itself
+                json = rate_limit = None  # a redirect leads to the file itself
         raise Unusable(f"more than {MAX_REDIRECTS} redirects")
 
     def quote(self, said: JsonValue, *, limit: int = 300) -> str:
@@ -212,16 +214,16 @@ class Api:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own kind, handed on
         data: aiohttp.FormData | None = None,
         json: JsonObject | None = None,
-        budget: RateLimit | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         is_own = self._trust.is_own(url)
         headers = dict(self._headers) if is_own else {}
         if json is not None:
             headers["Content-Type"] = "application/json"
-        async with self._breather.watch() if self._breather and is_own else nullcontext():
+        async with self._failure_limit.watch() if self._failure_limit and is_own else nullcontext():
             for limit in (
-                budget,
-                self._budget if is_own else None,
+                rate_limit,
+                self._rate_limit if is_own else None,
             ):  # last: calls are spaced as their turns are
                 if limit is not None:
                     await limit.spend()

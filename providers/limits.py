@@ -67,7 +67,7 @@ class RateLimit:
                 raise
 
 
-class Breather:
+class FailureLimit:
     """Keeps failures below what a vendor allows in any stretch of so many seconds, before it locks us out.
 
     A call without an answer yet may be a failure, too: no more are under way than may still fail.

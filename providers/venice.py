@@ -42,7 +42,7 @@ from providers.errors import (
 )
 from providers.fields import LONGEST_TEXT
 from providers.http import Api, JsonObject, link_expiry
-from providers.limits import Breather, RateLimit, rate_below
+from providers.limits import FailureLimit, RateLimit, rate_below
 from providers.specs import ModelSpec, VideoRequest
 
 QUEUES_PER_MINUTE = 40
@@ -77,14 +77,14 @@ class Venice(Provider[VeniceConfig]):
         key = config.api_key.get_secret_value() if config.api_key else ""
         self._queues = RateLimit(QUEUES_PER_MINUTE)
         self._retrieves = RateLimit(RETRIEVES_PER_MINUTE)
-        self._breather = breather = Breather(FAILURES, 30)
+        self._failure_limit = failure_limit = FailureLimit(FAILURES, 30)
         warnings = Warnings(config.low_balance)
         self._api = Api(
             resources,
             config,
             config.base_url,
             {"Authorization": f"Bearer {key}"},
-            breather=breather,
+            failure_limit=failure_limit,
             refine=self._refined,
             notice=warnings.read,
         )
@@ -98,7 +98,7 @@ class Venice(Provider[VeniceConfig]):
             notice=warnings.read,
         )
         # A download link is a key by itself, and takes no other, on whatever host it is.
-        self._links = Api(resources, config, config.base_url, {}, breather=breather)
+        self._links = Api(resources, config, config.base_url, {}, failure_limit=failure_limit)
 
     async def models(self) -> Sequence[ModelSpec]:
         found = await self._api.catalogue("/models", specs, params={"type": "video"})
@@ -108,7 +108,7 @@ class Venice(Provider[VeniceConfig]):
 
     @asynccontextmanager
     async def rate_limit(self) -> AsyncGenerator[None]:
-        async with self._breather.watch():
+        async with self._failure_limit.watch():
             await self._queues.spend()
             yield
 
@@ -127,7 +127,7 @@ class Venice(Provider[VeniceConfig]):
     async def poll(self, operation: Operation) -> Pending | Succeeded | Failed:
         try:
             answer = await self._api.ask_or_file(
-                "/video/retrieve", json=retrieval(operation), budget=self._retrieves
+                "/video/retrieve", json=retrieval(operation), rate_limit=self._retrieves
             )
         except InvalidRequest as error:
             if error.status != UNPROCESSABLE:
@@ -153,7 +153,9 @@ class Venice(Provider[VeniceConfig]):
         if "download_url" in operation:
             await self._links.download(str(operation["download_url"]), sink)
             return
-        await self._api.download("/video/retrieve", sink, json=retrieval(operation), budget=self._retrieves)
+        await self._api.download(
+            "/video/retrieve", sink, json=retrieval(operation), rate_limit=self._retrieves
+        )
 
     async def cleanup(self, operation: Operation) -> None:
         with suppress(ProviderError):

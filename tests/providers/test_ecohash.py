@@ -362,9 +362,9 @@ def test_looks_leave_something_of_the_200_calls_a_minute_that_a_key_has() -> Non
 
 
 async def test_no_call_goes_beyond_what_a_key_has(ecohash: EcoHash, vendor: EcoHashServer) -> None:
-    assert ecohash._api._budget is not None
-    assert ecohash._api._budget._calls < 200
-    ecohash._api._budget = RateLimit(1, patience=0)
+    assert ecohash._api._rate_limit is not None
+    assert ecohash._api._rate_limit._calls < 200
+    ecohash._api._rate_limit = RateLimit(1, patience=0)
     await ecohash.verify()
     with pytest.raises(Overloaded):
         await ecohash.verify()

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from providers.errors import NotFound, Overloaded, ProviderError, Unreachable
-from providers.limits import MARGIN, Breather, RateLimit, below, rate_below
+from providers.limits import MARGIN, FailureLimit, RateLimit, below, rate_below
 from tests.helpers import eventually
 
 
@@ -125,46 +125,46 @@ async def test_the_budget_holds_whoever_stops_waiting(time: Time, cancelled: int
         task.cancel()
 
 
-async def fail(breather: Breather, error: BaseException) -> None:
+async def fail(failure_limit: FailureLimit, error: BaseException) -> None:
     with pytest.raises(type(error)):
-        async with breather.watch():
+        async with failure_limit.watch():
             raise error
 
 
 async def test_after_too_many_failures_nobody_calls() -> None:
-    breather = Breather(2, 30, margin=0, patience=0)
-    await fail(breather, NotFound("gone", status=404))
-    async with breather.watch():
+    failure_limit = FailureLimit(2, 30, margin=0, patience=0)
+    await fail(failure_limit, NotFound("gone", status=404))
+    async with failure_limit.watch():
         pass
-    await fail(breather, NotFound("gone", status=404))
+    await fail(failure_limit, NotFound("gone", status=404))
     with pytest.raises(Overloaded) as raised:
-        async with breather.watch():
+        async with failure_limit.watch():
             pytest.fail("called")
     assert raised.value.retry_after == 30
 
 
 async def test_failures_are_forgotten() -> None:
-    breather = Breather(1, 0.01, patience=10)
-    await fail(breather, NotFound("gone", status=404))
-    async with breather.watch():
+    failure_limit = FailureLimit(1, 0.01, patience=10)
+    await fail(failure_limit, NotFound("gone", status=404))
+    async with failure_limit.watch():
         pass
 
 
 @pytest.mark.parametrize("error", [Unreachable("refused"), asyncio.CancelledError()])
 async def test_what_the_vendor_did_not_answer_is_not_held_against_us(error: BaseException) -> None:
-    breather = Breather(1, 30, patience=0)
-    await fail(breather, error)
-    async with breather.watch():
+    failure_limit = FailureLimit(1, 30, patience=0)
+    await fail(failure_limit, error)
+    async with failure_limit.watch():
         pass
 
 
 async def test_calls_under_way_may_fail_too() -> None:
-    breather = Breather(1, 30, patience=0)
-    async with breather.watch():
+    failure_limit = FailureLimit(1, 30, patience=0)
+    async with failure_limit.watch():
         with pytest.raises(ProviderError):
-            async with breather.watch():
+            async with failure_limit.watch():
                 pytest.fail("called")
-    async with breather.watch():
+    async with failure_limit.watch():
         pass
 
 
@@ -186,10 +186,10 @@ def test_looks_at_an_even_pace_never_wait_for_their_budget(published: int) -> No
 
 
 async def test_failures_stay_below_what_a_vendor_publishes() -> None:
-    breather = Breather(20, 30, patience=0)
+    failure_limit = FailureLimit(20, 30, patience=0)
     for _ in range(19):
-        await fail(breather, NotFound("gone", status=404))
+        await fail(failure_limit, NotFound("gone", status=404))
     with pytest.raises(Overloaded) as raised:
-        async with breather.watch():
+        async with failure_limit.watch():
             pytest.fail("called")
     assert raised.value.retry_after == pytest.approx(30.9)

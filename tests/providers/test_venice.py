@@ -28,7 +28,7 @@ from providers.errors import (
     Uncertain,
     Unusable,
 )
-from providers.limits import Breather, RateLimit
+from providers.limits import FailureLimit, RateLimit
 from providers.options import Choice, Flag, SourceAudio, SourceImage, Text
 from providers.specs import Mode, ModelSpec, OptionRefused, VideoRequest
 from providers.venice import FAILURES, Venice, VeniceConfig
@@ -484,10 +484,10 @@ async def buy(venice: Venice, wish: VideoRequest) -> Operation:
 async def test_a_turn_is_taken_after_the_wait_for_failures(venice: Venice, vendor: VeniceServer) -> None:
     class Turns(RateLimit):
         async def spend(self) -> None:
-            assert venice._breather._left.locked(), "the call has its place already"
+            assert venice._failure_limit._left.locked(), "the call has its place already"
             await super().spend()
 
-    venice._breather = venice._api._breather = Breather(1, 30, patience=0)
+    venice._failure_limit = venice._api._failure_limit = FailureLimit(1, 30, patience=0)
     venice._retrieves = Turns(1)
     with pytest.raises(NotFound):
         await venice.poll(JOB)
@@ -496,7 +496,7 @@ async def test_a_turn_is_taken_after_the_wait_for_failures(venice: Venice, vendo
 async def test_a_failed_purchase_counts_against_the_lock(
     venice: Venice, vendor: VeniceServer, wish: VideoRequest
 ) -> None:
-    venice._breather = Breather(1, 30, patience=0)
+    venice._failure_limit = FailureLimit(1, 30, patience=0)
     vendor.next("submit", status(400))
     with pytest.raises(InvalidRequest):
         await buy(venice, wish)
@@ -541,7 +541,7 @@ async def test_looks_and_downloads_share_one_budget_and_purchases_have_another(
 
 
 async def test_failures_stop_before_the_vendor_locks_us_out(venice: Venice, vendor: VeniceServer) -> None:
-    venice._api._breather = Breather(FAILURES, 30, patience=0)
+    venice._api._failure_limit = FailureLimit(FAILURES, 30, patience=0)
     looks = await asyncio.gather(*(venice.poll(JOB) for _ in range(40)), return_exceptions=True)
     assert [type(look) for look in looks].count(NotFound) == len(vendor.requests) == FAILURES - 1
     assert {type(look) for look in looks} == {NotFound, Overloaded}
@@ -549,7 +549,7 @@ async def test_failures_stop_before_the_vendor_locks_us_out(venice: Venice, vend
 
 
 async def test_the_vendor_locks_out_who_fails_too_often(venice: Venice, vendor: VeniceServer) -> None:
-    venice._api._breather = None
+    venice._api._failure_limit = None
     for _ in range(21):
         with pytest.raises(NotFound):
             await venice.poll(JOB)
