@@ -35,7 +35,7 @@ def test_only_what_is_for_development_installs_its_tools(
 ) -> None:
     for name in ("Makefile", RUNNING, ALL, "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    order = ["make", "--dry-run", target]
+    order = ["make", "--dry-run", target, "PYTHON=python3"]
     told = subprocess.run(order, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"-r {RUNNING}" in told.stdout
     assert (f"-r {ALL}" in told.stdout) is installs_tools

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -69,8 +70,10 @@ async def test_while_a_provider_cannot_be_asked_every_option_is_offered(open_sho
 
 
 async def test_an_option_is_offered_once_a_model_takes_it_and_stays_until_a_restart(
-    open_shop: OpenShop,
+    open_shop: OpenShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bot.catalogue.FRESH", timedelta(seconds=30))
+    monkeypatch.setattr("bot.client.LOOK_AT_OPTIONS", 30.0)
     server = VeniceServer()
     server.catalogue = [model(I2V)]
     shop = await open_shop("venice", server)
