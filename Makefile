@@ -21,7 +21,7 @@ MEASURE := $(BIN)/python
 STARTS := tests/e2e/process/test_start.py tests/e2e/process/test_stop.py
 processes := tests/e2e/process $(patsubst %,--ignore=%,$(STARTS))
 # These flows are elsewhere, so that all parts end at about the same time.
-MOVED := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py failures.py)
+MOVED := tests/e2e/loopback $(addprefix tests/e2e/test_,demo.py failures.py providers.py)
 flows := tests/e2e $(patsubst %,--ignore=%,tests/e2e/process $(MOVED))
 logic := tests/bot $(MOVED) --ignore=tests/bot/store --ignore=tests/bot/media
 below := tests/bot/store tests/bot/media tests/providers
