@@ -116,8 +116,9 @@ async def _start(task: str) -> Process:
             stderr=PIPE,
             env=environment,
             # Ctrl-C in a terminal reaches a whole group, and is for the parent: it lets its children finish.
-            # A session of its own would do the same, but Linux weighs sessions alike, nice or not.
-            process_group=0,
+            # Where the machine is busy, Linux gives each session its share, nice or not: a nice child of the
+            # parent's session would starve there, and miss its time.
+            start_new_session=True,
         )
     except OSError as error:
         raise ChildFailed(f"{task} could not start: {error}") from error
