@@ -46,7 +46,7 @@ class Catalogue:
         self._saved = saved
         self._specs: dict[str, Sequence[ModelSpec]] = {}
         self.health: defaultdict[str, ProviderHealth] = defaultdict(ProviderHealth)
-        self._doubted: set[str] = set()
+        self._stale: set[str] = set()
         self._answered: set[str] = set()
         """Those that have listed their models since the start."""
         self._ask_at: dict[str, datetime] = {}
@@ -64,10 +64,10 @@ class Catalogue:
 
     def mark_stale(self, provider: str) -> None:
         """A provider refused what its catalogue allows: ask it soon what it offers now."""
-        self._doubted.add(provider)
+        self._stale.add(provider)
 
     def suspect_key(self, provider: str) -> None:
-        """A request was refused for the key or the balance: `tend` finds out whether that is so for all."""
+        """A request was refused for the key or the balance: `keep_fresh` finds out whether all are."""
         self._keys.suspect(provider)
 
     async def recall(self) -> None:
@@ -77,7 +77,7 @@ class Catalogue:
                 self._specs[name] = specs
 
     async def first_answers(self) -> None:
-        """Wait a few seconds for providers of which nothing is known; `tend` asks them."""
+        """Wait a few seconds for providers of which nothing is known; `keep_fresh` asks them."""
         unknown = [self._asked[name].wait() for name in self.providers if name not in self._specs]
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_WAIT):
@@ -247,11 +247,11 @@ class Catalogue:
     def _is_due(self, provider: str, now: datetime) -> bool:
         """Whether a provider is to be asked what it offers; also after the clock was put back."""
         at = self._ask_at.get(provider, now)
-        return provider in self._doubted or not now < at <= now + FRESH
+        return provider in self._stale or not now < at <= now + FRESH
 
     async def _refresh(self, provider: AnyProvider, now: Callable[[], datetime]) -> None:
         name = provider.name
-        self._doubted.discard(name)  # a doubt that comes up while it is asked is about the next answer
+        self._stale.discard(name)  # marked again while it is asked, it is asked once more
         try:
             async with asyncio.timeout(ASK_WITHIN):
                 specs = await provider.models()

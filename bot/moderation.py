@@ -185,7 +185,7 @@ class Moderation:
 
     async def default_provider(self, by: Moderator, typed: str) -> Decision:
         """`typed` is the name of a provider, or `default`."""
-        if typed == DEFAULT:
+        if typed.strip().casefold() == DEFAULT:
             return await self.decide(by, SetDefaultProvider(provider=None))
         self._check_offer(typed, None)
         return await self.decide(by, SetDefaultProvider(provider=typed))

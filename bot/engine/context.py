@@ -160,7 +160,7 @@ class JobContext:
         return retry.is_time_up(self.clock.now(), deadline, since, self.awake_since())
 
     def record_answer(self, provider: str, error: ProviderError | None, job_id: int | None = None) -> None:
-        """Remember how a provider has answered; say it once when it is left alone for a while.
+        """Remember how a provider has answered; say it once when it begins to rest.
 
         The job is named where an answer may be about that job alone.
         """
@@ -173,7 +173,7 @@ class JobContext:
         if isinstance(error, Unauthorized | OutOfFunds):
             self.catalogue.suspect_key(provider)
         if health.rest_count > rests:
-            log.warning("%s is left alone until %s after outages in a row", provider, health.resting_until)
+            log.warning("%s rests until %s after outages in a row", provider, health.resting_until)
 
     def record_unpaid(self, job: Job) -> None:
         """Remember that a provider has refused a job for lack of money; say it once when that pauses it."""

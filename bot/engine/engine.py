@@ -132,7 +132,7 @@ class Engine:
             return False
 
     async def _is_sent_away(self, job: Job) -> bool:
-        """End a queued job whose time is up, or take it away from a provider that is left alone or gone."""
+        """End a queued job whose time is up, or take it from a provider that is unavailable or gone."""
         gone = job.provider not in self._catalogue.providers
         health = self._catalogue.health[job.provider]
         if await self.expire(job):

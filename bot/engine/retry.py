@@ -18,13 +18,13 @@ AFTER_DRIVE, LONGEST_AFTER_DRIVE = 5.0, 300.0
 LONGEST_IN_QUEUE = 7200.0
 """Seconds; whatever a vendor asks for, a job does not stay in the queue for longer."""
 OUTAGES_UNTIL_REST = 5
-"""So many outages in a row, and a provider is left alone for a while."""
+"""How many outages in a row make a provider rest."""
 ONE_OUTAGE = timedelta(seconds=10)
 """Failures this close together are one outage, however many jobs meet it."""
 PAUSE = timedelta(minutes=10)
-"""How long a provider that refuses our key or our money is left alone before its key is tried again."""
+"""How long a provider that refuses our key or our money is paused before its key is tried again."""
 REST, LONGEST_REST = timedelta(minutes=1), timedelta(minutes=15)
-"""How long a provider with outages in a row is left alone: twice as long each time."""
+"""How long a provider rests after outages in a row: twice as long each time."""
 UNKNOWN_ANSWERS = 3
 """How often in a row a vendor must say that it does not know an operation before that is believed."""
 JUST_SUBMITTED = timedelta(seconds=60)

@@ -169,7 +169,7 @@ class Local:
         return last is None or abs(self._clock.now() - last) >= RECONCILE
 
     def _fit_caps(self) -> Caps:
-        """The caps, without the providers that are left alone now."""
+        """The caps, without the providers that are unavailable now."""
         fit = self._engine.available_providers()
         return replace(
             self._caps, providers={name: cap for name, cap in self._caps.providers.items() if name in fit}

@@ -131,7 +131,7 @@ async def move_elsewhere(context: JobContext, job: Job, reason: Failure | None) 
     if not offers.keys() <= context.declined.get(job.id, frozenset()):
         async with context.fallback_slots:
             asked = await context.files.complete(job.id, job.request)
-            why = f"it is left alone ({reason or 'outages'})"
+            why = f"it is unavailable ({reason or 'outages'})"
             if asked is not None and (fallen := await _fall_back(context, job, asked, why)) is not None:
                 return fallen
         context.declined[job.id] = frozenset(offers)

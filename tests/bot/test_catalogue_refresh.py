@@ -42,7 +42,7 @@ def provider(tmp_path: Path) -> Listing:
 async def catalogue(provider: Listing) -> AsyncIterator[Catalogue]:
     catalogue, tasks = Catalogue({"scripted": provider}, None), Tasks()
     await catalogue.refresh(NOON)
-    tasks.spawn(catalogue.keep_fresh(FastClock()), "tend")
+    tasks.spawn(catalogue.keep_fresh(FastClock()), "refresh")
     yield catalogue
     await tasks.close()
 
@@ -72,7 +72,7 @@ async def test_a_list_that_is_doubted_is_renewed_at_once(provider: Listing) -> N
     catalogue.mark_stale("scripted")
     clock = FastClock()
     began = clock.now()
-    tasks.spawn(catalogue.keep_fresh(clock), "tend")
+    tasks.spawn(catalogue.keep_fresh(clock), "refresh")
     await eventually(lambda: catalogue.spec("scripted", "m") is None)
     assert clock.now() - began < FRESH
     await tasks.close()
@@ -84,7 +84,7 @@ async def test_a_doubt_is_settled_by_asking_once(provider: Listing) -> None:
     catalogue.mark_stale("scripted")
     clock = FastClock()
     began = clock.now()
-    tasks.spawn(catalogue.keep_fresh(clock), "tend")
+    tasks.spawn(catalogue.keep_fresh(clock), "refresh")
     await eventually(lambda: clock.now() - began > FRESH / 6)
     await tasks.close()
     assert provider.asked == 2
@@ -97,7 +97,7 @@ async def test_who_has_not_told_what_it_offers_is_asked_again_soon(provider: Lis
     provider.refusal = None
     clock = FastClock()
     began = clock.now()
-    tasks.spawn(catalogue.keep_fresh(clock), "tend")
+    tasks.spawn(catalogue.keep_fresh(clock), "refresh")
     await eventually(lambda: catalogue.knows("scripted"))
     assert clock.now() - began < FRESH
     await tasks.close()
@@ -128,18 +128,18 @@ def hanging(tmp_path: Path) -> Hanging:
 
 
 @pytest.fixture
-async def tended() -> AsyncIterator[Callable[[Catalogue], None]]:
+async def kept_fresh() -> AsyncIterator[Callable[[Catalogue], None]]:
     tasks = Tasks()
-    yield lambda catalogue: tasks.spawn(catalogue.keep_fresh(FastClock()), "tend") and None
+    yield lambda catalogue: tasks.spawn(catalogue.keep_fresh(FastClock()), "refresh") and None
     await tasks.close()
 
 
 async def test_nobody_waits_for_another_ones_list_or_key(
-    provider: Listing, hanging: Hanging, tended: Callable[[Catalogue], None]
+    provider: Listing, hanging: Hanging, kept_fresh: Callable[[Catalogue], None]
 ) -> None:
     catalogue = Catalogue({"hanging": hanging, "scripted": provider}, None)
     catalogue.health["hanging"].record_refusal(Unauthorized("401"), NOON - PAUSE)
-    tended(catalogue)
+    kept_fresh(catalogue)
     await eventually(lambda: catalogue.knows("scripted"))
     provider.names = ("n",)
     catalogue.mark_stale("scripted")
@@ -147,12 +147,12 @@ async def test_nobody_waits_for_another_ones_list_or_key(
 
 
 async def test_a_key_check_without_an_answer_is_given_up(
-    hanging: Hanging, tended: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
+    hanging: Hanging, kept_fresh: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.keychecks.ASK_WITHIN", 0.01)
     catalogue = Catalogue({"hanging": hanging}, None)
     catalogue.health["hanging"].record_refusal(Unauthorized("401"), NOON - PAUSE)
-    tended(catalogue)
+    kept_fresh(catalogue)
     await eventually(lambda: catalogue.health["hanging"].paused_until != NOON)
     assert catalogue.health["hanging"].paused
 
@@ -160,24 +160,24 @@ async def test_a_key_check_without_an_answer_is_given_up(
 async def test_a_start_waits_only_a_moment_for_a_list_that_does_not_come(
     provider: Listing,
     hanging: Hanging,
-    tended: Callable[[Catalogue], None],
+    kept_fresh: Callable[[Catalogue], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("bot.catalogue.FIRST_WAIT", 0.1)
     catalogue = Catalogue({"hanging": hanging, "scripted": provider}, None)
-    tended(catalogue)
+    kept_fresh(catalogue)
     await asyncio.wait_for(catalogue.first_answers(), 5)
     assert catalogue.knows("scripted")
     assert catalogue.is_unknown("hanging")
 
 
 async def test_a_start_goes_on_as_soon_as_everybody_has_answered(
-    provider: Listing, tended: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
+    provider: Listing, kept_fresh: Callable[[Catalogue], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.catalogue.FIRST_WAIT", 3600)
     provider.refusal = Unauthorized("401")
     catalogue = Catalogue({"scripted": provider}, None)
-    tended(catalogue)
+    kept_fresh(catalogue)
     await asyncio.wait_for(catalogue.first_answers(), 5)
     assert catalogue.health["scripted"].paused
 
@@ -209,10 +209,10 @@ class Checked(Listing):
 
 
 @pytest.fixture
-async def checked(tmp_path: Path, tended: Callable[[Catalogue], None]) -> tuple[Checked, Catalogue]:
+async def checked(tmp_path: Path, kept_fresh: Callable[[Catalogue], None]) -> tuple[Checked, Catalogue]:
     provider = Checked(tmp_path)
     catalogue = Catalogue({"scripted": provider}, None)
-    tended(catalogue)
+    kept_fresh(catalogue)
     await eventually(lambda: catalogue.knows("scripted"))
     return provider, catalogue
 
@@ -249,7 +249,7 @@ async def test_a_key_that_was_not_refused_pauses_nobody(
 async def test_many_refusals_are_one_look_at_the_key(tmp_path: Path) -> None:
     provider, tasks, clock = Checked(tmp_path), Tasks(), FastClock()
     catalogue = Catalogue({"scripted": provider}, None)
-    tasks.spawn(catalogue.keep_fresh(clock), "tend")
+    tasks.spawn(catalogue.keep_fresh(clock), "refresh")
     began = clock.now()
 
     def refused() -> bool:

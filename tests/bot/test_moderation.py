@@ -229,7 +229,7 @@ async def test_a_difference_keeps_its_window(moderation: Moderation) -> None:
 async def test_the_default_provider_can_be_chosen_and_left_to_the_bot(moderation: Moderation) -> None:
     await moderation.default_provider(by(1), "scripted")
     assert (await moderation.rules(10)).default_provider == "scripted"
-    await moderation.default_provider(by(2), "default")
+    await moderation.default_provider(by(2), " Default")
     assert (await moderation.rules(10)).default_provider is None
 
 

@@ -482,13 +482,13 @@ async def buy(venice: Venice, wish: VideoRequest) -> Operation:
 
 
 async def test_a_turn_is_taken_after_the_wait_for_failures(venice: Venice, vendor: VeniceServer) -> None:
-    class Turns(RateLimit):
+    class Watched(RateLimit):
         async def spend(self) -> None:
             assert venice._failure_limit._left.locked(), "the call has its place already"
             await super().spend()
 
     venice._failure_limit = venice._api._failure_limit = FailureLimit(1, 30, patience=0)
-    venice._retrieves = Turns(1)
+    venice._retrieves = Watched(1)
     with pytest.raises(NotFound):
         await venice.poll(JOB)
 

@@ -237,7 +237,7 @@ async def test_a_no_to_what_the_catalogue_allows_raises_doubts_about_it(
     hall: Hall, error: Exception, *, doubted: bool
 ) -> None:
     await not_accepted(hall, error)
-    assert ("scripted" in hall.engine._catalogue._doubted) is doubted
+    assert ("scripted" in hall.engine._catalogue._stale) is doubted
 
 
 @pytest.fixture
